@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The event loop of an I/O thread: epoll, timers, posted calls, and hooks that run once per iteration so that
+ * work is batched (one doorbell, one uio write). Everything except loop_post(), loop_call() and loop_stop()
+ * is for the thread that runs the loop, or for anybody while it does not run. Nothing here allocates after
+ * loop_create(), except loop_call() in its caller's thread.
+ *
+ * One iteration: wait; run the callbacks of ready descriptors, due timers and posted calls; then every hook
+ * in the order it was added, again and again until no hook reports progress (bounded); then sleep.
+ */
+#ifndef HBAD_BASE_LOOP_H
+#define HBAD_BASE_LOOP_H
+
+#include <stdint.h>
+#include "list.h"
+
+struct loop;
+
+struct loop_fd {
+	int fd;
+	void (*cb)(struct loop_fd *self, uint32_t epoll_events);
+	bool added; /* private */
+};
+
+struct loop_timer {
+	void (*cb)(struct loop_timer *self);
+	uint64_t due_ns;  /* private */
+	struct list link; /* private; zero-initialised is fine before the first arm */
+};
+
+/* Runs once per iteration. Returns true if it did something that earlier hooks may have to react to. */
+struct loop_hook {
+	bool (*cb)(struct loop_hook *self);
+	struct list link; /* private */
+};
+
+/* A message to the loop's thread: memory is the poster's until cb runs; may be reposted only after that. */
+struct loop_msg {
+	void (*cb)(struct loop_msg *self);
+	struct loop_msg *next; /* private */
+};
+
+/* -errno */
+int loop_create(struct loop **ret);
+/* Loop must not run. Registered descriptors are the callers'; they are not closed. NULL is fine. */
+void loop_destroy(struct loop *l);
+/* Runs until loop_stop(). Returns 0. */
+int loop_run(struct loop *l);
+/* One iteration that waits at most timeout_ms (-1: for ever). For tests and for nested waits in set-up. */
+int loop_once(struct loop *l, int timeout_ms);
+void loop_stop(struct loop *l); /* any thread */
+
+/* events: EPOLLIN etc., level triggered. -errno; -EEXIST if already added. */
+int loop_add_fd(struct loop *l, struct loop_fd *f, uint32_t epoll_events);
+/* Removes before close(): a descriptor that somebody else holds too would go on reporting (hazard H19).
+ * Safe from within any callback; a pending event of f in the same batch is dropped. */
+void loop_del_fd(struct loop *l, struct loop_fd *f);
+
+/* Arms or re-arms. */
+void loop_arm(struct loop *l, struct loop_timer *t, uint64_t due_ns);
+void loop_disarm(struct loop_timer *t);
+
+void loop_add_hook(struct loop *l, struct loop_hook *h);
+void loop_del_hook(struct loop_hook *h);
+
+/* Any thread, lock-free, never blocks; wakes the loop. */
+void loop_post(struct loop *l, struct loop_msg *m);
+/* Runs fn(arg) on the loop's thread and waits for it; from another thread only. 0, or -ETIMEDOUT after
+ * timeout_ms: fn may then still run later, so arg must be static, or be freed by fn. */
+int loop_call(struct loop *l, void (*fn)(void *arg), void *arg, unsigned timeout_ms);
+/* Time of the last completed iteration (ns, CLOCK_MONOTONIC): the thread's heartbeat. Any thread.
+ * A sleeping loop wakes at least once per second to keep it fresh. */
+uint64_t loop_heartbeat_ns(const struct loop *l);
+/* Time read once per iteration; cheap. */
+uint64_t loop_now(const struct loop *l);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A TCMU command ring consumed by this process: design.md section 1, ring rule of section C of ring-hazards.
+ * Knows rings; of SCSI only status, sense and residual.
+ *
+ * Threads: control thread for create, start, stop, destroy (they hand over to the I/O thread by messages and
+ * wait with a deadline where noted); the ring itself is touched by the I/O thread alone.
+ */
+#ifndef HBAD_FRONT_FRONT_H
+#define HBAD_FRONT_FRONT_H
+
+#include <stdint.h>
+#include "base/err.h"
+#include "base/loop.h"
+#include "scsi/scsi.h"
+
+struct front_ring;
+
+struct front_config {
+	int uio_fd;		      /* taken over on success */
+	uint64_t map_len, map_offset; /* as libtcmu mapped it */
+	struct scsi_lun *lun;	      /* not owned */
+	struct loop *loop;
+	const char *name; /* for messages; copied */
+};
+
+struct front_stats {
+	uint64_t commands, completions, batches, tmrs, aged, residuals, invalid;
+	uint32_t outstanding;
+};
+
+/* Maps the ring and checks the mailbox (version, sizes, flags); touches no data page (hazard H5). Nothing is
+ * consumed. On failure uio_fd is still the caller's. Preallocates command slots. */
+int front_create(const struct front_config *cfg, struct front_ring **ret, struct err *e);
+/* Consumes from the mailbox's cmd_tail on. Waits for the I/O thread, 5 s at most (-ETIMEDOUT). */
+int front_start(struct front_ring *r, struct err *e);
+/* Drain for a ring that changes hands (rule 4): the gate is closed outside; consume everything, complete
+ * everything. 0 when the ring is empty, -ETIMEDOUT otherwise. */
+int front_drain(struct front_ring *r, unsigned timeout_ms);
+/* Stops intake (unread entries stay unread), waits at most timeout_ms for commands at the controller,
+ * publishes, then never touches the ring again. Commands still at the controller become orphans: they run to
+ * their end without an entry to complete. Returns how many (>= 0), or -ETIMEDOUT when the I/O thread does not
+ * answer. */
+int front_stop(struct front_ring *r, unsigned timeout_ms);
+/* Commands that this process has at the controller for the ring, orphans included. Any thread. */
+unsigned front_outstanding(const struct front_ring *r);
+/* After front_stop(): unmaps, closes. Orphans keep the memory of their slots alive until they are done; the
+ * object is freed with the last. NULL is fine. */
+void front_destroy(struct front_ring *r);
+
+/* True once the kernel has removed the device below us (POLLERR, EIO) or changed the ring behind our back
+ * (hazard H1c); the reason is a static string. Any thread. */
+bool front_dropped(const struct front_ring *r, const char **ret_reason);
+void front_get_stats(const struct front_ring *r, struct front_stats *ret);
+
+#endif

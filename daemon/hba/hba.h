@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A controller (HBA or RAID) and the requests it carries. hba.c is the part that all drivers share: request
+ * slots, deadlines, freezing, reset and re-issue. A driver is one const struct hba_ops.
+ *
+ * Threads. Set-up thread: hba_open, hba_attach, hba_start, hba_detach, hba_close, hba_run (they may block;
+ * one thread at a time). I/O thread (the one that runs hba->loop): everything else. Units and limits are
+ * written before hba_start() returns and read-only after it, but for unit->state.
+ *
+ * A request has one owner at every moment: its user (from hba_req_get until hba_submit, and from done() until
+ * hba_req_put), else the core and its driver. done() is called exactly once for each accepted hba_submit().
+ */
+#ifndef HBAD_HBA_HBA_H
+#define HBAD_HBA_HBA_H
+
+#include "base/list.h"
+#include "base/loop.h"
+#include "base/tags.h"
+#include "dma/dma.h"
+#include "pci/pci.h"
+
+#define HBA_MAX_UNITS	 256
+#define HBA_MAX_CDB	 32
+#define HBA_SENSE_SIZE	 96
+#define HBA_MAX_SEGMENTS 128
+
+struct hba;
+
+/* Declared by the driver in attach(), obeyed by everything above. hba_attach() fails when one is zero. */
+struct hba_limits {
+	uint32_t max_segments;	    /* per request */
+	uint32_t max_segment_bytes; /* per segment */
+	uint32_t max_transfer;	    /* bytes per request */
+	uint32_t queue_depth;	    /* requests at the hardware at once */
+	uint64_t control_addr_max;  /* highest address of frames, sense, rings */
+	uint64_t data_addr_max;	    /* highest address of data */
+	uint32_t data_align;	    /* bytes: start of each segment */
+};
+
+struct hba_info {
+	char product[81], serial[33], firmware[97]; /* as firmware gives them, trimmed, printable ASCII */
+	char driver[32];			    /* "megaraid-mfi gen2" */
+	uint32_t cache_mb;
+	bool battery_present;
+};
+
+enum hba_unit_kind { HBA_UNIT_LD, HBA_UNIT_PD };
+enum hba_unit_state { HBA_UNIT_OFFLINE, HBA_UNIT_DEGRADED, HBA_UNIT_OPTIMAL };
+
+struct hba_unit {
+	char name[16]; /* "ld0", "pd8" */
+	enum hba_unit_kind kind;
+	uint16_t target; /* firmware's target or device id */
+	enum hba_unit_state state;
+	uint64_t blocks;      /* from firmware; the SCSI layer takes READ CAPACITY's word where they differ */
+	char raid[16];	      /* "RAID 5", or empty */
+	bool write_back;      /* the controller acknowledges writes from its cache */
+	bool cache_protected; /* ... which survives a power cut (battery) */
+	bool disk_cache;      /* member disks may cache volatile */
+	uint8_t index;	      /* in hba->unit[] */
+};
+
+enum hba_req_kind {
+	HBA_REQ_RW,  /* lba, nblocks, xfer.dir */
+	HBA_REQ_CDB, /* cdb passed to the unit */
+	/* Everything that this unit has acknowledged before the request was submitted is on stable media
+	 * when it completes GOOD. Drivers do whatever that takes and fail when they cannot know. */
+	HBA_REQ_FLUSH,
+};
+
+enum hba_result {
+	HBA_DONE,     /* the unit answered: scsi_status is valid, and sense with CHECK CONDITION */
+	HBA_NO_UNIT,  /* the controller does not know the unit, or it is offline */
+	HBA_IO_ERROR, /* firmware failed it without SCSI status; fw_status says how */
+	HBA_TIMEOUT,  /* given up after abort or reset; it is proven not to run any more */
+	HBA_ABORTED,  /* by hba_abort(); likewise */
+	HBA_GONE,     /* the controller is gone or has failed; it is quiet (cannot DMA) */
+};
+
+struct hba_req {
+	/* --- the user's, filled before hba_submit() --- */
+	const struct hba_unit *unit;
+	enum hba_req_kind kind;
+	uint64_t lba;
+	uint32_t nblocks; /* HBA_REQ_RW: > 0, xfer.len == nblocks * block_size */
+	uint32_t block_size;
+	bool fua, dpo; /* HBA_REQ_RW. Drivers for which hba->fua_native is false never see fua: the SCSI layer
+			* adds a flush. */
+	uint8_t cdb[HBA_MAX_CDB];
+	uint8_t cdb_len;
+	struct dma_xfer xfer;		   /* dir DMA_NONE and len 0: no data */
+	uint32_t timeout_ms;		   /* > 0 */
+	void (*done)(struct hba_req *req); /* I/O thread */
+	void *user;
+
+	/* --- result, valid in done() --- */
+	enum hba_result result;
+	uint8_t scsi_status;
+	uint8_t fw_status;
+	uint8_t sense_len;
+	uint8_t sense[HBA_SENSE_SIZE];
+	/* Bytes that the device moved. Firmware of this family does not tell: then it is xfer.len after GOOD
+	 * (pass-through data-in beyond what the unit sent reads as zeros), 0 after errors. */
+	uint32_t moved;
+
+	/* --- the core's and the driver's --- */
+	struct hba *hba;
+	uint32_t tag;	     /* 0 .. limits.queue_depth - 1: index of frame, sense and SGL */
+	uint32_t generation; /* changes each time the slot is used */
+	struct dma_seg seg[HBA_MAX_SEGMENTS];
+	struct dma_sgl sgl;
+	uint64_t deadline_ns;
+	uint8_t state; /* enum req_state of hba.c */
+	uint8_t reissues;
+	uint8_t drv_step; /* for drivers whose request takes several frames */
+	struct list link; /* in flight, held, or a driver's own queue */
+};
+
+enum hba_state {
+	HBA_DOWN, /* not started */
+	HBA_RUNNING,
+	HBA_RESETTING, /* frozen: requests wait and are re-issued */
+	HBA_FAILED,    /* reset did not help; nothing is at the hardware, everything fails */
+	HBA_REMOVED,   /* unplugged */
+};
+
+struct hba_match {
+	uint16_t vendor, device;
+	const void *data; /* driver's constant table for this generation */
+	const char *name; /* for people: "SAS2108 (MegaRAID gen 2)" */
+};
+
+/* All callbacks Required unless marked. */
+struct hba_ops {
+	const char *name;
+	const struct hba_match *match; /* ends with vendor 0 */
+	/* Set-up thread; may block within firmware's own limits. Maps BARs, brings firmware to READY,
+	 * declares limits, allocates arenas and hba->drv. No I/O. On failure gives back what it took. */
+	int (*attach)(struct hba *h, const struct hba_match *m, struct err *e);
+	/* Set-up thread. Initialises queues, reads info and units by polling, enables the interrupt onto
+	 * hba->irq_fd. Interrupts may arrive before it returns; nobody looks at irq_fd until then. */
+	int (*start)(struct hba *h, struct err *e);
+	/* I/O thread. req->sgl is built, data is in place. Must not fail; trouble is a completion (never from
+	 * within submit, but from poll). */
+	void (*submit)(struct hba *h, struct hba_req *req);
+	/* Optional. I/O thread, once per iteration after a batch of submits. */
+	void (*ring_doorbell)(struct hba *h);
+	/* I/O thread: irq_fd was readable (already drained), or a poll. Calls hba_complete() for each reply.
+	 * -ENODEV when registers read all ones, -EIO when firmware misbehaved (core resets). */
+	int (*poll)(struct hba *h);
+	/* I/O thread. Asks firmware to abort; the outcome is hba_complete() of req or nothing. -EOPNOTSUPP,
+	 * -EAGAIN. */
+	int (*abort)(struct hba *h, struct hba_req *req);
+	/* I/O thread. One step of a controller reset, never blocking. *phase is 0 at the first call and the
+	 * driver's from then on. Returns 1 and the time of the next step, 0 when the controller runs again
+	 * with empty queues (all requests handed to submit() before are forgotten), -errno when it is beyond
+	 * help. */
+	int (*reset_step)(struct hba *h, unsigned *phase, uint64_t now_ns, uint64_t *next_ns);
+	/* Any thread that owns the hba; registers may be gone. After it returns the device does no DMA and
+	 * raises no interrupt (the core has cleared, or clears, bus mastering). Idempotent. */
+	void (*quiesce)(struct hba *h);
+	/* Set-up thread, orderly end: flush of caches by the firmware's own command and shutdown, by polling,
+	 * at most 180 s. Called with nothing in flight. */
+	int (*shutdown)(struct hba *h, struct err *e);
+	/* Set-up thread, after quiesce. Frees all of attach and start. */
+	void (*detach)(struct hba *h);
+};
+
+struct hba {
+	const struct hba_ops *ops;
+	void *drv; /* the driver's */
+	struct pci_dev *pci;
+	struct dma_space space;
+	struct loop *loop;
+	struct hba_limits limits;
+	struct hba_info info;
+	struct hba_unit unit[HBA_MAX_UNITS];
+	unsigned n_units;
+	bool fua_native; /* FUA of HBA_REQ_RW is known to be honoured */
+	int irq_fd;	 /* eventfd */
+
+	/* Called on the I/O thread when a request slot or bounce memory came free, and on state changes. */
+	void (*ready)(struct hba *h);
+	void *ready_user;
+
+	struct hba_core *core; /* private */
+};
+
+struct hba_config {
+	const char *uri;       /* see pci_open() */
+	uint32_t queue_depth;  /* cap, 0: what the controller takes */
+	uint32_t bounce_bytes; /* 0: default 64 MiB */
+};
+
+/* Opens the PCI device and finds the driver. -ENOTSUP names the id and lists the supported families. */
+int hba_open(const struct hba_config *cfg, struct loop *loop, struct hba **ret, struct err *e);
+int hba_attach(struct hba *h, struct err *e);
+/* Starts the controller and adds it to the loop, which must be running on the I/O thread. */
+int hba_start(struct hba *h, struct err *e);
+/* Waits (at most timeout_ms) until nothing is in flight. New requests are refused from the call on. */
+int hba_drain(struct hba *h, unsigned timeout_ms);
+/* Orderly when RUNNING: firmware flush and shutdown. Then quiesce, off the loop, detach. The I/O thread still
+ * runs (or has been joined). */
+void hba_stop(struct hba *h);
+void hba_close(struct hba *h); /* NULL is fine */
+
+/* --- I/O thread -------------------------------------------------------------------------------------------
+ */
+
+enum hba_state hba_state(const struct hba *h); /* any thread */
+unsigned hba_inflight(const struct hba *h);    /* any thread, a snapshot */
+
+/* A free slot, zeroed but for the core's fields, or NULL: none free, or not RUNNING (see hba->ready). */
+struct hba_req *hba_req_get(struct hba *h);
+void hba_req_put(struct hba_req *req);
+/* 0: accepted. -EAGAIN: no bounce memory now; the request is still the user's, try again on ready().
+ * -E2BIG, -EINVAL: a bug of the caller; still the user's. -ENODEV: not RUNNING. */
+int hba_submit(struct hba_req *req);
+/* Completes with HBA_ABORTED when the firmware confirmed (or after a reset), or as usual if it was faster. */
+void hba_abort(struct hba_req *req);
+
+/* Set-up thread: runs one request and waits. tmpl's user fields count; data as in tmpl->xfer; results are
+ * copied into tmpl. -ETIMEDOUT, -ENODEV, or 0 when it completed (look at result). */
+int hba_run(struct hba *h, struct hba_req *tmpl);
+
+/* Statistics; any thread, a snapshot. */
+struct hba_stats {
+	uint64_t requests, errors, timeouts, aborts, resets, reissues, interrupts, flushes;
+};
+void hba_get_stats(const struct hba *h, struct hba_stats *ret);
+
+/* --- for drivers ------------------------------------------------------------------------------------------
+ */
+
+/* The hardware is done with req: result fields are set. I/O thread. A request that is not at the hardware
+ * (late or repeated reply) is ignored with a warning. */
+void hba_complete(struct hba_req *req);
+/* The request at the hardware with this tag, or NULL: for replies from firmware, which are not trusted. */
+struct hba_req *hba_req_by_tag(struct hba *h, uint32_t tag);
+/* The controller misbehaved or faulted: freeze, reset, re-issue. I/O thread, from poll() or a timer. */
+void hba_fault(struct hba *h, const char *why);
+
+extern const struct hba_ops *const hba_drivers[]; /* ends with NULL; drivers.c */
+
+#endif

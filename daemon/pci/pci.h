@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A PCI function owned by this process, over one of several transports (struct pci_ops). Kernel VFIO type 1
+ * now; a vfio-user socket later. Drivers above see only this header.
+ *
+ * Threads: set-up and tear-down calls are for the control thread. pci_read32/pci_write32 are for any thread
+ * that the caller keeps from pci_close().
+ */
+#ifndef HBAD_PCI_PCI_H
+#define HBAD_PCI_PCI_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "base/endian.h"
+#include "base/err.h"
+
+#define PCI_NUM_BARS	6
+#define PCI_MAX_VECTORS 128
+
+/* Configuration space, PCI Local Bus Specification 3.0 section 6.1 and PCI Code and ID Assignment. */
+enum pci_cfg {
+	PCI_CFG_VENDOR = 0x00,
+	PCI_CFG_DEVICE = 0x02,
+	PCI_CFG_COMMAND = 0x04,
+	PCI_CFG_REVISION = 0x08,
+	PCI_CFG_CLASS = 0x09,
+	PCI_CFG_SUBSYS_VENDOR = 0x2c,
+	PCI_CFG_SUBSYS_DEVICE = 0x2e,
+};
+
+struct pci_id {
+	uint16_t vendor, device, subvendor, subdevice;
+	uint32_t class_code; /* 24 bits */
+	uint8_t revision;
+};
+
+/* Half-open is awkward at 2^64: last is inclusive. */
+struct pci_iova_range {
+	uint64_t first, last;
+};
+
+enum pci_irq_kind { PCI_IRQ_NONE, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX };
+
+struct pci_bar {
+	uint64_t size; /* 0: not implemented */
+	bool is_io;
+	volatile uint8_t *map; /* NULL when the transport gives no mapping: accessors then go through ops */
+};
+
+struct pci_dev;
+
+struct pci_ops {
+	const char *name;
+	/* Required. Releases everything; interrupts off, bus mastering off, mappings undone, then
+	 * descriptors. */
+	void (*close)(struct pci_dev *dev);
+	/* Required. len 1, 2 or 4. -errno; -ENODEV when the device is gone. */
+	int (*cfg_read)(struct pci_dev *dev, unsigned off, void *buf, unsigned len);
+	int (*cfg_write)(struct pci_dev *dev, unsigned off, const void *buf, unsigned len);
+	/* Required. Fills dev->bar[n].map where the transport can map; leaves NULL where it cannot. */
+	int (*map_bar)(struct pci_dev *dev, unsigned n, struct err *e);
+	/* Required for BARs without mapping. */
+	uint32_t (*bar_read32)(struct pci_dev *dev, unsigned n, uint64_t off);
+	void (*bar_write32)(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val);
+	/* Required. Vectors n of kind signal eventfds[i]. -ENOTSUP when the device has not so many. */
+	int (*irq_enable)(
+		struct pci_dev *dev, enum pci_irq_kind kind, const int *eventfds, unsigned n, struct err *e);
+	void (*irq_disable)(struct pci_dev *dev);
+	/* Required. INTx is masked by the transport when it fires; this unmasks it after the device was
+	 * quieted. */
+	void (*intx_unmask)(struct pci_dev *dev);
+	/* Optional. -ENOTSUP when the function cannot be reset by itself. */
+	int (*reset)(struct pci_dev *dev, struct err *e);
+	/* Required. vaddr, size and iova are multiples of the transport's page size. memfd/offset name the
+	 * same memory for transports that pass descriptors; -1 when there is none. */
+	int (*dma_map)(struct pci_dev *dev, void *vaddr, uint64_t size, uint64_t iova, int memfd,
+		uint64_t offset, struct err *e);
+	int (*dma_unmap)(struct pci_dev *dev, uint64_t iova, uint64_t size);
+};
+
+struct pci_dev {
+	const struct pci_ops *ops;
+	char uri[96]; /* as given: "0000:03:00.0" */
+	struct pci_id id;
+	struct pci_bar bar[PCI_NUM_BARS];
+	unsigned n_vectors[PCI_IRQ_MSIX + 1]; /* by kind: how many the device has; 0 = none */
+	struct pci_iova_range iova[32];	      /* what the IOMMU can map, sorted, without reserved windows */
+	unsigned n_iova;
+	uint32_t dma_map_limit; /* how many mappings the container takes at once */
+	uint64_t dma_page;	/* granularity of dma_map */
+	int request_fd; /* readable: the kernel asks for the device back (unplug); -1 if the transport has
+			   none */
+};
+
+/* Opens a device named by URI: a PCI address ("0000:03:00.0", domain optional) bound to vfio-pci.
+ * The caller owns *ret until pci_close(). Errors name the cause and the cure: no such device, not bound to
+ * vfio-pci, no IOMMU, group not viable (names the other devices), busy, memlock, old kernel. */
+int pci_open(const char *uri, struct pci_dev **ret, struct err *e);
+void pci_close(struct pci_dev *dev); /* NULL is fine */
+
+int pci_map_bar(struct pci_dev *dev, unsigned n, struct err *e);
+/* DMA by the device is possible only while bus mastering is on. */
+int pci_set_bus_master(struct pci_dev *dev, bool on);
+int pci_irq_enable(
+	struct pci_dev *dev, enum pci_irq_kind kind, const int *eventfds, unsigned n, struct err *e);
+void pci_irq_disable(struct pci_dev *dev);
+int pci_reset(struct pci_dev *dev, struct err *e);
+
+/* The one test for a device that is gone: all ones where no register can have them (vendor id), read from
+ * configuration space. Not for the I/O path. */
+bool pci_is_gone(struct pci_dev *dev);
+
+static inline uint32_t pci_read32(struct pci_dev *dev, unsigned bar, uint64_t off)
+{
+	const struct pci_bar *b = &dev->bar[bar];
+
+	if (likely(b->map)) {
+		uint32_t v = *(const volatile uint32_t *)(b->map + off);
+
+		/* Reads of host memory that the register value vouches for must not be done before it. */
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		return le32toh(v);
+	}
+	return dev->ops->bar_read32(dev, bar, off);
+}
+
+static inline void pci_write32(struct pci_dev *dev, unsigned bar, uint64_t off, uint32_t val)
+{
+	const struct pci_bar *b = &dev->bar[bar];
+
+	if (likely(b->map)) {
+		/* What was written to host memory (frames, indices) must be visible before the device is
+		 * told. */
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		*(volatile uint32_t *)(b->map + off) = htole32(val);
+		return;
+	}
+	dev->ops->bar_write32(dev, bar, off, val);
+}
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The SCSI layer: a task (one CDB with its data) goes in, a status with sense and residual comes out. What
+ * happens in between is decided by one table over opcode and service action (opcodes.c).
+ *
+ * One scsi_host per controller, one scsi_lun per exported unit, tasks embedded in whatever the layer above
+ * queues. I/O thread for everything but the calls marked otherwise. Nothing here allocates on the I/O path.
+ */
+#ifndef HBAD_SCSI_SCSI_H
+#define HBAD_SCSI_SCSI_H
+
+#include <sys/uio.h>
+#include "base/list.h"
+#include "hba/hba.h"
+
+#define SCSI_SENSE_SIZE 96
+#define SCSI_MAX_CDB	32
+
+/* SAM-5 table 37 */
+enum scsi_status {
+	SCSI_GOOD = 0x00,
+	SCSI_CHECK_CONDITION = 0x02,
+	SCSI_BUSY = 0x08,
+	SCSI_TASK_SET_FULL = 0x28,
+	SCSI_TASK_ABORTED = 0x40,
+};
+
+struct scsi_lun;
+struct scsi_host;
+
+struct scsi_task {
+	/* --- filled by the submitter; iovecs stay valid and untouched until done() --- */
+	struct scsi_lun *lun;
+	uint8_t cdb[SCSI_MAX_CDB];
+	uint8_t cdb_len; /* bytes of cdb that the transport delivered */
+	const struct iovec *iov;
+	uint32_t niov;
+	uint64_t iov_bytes; /* sum of iov: what the initiator expects to move, in a direction nobody tells */
+	void (*done)(struct scsi_task *task); /* exactly once, maybe from within scsi_submit() */
+
+	/* --- result --- */
+	uint8_t status;			/* enum scsi_status */
+	uint8_t sense_len;		/* > 0 with CHECK CONDITION, always */
+	uint8_t sense[SCSI_SENSE_SIZE]; /* all bytes defined, zero-padded */
+	enum dma_dir dir;		/* what the CDB means; DMA_NONE also when it could not be told */
+	uint64_t
+		in_bytes; /* DMA_FROM_DEVICE: bytes placed at the start of iov, in GOOD and CHECK CONDITION */
+
+	/* --- private --- */
+	const struct scsi_op *op;
+	uint64_t lba;
+	uint64_t bytes; /* to move, from the CDB */
+	uint64_t next;	/* bytes already handed down */
+	uint32_t nblocks;
+	uint16_t children; /* requests at the controller */
+	uint16_t flags;	   /* SCSI_TASK_* of task.c */
+	int32_t scratch;   /* index of a scratch buffer, or -1 */
+	uint64_t error_at; /* byte offset of the first error so far */
+	uint64_t started_ns;
+	struct list link; /* in the host's queues */
+};
+
+/* Why a LUN does not take commands now. */
+enum scsi_gate {
+	SCSI_GATE_OPEN,
+	SCSI_GATE_BECOMING_READY, /* 02/04/01: controller boots or the unit is not yet looked at */
+	SCSI_GATE_NO_UNIT, /* 05/25/00: the unit is not there, or is not what the LUN was created for */
+	SCSI_GATE_GONE,	   /* 02/04/03: the controller is gone or failed, manual intervention */
+};
+
+/* What the unit is, found by asking it (INQUIRY, VPD 80h and 83h, READ CAPACITY). Stable across slots. */
+struct scsi_identity {
+	uint8_t type; /* peripheral device type; only 00h is exported */
+	char vendor[9], product[17], revision[5];
+	char serial[65]; /* VPD 80h, trimmed */
+	uint8_t naa[16]; /* designator; 8 or 16 bytes */
+	uint8_t naa_len;
+	bool naa_from_unit; /* else derived (NAA 3h) from vendor, product and serial number */
+	char naa_text[40];  /* "naa.6001…", lower case */
+	uint64_t blocks;
+	uint32_t block_size;
+	uint8_t lbppbe; /* log2 of logical blocks per physical block */
+	uint16_t lowest_aligned;
+};
+
+struct scsi_unit {
+	const struct hba_unit *hba;
+	bool identified; /* id is valid; else problem says why it cannot be exported */
+	char problem[160];
+	struct scsi_identity id;
+};
+
+/* Per-LUN options of the cfgstring. */
+struct scsi_lun_config {
+	char unit[64]; /* "ld0", "naa.…" */
+	bool ro;
+	uint64_t blocks; /* as the backstore was created; 0: not known yet */
+	uint32_t block_size;
+};
+
+/* --- set-up thread ----------------------------------------------------------------------------------------
+ */
+
+/* The host exists before its controller is up (LUNs answer BECOMING READY then). -errno. */
+int scsi_host_create(struct loop *loop, struct scsi_host **ret);
+/* Controller is started: asks every unit who it is. Resolves waiting LUNs and opens their gates. */
+int scsi_host_attach(struct scsi_host *s, struct hba *h, struct err *e);
+/* Controller is about to stop or is gone: gates close with the given reason; returns at once; tasks that are
+ * at the controller complete through it. */
+void scsi_host_detach(struct scsi_host *s, enum scsi_gate why);
+void scsi_host_destroy(struct scsi_host *s); /* no LUNs and tasks left; NULL is fine */
+
+/* Units as found; valid until the next scsi_host_attach(). Control thread. */
+unsigned scsi_host_units(const struct scsi_host *s, const struct scsi_unit **ret);
+/* "ldN", "pdN" or "naa.…". NULL with a sentence that lists what there is. */
+const struct scsi_unit *scsi_host_find(const struct scsi_host *s, const char *unit, struct err *e);
+
+/* Parses "UNIT[;ro=1]": the part of a cfgstring after "hba/CONTROLLER/". Pure; any thread. Unknown options
+ * are errors that list the known ones. */
+int scsi_lun_parse(const char *text, struct scsi_lun_config *ret, struct err *e);
+/* Does the configuration fit the unit? Names size and block size that would. 0, -ENOENT, -EINVAL (size, block
+ * size), -EMEDIUMTYPE (not a disk), -EAGAIN (controller still booting: nothing can be said). */
+int scsi_lun_check(const struct scsi_host *s, const struct scsi_lun_config *cfg, struct err *e);
+
+/* Control thread; joins the host on the I/O thread. Not checked here (see scsi_lun_check). */
+int scsi_lun_create(struct scsi_host *s, const struct scsi_lun_config *cfg, struct scsi_lun **ret);
+/* I/O thread or loop stopped. No task may be left (scsi_lun_busy() == 0). */
+void scsi_lun_destroy(struct scsi_lun *lun);
+
+/* --- I/O thread -------------------------------------------------------------------------------------------
+ */
+
+/* Takes the task; never refuses; queues without bound (tasks are the submitter's memory). */
+void scsi_submit(struct scsi_task *task);
+/* A task management function names the task. Not yet at the controller: completes at once with TASK ABORTED.
+ * Else no further part of it is issued and it completes when the controller has answered what it has. */
+void scsi_task_abort(struct scsi_task *task);
+unsigned scsi_lun_busy(const struct scsi_lun *lun); /* tasks taken and not done; any thread, a snapshot */
+enum scsi_gate scsi_lun_gate(const struct scsi_lun *lun); /* any thread, a snapshot */
+const struct scsi_lun_config *scsi_lun_config(const struct scsi_lun *lun);
+
+struct scsi_lun_stats {
+	uint64_t tasks, reads, writes, read_bytes, write_bytes, flushes, errors;
+};
+void scsi_lun_get_stats(const struct scsi_lun *lun, struct scsi_lun_stats *ret); /* any thread, a snapshot */
+
+#endif
