@@ -45,6 +45,8 @@ struct pci_bar {
 	uint64_t size; /* 0: not implemented */
 	bool is_io;
 	volatile uint8_t *map; /* NULL when the transport gives no mapping: accessors then go through ops */
+	uint64_t map_len;      /* bytes of map from 0; what lies behind (an MSI-X table on old kernels) goes
+				  through ops */
 };
 
 struct pci_dev;
@@ -57,9 +59,10 @@ struct pci_ops {
 	/* Required. len 1, 2 or 4. -errno; -ENODEV when the device is gone. */
 	int (*cfg_read)(struct pci_dev *dev, unsigned off, void *buf, unsigned len);
 	int (*cfg_write)(struct pci_dev *dev, unsigned off, const void *buf, unsigned len);
-	/* Required. Fills dev->bar[n].map where the transport can map; leaves NULL where it cannot. */
+	/* Required. Fills dev->bar[n].map and map_len where the transport can map; leaves NULL and 0 where
+	 * not. */
 	int (*map_bar)(struct pci_dev *dev, unsigned n, struct err *e);
-	/* Required for BARs without mapping. */
+	/* Required for BARs that are not mapped whole. All ones when the read fails. */
 	uint32_t (*bar_read32)(struct pci_dev *dev, unsigned n, uint64_t off);
 	void (*bar_write32)(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val);
 	/* Required. Vectors n of kind signal eventfds[i]. -ENOTSUP when the device has not so many. */
@@ -114,7 +117,7 @@ static inline uint32_t pci_read32(struct pci_dev *dev, unsigned bar, uint64_t of
 {
 	const struct pci_bar *b = &dev->bar[bar];
 
-	if (likely(b->map)) {
+	if (likely(off < b->map_len)) {
 		uint32_t v = *(const volatile uint32_t *)(b->map + off);
 
 		/* Reads of host memory that the register value vouches for must not be done before it. */
@@ -128,7 +131,7 @@ static inline void pci_write32(struct pci_dev *dev, unsigned bar, uint64_t off, 
 {
 	const struct pci_bar *b = &dev->bar[bar];
 
-	if (likely(b->map)) {
+	if (likely(off < b->map_len)) {
 		/* What was written to host memory (frames, indices) must be visible before the device is
 		 * told. */
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);

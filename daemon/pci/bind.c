@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Moving a PCI function between its kernel driver and vfio-pci. */
+#include "bind.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "group.h"
+#include "kmod.h"
+#include "openers.h"
+#include "tree.h"
+#include "uevent.h"
+
+#define VFIO_DRIVER "vfio-pci"
+#define LOOK_MS	    250 /* sysfs is looked at that often even without events */
+
+static int sysfs_write(const char *path, const char *text)
+{
+	hb_autoclose int fd = open(path, O_WRONLY | O_CLOEXEC);
+	size_t len = strlen(text);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = write(fd, text, len);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == len ? 0 : -EIO;
+}
+
+const struct bind_sys bind_linux = {
+	.write = sysfs_write,
+	.load_module = kmod_load,
+	.claim = disk_claim,
+	.events_open = uevents_open,
+	.events_close = uevents_close,
+	.events_wait = uevents_wait,
+	.node_wait_ms = 30000,
+};
+
+/* One function that changes hands. */
+struct move {
+	const struct bind_sys *sys;
+	const char *root;
+	char addr[PCI_ADDR_LEN];
+	int group;
+	char had[32]; /* driver before, empty if none */
+	struct uevents *events;
+};
+
+/* Driver now; empty if none. */
+static void driver_of(const struct move *m, char ret[32])
+{
+	ret[0] = '\0';
+	tree_link_name(ret, 32, m->root, "/sys/bus/pci/devices/%s/driver", m->addr);
+}
+
+static int set_override(const struct move *m, const char *text)
+{
+	char path[PATH_MAX];
+	int r = tree_path(path, m->root, "/sys/bus/pci/devices/%s/driver_override", m->addr);
+
+	return r < 0 ? r : m->sys->write(path, text);
+}
+
+/* action: "bind" or "unbind" */
+static int driver_write(const struct move *m, const char *driver, const char *action)
+{
+	char path[PATH_MAX];
+	int r = tree_path(path, m->root, "/sys/bus/pci/drivers/%s/%s", driver, action);
+
+	return r < 0 ? r : m->sys->write(path, m->addr);
+}
+
+static int reprobe(const struct move *m)
+{
+	char path[PATH_MAX];
+	int r = tree_path(path, m->root, "/sys/bus/pci/drivers_probe");
+
+	return r < 0 ? r : m->sys->write(path, m->addr);
+}
+
+/* Looks at once, after each event, and every LOOK_MS, until it is so or the time is up. */
+static bool wait_for(const struct move *m, bool (*so)(const struct move *m, const void *arg), const void *arg,
+	unsigned timeout_ms)
+{
+	uint64_t end = clock_ns() + timeout_ms * NS_PER_MS, now;
+
+	while (!so(m, arg)) {
+		now = clock_ns();
+		if (now >= end)
+			return false;
+		m->sys->events_wait(m->events, (unsigned)MIN(LOOK_MS, (end - now) / NS_PER_MS + 1));
+	}
+	return true;
+}
+
+static int move_init(
+	struct move *m, const struct bind_sys *sys, const char *root, const char *addr, struct err *e)
+{
+	int r;
+
+	*m = (struct move){.sys = sys, .root = root};
+	r = pci_addr_parse(addr, m->addr, e);
+	if (r < 0)
+		return r;
+	if (!tree_exists(root, "/sys/bus/pci/devices/%s", m->addr))
+		return err_set(e, -ENOENT,
+			"there is no PCI device %s; 'hbactl candidates' lists what there is", m->addr);
+	m->group = group_of(root, m->addr);
+	driver_of(m, m->had);
+	return 0;
+}
+
+/* --- to vfio-pci ---------------------------------------------------------------------------------------- */
+
+static int check_group(const struct move *m, struct err *e)
+{
+	char who[256];
+
+	if (m->group < 0)
+		return err_set(e, -ENODEV,
+			"%s has no IOMMU group: switch the IOMMU on (VT-d or AMD-Vi in the BIOS setup, "
+			"intel_iommu=on on the "
+			"kernel command line) and reboot",
+			m->addr);
+	/* VFIO would refuse the group afterwards: better not to take the disks away first. */
+	if (!group_blockers(m->root, m->addr, who, sizeof(who)))
+		return 0;
+	return err_set(e, -EBUSY,
+		"IOMMU group %d of %s is shared with %s: the IOMMU cannot keep them apart; unbind those from "
+		"their drivers, or "
+		"put the controller into another slot",
+		m->group, m->addr, who);
+}
+
+static int check_function(const struct move *m, struct err *e)
+{
+	uint64_t class = 0;
+
+	tree_number(&class, m->root, "/sys/bus/pci/devices/%s/class", m->addr);
+	return class >> 16 == 0x06 ? err_set(e, -EINVAL, "%s is a bridge, not a storage controller", m->addr)
+				   : 0;
+}
+
+static int load_vfio(const struct move *m, struct err *e)
+{
+	int r = m->sys->load_module("vfio-pci", e);
+
+	return r < 0 ? r : m->sys->load_module("vfio_iommu_type1", e);
+}
+
+static bool vfio_is_ready(const struct move *m, const void *arg)
+{
+	char driver[32];
+
+	driver_of(m, driver);
+	return strcmp(driver, VFIO_DRIVER) == 0 && tree_exists(m->root, "/dev/vfio/%d", m->group);
+}
+
+static int wait_ready(const struct move *m, struct err *e)
+{
+	char driver[32];
+
+	if (wait_for(m, vfio_is_ready, NULL, m->sys->node_wait_ms))
+		return 0;
+	driver_of(m, driver);
+	if (strcmp(driver, VFIO_DRIVER) != 0)
+		return err_set(e, -EIO, "%s is not with " VFIO_DRIVER " but with %s; see the kernel log",
+			m->addr, driver[0] ? driver : "no driver");
+	return err_set(e, -ETIMEDOUT,
+		"/dev/vfio/%d did not appear within %u s after %s was given to " VFIO_DRIVER, m->group,
+		m->sys->node_wait_ms / 1000, m->addr);
+}
+
+/* From here on something has been changed; a failure leaves it to roll_back(). */
+static int take(const struct move *m, struct err *e)
+{
+	int r = set_override(m, VFIO_DRIVER);
+
+	if (r < 0)
+		return err_set(e, r, "cannot set driver_override of %s: %s", m->addr, strerror(-r));
+	/* The driver's remove flushes its caches and shuts the firmware down in this very write. */
+	if (m->had[0])
+		r = driver_write(m, m->had, "unbind");
+	if (r < 0)
+		return err_set(e, r, "the kernel driver %s does not let go of %s: %s", m->had, m->addr,
+			strerror(-r));
+	r = driver_write(m, VFIO_DRIVER, "bind");
+	if (r < 0 && !vfio_is_ready(m, NULL))
+		return err_set(
+			e, r, VFIO_DRIVER " does not take %s: %s; see the kernel log", m->addr, strerror(-r));
+	return wait_ready(m, e);
+}
+
+static int roll_back(const struct move *m, int code, struct err *e)
+{
+	char driver[32];
+	int r;
+
+	driver_of(m, driver);
+	if (strcmp(driver, VFIO_DRIVER) == 0)
+		driver_write(m, VFIO_DRIVER, "unbind");
+	r = set_override(m, "\n");
+	driver_of(m, driver);
+	if (m->had[0] && strcmp(driver, m->had) != 0)
+		r = driver_write(m, m->had, "bind");
+	driver_of(m, driver);
+	if (strcmp(driver, m->had) == 0)
+		return code;
+	return err_prefix(e, code, "%s could not be given back to %s (%s), its disks are away; first cause",
+		m->addr, m->had[0] ? m->had : "no driver", r < 0 ? strerror(-r) : "no error told");
+}
+
+int bind_vfio(
+	const struct bind_sys *sys, const char *root, const char *addr, char ret_previous[32], struct err *e)
+{
+	struct disk_claims claims;
+	struct move m;
+	int r = move_init(&m, sys, root, addr, e);
+
+	if (r < 0)
+		return r;
+	r = check_function(&m, e);
+	if (r == 0)
+		r = check_group(&m, e);
+	if (r < 0)
+		return r;
+	if (vfio_is_ready(&m, NULL)) {
+		ret_previous[0] = '\0';
+		return 0;
+	}
+	r = load_vfio(&m, e);
+	if (r == 0)
+		r = disks_claim(root, m.addr, sys->claim, &claims, e);
+	if (r < 0)
+		return r;
+	m.events = sys->events_open();
+	r = take(&m, e);
+	/* The claims guarded the way out; a driver that comes back in a roll-back must find its disks free.
+	 */
+	disks_release(&claims);
+	if (r < 0)
+		r = roll_back(&m, r, e);
+	else
+		strcpy(ret_previous, strcmp(m.had, VFIO_DRIVER) == 0 ? "" : m.had);
+	sys->events_close(m.events);
+	return r;
+}
+
+/* --- back to the kernel --------------------------------------------------------------------------------- */
+
+/* Unbinding blocks for as long as a process has the device open, so that is refused. */
+static int check_closed(const struct move *m, struct err *e)
+{
+	char node[64], who[160];
+
+	snprintf(node, sizeof(node), "/dev/vfio/%d", m->group);
+	if (m->group < 0 || !openers_find(m->root, node, who, sizeof(who)))
+		return 0;
+	return err_set(e, -EBUSY, "%s is in use: %s has %s open; stop it first (systemctl stop hbad@NAME)",
+		m->addr, who, node);
+}
+
+struct wanted {
+	const char *driver; /* empty: any that is not vfio-pci */
+};
+
+static bool has_kernel_driver(const struct move *m, const void *arg)
+{
+	const struct wanted *w = arg;
+	char driver[32];
+
+	driver_of(m, driver);
+	if (w->driver[0])
+		return strcmp(driver, w->driver) == 0;
+	return driver[0] && strcmp(driver, VFIO_DRIVER) != 0;
+}
+
+/* The module may have been unloaded, or never loaded since the boot. Its absence shows in the wait. */
+static void load_driver(const struct move *m, const char *previous)
+{
+	char alias[256];
+
+	if (previous[0] && tree_exists(m->root, "/sys/bus/pci/drivers/%s", previous))
+		return;
+	if (tree_line(alias, sizeof(alias), m->root, "/sys/bus/pci/devices/%s/modalias", m->addr) > 0)
+		m->sys->load_module(alias, NULL);
+}
+
+static int give_back(const struct move *m, const char *previous, unsigned wait_ms, struct err *e)
+{
+	struct wanted want = {previous};
+	char driver[32];
+	int r = set_override(m, "\n");
+
+	if (r < 0)
+		return err_set(e, r, "cannot clear driver_override of %s: %s", m->addr, strerror(-r));
+	if (strcmp(m->had, VFIO_DRIVER) == 0)
+		r = driver_write(m, VFIO_DRIVER, "unbind");
+	if (r < 0)
+		return err_set(e, r, VFIO_DRIVER " does not let go of %s: %s", m->addr, strerror(-r));
+	load_driver(m, previous);
+	/* Says nothing about success: a driver's probe may fail, or go on in the background. */
+	r = has_kernel_driver(m, &want) ? 0 : reprobe(m);
+	if (r < 0)
+		return err_set(e, r, "cannot have a driver looked up for %s: %s", m->addr, strerror(-r));
+	if (wait_for(m, has_kernel_driver, &want, wait_ms))
+		return 0;
+	driver_of(m, driver);
+	return err_set(e, -ETIMEDOUT, "%s was given back, but after %u s %s%s has it%s%s; see the kernel log",
+		m->addr, wait_ms / 1000, driver[0] ? "the driver " : "no driver", driver,
+		previous[0] ? ", not " : "", previous);
+}
+
+int unbind_vfio(const struct bind_sys *sys, const char *root, const char *addr, const char *previous,
+	unsigned wait_ms, struct err *e)
+{
+	struct move m;
+	int r = move_init(&m, sys, root, addr, e);
+
+	if (r < 0)
+		return r;
+	if (strcmp(m.had, VFIO_DRIVER) == 0)
+		r = check_closed(&m, e);
+	if (r < 0)
+		return r;
+	m.events = sys->events_open();
+	r = give_back(&m, previous, wait_ms, e);
+	sys->events_close(m.events);
+	return r;
+}
+
+int pci_bind_vfio(const char *root, const char *addr, char ret_previous[32], struct err *e)
+{
+	return bind_vfio(&bind_linux, root, addr, ret_previous, e);
+}
+
+int pci_unbind_vfio(const char *root, const char *addr, const char *previous, unsigned wait_s, struct err *e)
+{
+	return unbind_vfio(&bind_linux, root, addr, previous, wait_s * 1000, e);
+}

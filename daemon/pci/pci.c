@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is the same for every transport. */
+#include "pci.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sysfs.h"
+#include "vfio.h"
+
+#define COMMAND_MASTER 0x0004 /* PCI Local Bus Specification 3.0, 6.2.2 */
+
+int pci_open(const char *uri, struct pci_dev **ret, struct err *e)
+{
+	char addr[PCI_ADDR_LEN];
+	int r;
+
+	if (strncmp(uri, "vfio-user:", strlen("vfio-user:")) == 0)
+		return err_set(e, -ENOTSUP, "%s: this hbad was built without the vfio-user transport", uri);
+	r = pci_addr_parse(uri, addr, e);
+	if (r < 0)
+		return r;
+	r = vfio_open("", &vfio_linux, addr, ret, e);
+	if (r < 0)
+		return r;
+	snprintf((*ret)->uri, sizeof((*ret)->uri), "%s", uri);
+	return 0;
+}
+
+void pci_close(struct pci_dev *dev)
+{
+	if (dev)
+		dev->ops->close(dev);
+}
+
+int pci_map_bar(struct pci_dev *dev, unsigned n, struct err *e)
+{
+	if (n >= PCI_NUM_BARS || !dev->bar[n].size)
+		return err_set(e, -ENXIO, "%s has no BAR %u", dev->uri, n);
+	return dev->bar[n].map ? 0 : dev->ops->map_bar(dev, n, e);
+}
+
+int pci_set_bus_master(struct pci_dev *dev, bool on)
+{
+	uint16_t cmd;
+	int r = dev->ops->cfg_read(dev, PCI_CFG_COMMAND, &cmd, sizeof(cmd));
+
+	if (r < 0)
+		return r;
+	cmd = le16toh(cmd);
+	cmd = on ? cmd | COMMAND_MASTER : cmd & ~COMMAND_MASTER;
+	cmd = htole16(cmd);
+	r = dev->ops->cfg_write(dev, PCI_CFG_COMMAND, &cmd, sizeof(cmd));
+	if (r < 0)
+		return r;
+	/* Configuration writes are not posted, but bridges' buffers are behind us only after a read returned.
+	 */
+	return dev->ops->cfg_read(dev, PCI_CFG_COMMAND, &cmd, sizeof(cmd));
+}
+
+static const char *const kind_name[] = {"no", "INTx", "MSI", "MSI-X"};
+
+int pci_irq_enable(
+	struct pci_dev *dev, enum pci_irq_kind kind, const int *eventfds, unsigned n, struct err *e)
+{
+	if (kind <= PCI_IRQ_NONE || kind > PCI_IRQ_MSIX || !n)
+		return err_set(e, -EINVAL, "%s: no kind or number of interrupts given", dev->uri);
+	if (!dev->n_vectors[kind])
+		return err_set(e, -ENOTSUP, "%s has no %s interrupts; choose another kind (irq=)", dev->uri,
+			kind_name[kind]);
+	if (n > dev->n_vectors[kind] || n > PCI_MAX_VECTORS)
+		return err_set(e, -ENOTSUP, "%s has %u %s vectors, %u were asked for", dev->uri,
+			dev->n_vectors[kind], kind_name[kind], n);
+	return dev->ops->irq_enable(dev, kind, eventfds, n, e);
+}
+
+void pci_irq_disable(struct pci_dev *dev)
+{
+	dev->ops->irq_disable(dev);
+}
+
+int pci_reset(struct pci_dev *dev, struct err *e)
+{
+	if (!dev->ops->reset)
+		return err_set(e, -ENOTSUP, "%s cannot be reset through this transport", dev->uri);
+	return dev->ops->reset(dev, e);
+}
+
+bool pci_is_gone(struct pci_dev *dev)
+{
+	uint16_t vendor;
+
+	/* 0xffff is no vendor: it is what a bus without an answer reads as. */
+	return dev->ops->cfg_read(dev, PCI_CFG_VENDOR, &vendor, sizeof(vendor)) < 0 || vendor == 0xffff;
+}

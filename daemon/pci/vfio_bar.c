@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Regions of a VFIO device: where they are, mapping BARs, and access to what cannot be mapped. */
+#include "vfio.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define REGION_MIN   sizeof(struct vfio_region_info)
+#define BAR_IS_IO    0x1 /* PCI Local Bus Specification 3.0, 6.2.5.1 */
+#define PCI_CFG_BAR0 0x10
+
+/* How much of a region can be mapped, from its beginning. An MSI-X table in the BAR makes kernels before 4.16
+ * leave a hole; firmware registers lie in front of it on every controller we know, the rest goes through read
+ * and write. */
+static int mappable(const struct vfio_region_info *info, const uint8_t *buf, size_t len, uint64_t *ret)
+{
+	uint32_t first = info->flags & VFIO_REGION_INFO_FLAG_CAPS ? info->cap_offset : 0;
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	int off, r;
+
+	*ret = 0;
+	if (!(info->flags & VFIO_REGION_INFO_FLAG_MMAP))
+		return 0;
+	off = vfio_cap_find(buf, len, first, VFIO_REGION_INFO_CAP_SPARSE_MMAP);
+	if (off == -ENOENT) {
+		*ret = info->size;
+		return 0;
+	}
+	if (off < 0)
+		return off;
+	r = vfio_cap_sparse(buf, len, (size_t)off, info->size, ret);
+	if (*ret < info->size)
+		*ret &= ~(page - 1);
+	return r;
+}
+
+static int read_region(struct vfio_dev *v, uint32_t index, struct vfio_region *ret, struct err *e)
+{
+	struct vfio_region_info info = {.argsz = REGION_MIN, .index = index};
+	hb_autofree uint8_t *buf = NULL;
+	int r = vfio_info(v->sys, v->device, VFIO_DEVICE_GET_REGION_INFO, &info, REGION_MIN, &buf);
+
+	if (r >= 0) {
+		memcpy(&info, buf, sizeof(info));
+		*ret = (struct vfio_region){.off = info.offset, .size = info.size, .flags = info.flags};
+		r = mappable(&info, buf, (size_t)r, &ret->mappable);
+	}
+	if (r < 0)
+		return err_set(e, r, "%s: the kernel's information on region %u makes no sense: %s", v->addr,
+			index, strerror(-r));
+	return 0;
+}
+
+int vfio_regions_read(struct vfio_dev *v, struct err *e)
+{
+	int r = read_region(v, VFIO_PCI_CONFIG_REGION_INDEX, &v->cfg, e);
+
+	for (unsigned i = 0; r == 0 && i < PCI_NUM_BARS; i++) {
+		uint32_t raw = 0;
+
+		r = read_region(v, VFIO_PCI_BAR0_REGION_INDEX + i, &v->bar[i], e);
+		if (r < 0 || !v->bar[i].size)
+			continue;
+		r = vfio_ops.cfg_read(&v->pci, PCI_CFG_BAR0 + 4 * i, &raw, sizeof(raw));
+		if (r < 0)
+			return err_set(
+				e, r, "%s: cannot read configuration space: %s", v->addr, strerror(-r));
+		v->pci.bar[i].size = v->bar[i].size;
+		v->pci.bar[i].is_io = le32toh(raw) & BAR_IS_IO;
+	}
+	return r;
+}
+
+int vfio_map_bar(struct pci_dev *dev, unsigned n, struct err *e)
+{
+	struct vfio_dev *v = vfio_of(dev);
+	const struct vfio_region *b = &v->bar[n];
+	int prot = 0;
+	void *p;
+
+	if (!b->mappable)
+		return 0;
+	if (b->flags & VFIO_REGION_INFO_FLAG_READ)
+		prot |= PROT_READ;
+	if (b->flags & VFIO_REGION_INFO_FLAG_WRITE)
+		prot |= PROT_WRITE;
+	p = v->sys->mmap(NULL, b->mappable, prot, MAP_SHARED, v->device, (off_t)b->off);
+	/* Old kernels announce a mapping that they then refuse, for the sake of the MSI-X table. */
+	if (p == MAP_FAILED && errno == EINVAL)
+		return 0;
+	if (p == MAP_FAILED)
+		return err_set(e, -errno, "%s: cannot map BAR %u (%llu bytes): %m%s", dev->uri, n,
+			(unsigned long long)b->size,
+			errno == EBUSY ? "; another kernel driver has claimed its addresses, see /proc/iomem"
+				       : "");
+	dev->bar[n].map = p;
+	dev->bar[n].map_len = b->mappable;
+	return 0;
+}
+
+void vfio_unmap_bars(struct vfio_dev *v)
+{
+	for (unsigned i = 0; i < PCI_NUM_BARS; i++) {
+		struct pci_bar *b = &v->pci.bar[i];
+
+		if (b->map)
+			v->sys->munmap((void *)(uintptr_t)b->map, b->map_len);
+		b->map = NULL;
+		b->map_len = 0;
+	}
+}
+
+static bool in_bar(const struct vfio_region *b, uint64_t off)
+{
+	return b->size >= sizeof(uint32_t) && off <= b->size - sizeof(uint32_t);
+}
+
+uint32_t vfio_bar_read32(struct pci_dev *dev, unsigned n, uint64_t off)
+{
+	struct vfio_dev *v = vfio_of(dev);
+	uint32_t val;
+
+	if (!in_bar(&v->bar[n], off) ||
+		v->sys->pread(v->device, &val, sizeof(val), (off_t)(v->bar[n].off + off)) != sizeof(val))
+		return UINT32_MAX;
+	return le32toh(val);
+}
+
+void vfio_bar_write32(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val)
+{
+	struct vfio_dev *v = vfio_of(dev);
+	uint32_t le = htole32(val);
+	ssize_t done = 0;
+
+	/* A write has no answer on the bus either: who needs to know reads afterwards, and gets all ones. */
+	if (in_bar(&v->bar[n], off))
+		done = v->sys->pwrite(v->device, &le, sizeof(le), (off_t)(v->bar[n].off + off));
+	(void)done;
+}
