@@ -35,6 +35,7 @@ struct hba_limits {
 	uint64_t control_addr_max;  /* highest address of frames, sense, rings */
 	uint64_t data_addr_max;	    /* highest address of data */
 	uint32_t data_align;	    /* bytes: start of each segment */
+	uint32_t max_cdb;	    /* bytes of HBA_REQ_CDB's cdb, at most HBA_MAX_CDB */
 };
 
 struct hba_info {
@@ -88,8 +89,9 @@ struct hba_req {
 			* adds a flush. */
 	uint8_t cdb[HBA_MAX_CDB];
 	uint8_t cdb_len;
-	struct dma_xfer xfer;		   /* dir DMA_NONE and len 0: no data */
-	uint32_t timeout_ms;		   /* > 0 */
+	bool no_reissue;      /* HBA_REQ_CDB that must not run twice: ends as HBA_ABORTED after a reset */
+	struct dma_xfer xfer; /* dir DMA_NONE and len 0: no data */
+	uint32_t timeout_ms;  /* > 0 */
 	void (*done)(struct hba_req *req); /* I/O thread */
 	void *user;
 
@@ -100,7 +102,8 @@ struct hba_req {
 	uint8_t sense_len;
 	uint8_t sense[HBA_SENSE_SIZE];
 	/* Bytes that the device moved. Firmware of this family does not tell: then it is xfer.len after GOOD
-	 * (pass-through data-in beyond what the unit sent reads as zeros), 0 after errors. */
+	 * and RECOVERED ERROR (pass-through data-in beyond what the unit sent reads as zeros), 0 after
+	 * errors. */
 	uint32_t moved;
 
 	/* --- the core's and the driver's --- */
@@ -110,10 +113,12 @@ struct hba_req {
 	struct dma_seg seg[HBA_MAX_SEGMENTS];
 	struct dma_sgl sgl;
 	uint64_t deadline_ns;
-	uint8_t state; /* enum req_state of hba.c */
+	uint8_t state; /* enum req_state of core.h */
+	uint8_t doom;  /* 0, HBA_TIMEOUT or HBA_ABORTED: its end, unless the unit answers first */
 	uint8_t reissues;
-	uint8_t drv_step; /* for drivers whose request takes several frames */
-	struct list link; /* in flight, held, or a driver's own queue */
+	uint8_t drv_step;     /* for drivers whose request takes several frames */
+	struct list link;     /* the core's: in flight, held, ending */
+	struct list drv_link; /* the driver's, while it is at the hardware */
 };
 
 enum hba_state {
@@ -148,13 +153,13 @@ struct hba_ops {
 	/* I/O thread: irq_fd was readable (already drained), or a poll. Calls hba_complete() for each reply.
 	 * -ENODEV when registers read all ones, -EIO when firmware misbehaved (core resets). */
 	int (*poll)(struct hba *h);
-	/* I/O thread. Asks firmware to abort; the outcome is hba_complete() of req or nothing. -EOPNOTSUPP,
-	 * -EAGAIN. */
+	/* I/O thread. Asks firmware to abort; the outcome is hba_complete() of req from poll, or nothing.
+	 * -EOPNOTSUPP, -EAGAIN. */
 	int (*abort)(struct hba *h, struct hba_req *req);
 	/* I/O thread. One step of a controller reset, never blocking. *phase is 0 at the first call and the
 	 * driver's from then on. Returns 1 and the time of the next step, 0 when the controller runs again
 	 * with empty queues (all requests handed to submit() before are forgotten), -errno when it is beyond
-	 * help. */
+	 * help (-ENODEV: unplugged). The first step may still complete what firmware had answered. */
 	int (*reset_step)(struct hba *h, unsigned *phase, uint64_t now_ns, uint64_t *next_ns);
 	/* Any thread that owns the hba; registers may be gone. After it returns the device does no DMA and
 	 * raises no interrupt (the core has cleared, or clears, bus mastering). Idempotent. */
@@ -213,10 +218,14 @@ unsigned hba_inflight(const struct hba *h);    /* any thread, a snapshot */
 /* A free slot, zeroed but for the core's fields, or NULL: none free, or not RUNNING (see hba->ready). */
 struct hba_req *hba_req_get(struct hba *h);
 void hba_req_put(struct hba_req *req);
-/* 0: accepted. -EAGAIN: no bounce memory now; the request is still the user's, try again on ready().
- * -E2BIG, -EINVAL: a bug of the caller; still the user's. -ENODEV: not RUNNING. */
+/* 0: accepted; done() comes later, never from within the call. While RESETTING it is held until the
+ * controller runs again. -EAGAIN: no bounce memory now; the request is still the user's, try again on
+ * ready(). -E2BIG, -EINVAL: a bug of the caller; still the user's. -ENODEV: neither RUNNING nor RESETTING, or
+ * draining. */
 int hba_submit(struct hba_req *req);
-/* Completes with HBA_ABORTED when the firmware confirmed (or after a reset), or as usual if it was faster. */
+/* Completes with HBA_ABORTED when the firmware confirmed (or after a reset), or as usual if it was faster;
+ * never from within the call. An abort alone resets nothing: that is up to the request's own deadline (moved
+ * to 10 s after the abort if it was nearer). */
 void hba_abort(struct hba_req *req);
 
 /* Set-up thread: runs one request and waits. tmpl's user fields count; data as in tmpl->xfer; results are

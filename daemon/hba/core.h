@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Private to the files of this folder: what the core knows about a controller and about each request. */
+#ifndef HBAD_HBA_CORE_H
+#define HBAD_HBA_CORE_H
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "hba.h"
+
+/* Who has the request, and which list its link is in. */
+enum req_state {
+	REQ_FREE,     /* the tag allocator; no list */
+	REQ_USER,     /* its user; no list */
+	REQ_HELD,     /* the core, until the controller runs; held */
+	REQ_FLIGHT,   /* the driver; flight */
+	REQ_ABORTING, /* the driver, which has asked firmware to abort it (or cannot); flight */
+	REQ_ENDING,   /* the core: the result is set, done() comes with the next hook; ending */
+};
+
+/* The time-out ladder. Tests shorten it between hba_create() and hba_start(). */
+struct hba_times {
+	uint32_t tick_ms;  /* deadlines are looked at this often */
+	uint32_t abort_ms; /* from an abort to the controller reset */
+};
+
+#define HBA_MAX_REISSUES      2
+#define HBA_MAX_BARREN_RESETS 5			 /* in a row, without one request answered in between */
+#define HBA_BARREN_NS	      (600 * NS_PER_SEC) /* resets further apart are no row */
+#define HBA_CHUNK	      (16 * 1024)
+#define HBA_BOUNCE_BYTES      (64u * 1024 * 1024)
+#define HBA_IO_CALL_MS	      5000 /* how long set-up calls wait for the I/O thread */
+
+struct hba_core {
+	struct hba *h;
+	struct hba_times times;
+	const struct hba_match *match;
+	uint32_t depth_cap, bounce_bytes;
+	enum hba_state state; /* atomic; written by the I/O thread, and by set-up while off the loop */
+	struct hba_req *req;  /* limits.queue_depth of them */
+	struct tags tags;
+	struct dma_pool pool;
+	struct list flight, held, ending, runs;
+	unsigned accepted; /* atomic: submitted and not yet done */
+	bool draining;	   /* new requests are refused */
+	bool rung;	   /* submits since the last doorbell */
+	bool news;	   /* slots or bounce memory came free, or the state changed */
+	bool slot_wanted;  /* somebody was refused a slot since the last news */
+	unsigned reset_phase, barren_resets;
+	uint64_t reset_ended_ns;
+	struct loop_fd irq, request;
+	struct loop_timer tick, reset;
+	struct loop_hook hook;
+	struct log_limit late_limit, timeout_limit;
+	struct hba_stats stats;
+	bool attached, on_loop;
+	bool join_over; /* atomic: join_loop() has run, or must not run any more */
+	int join_result;
+};
+
+/* --- hba.c */
+
+/* As hba_open(), for a device that is open already. Takes it over on success. */
+int hba_create(struct pci_dev *pci, const struct hba_config *cfg, struct loop *loop, struct hba **ret,
+	struct err *e);
+void hba_set_state(struct hba *h, enum hba_state state);
+/* Makes the device unable to touch memory, then tells the driver. */
+void hba_make_quiet(struct hba *h);
+
+/* --- request.c */
+
+int requests_init(struct hba *h, struct err *e);
+void requests_fini(struct hba *h);
+/* Hands a held or new request to the driver. */
+void request_issue(struct hba_req *req);
+/* Sets the end of a request that the driver does not have (any more); done() follows from the hook. */
+void request_end_later(struct hba_req *req, enum hba_result result);
+/* Calls done() of all that are ending. True if there were any. */
+bool requests_finish(struct hba *h);
+
+/* --- recover.c */
+
+void recover_init(struct hba *h);
+/* Asks the hardware for replies and judges the outcome. */
+void recover_poll(struct hba *h);
+/* The controller will not come back: quiet first, then everything ends as HBA_GONE. */
+void recover_give_up(struct hba *h, enum hba_state state, const char *why);
+/* Asks the driver to abort a request that has its doom. */
+void recover_try_abort(struct hba_req *req);
+
+/* --- exec.c */
+
+/* Starts the runs that wait for a slot. True if one did. */
+bool runs_retry(struct hba *h);
+/* Ends the runs that wait, when they can never start. */
+void runs_cancel(struct hba *h);
+
+/* Counters have one writer (the I/O thread) and may be read by any thread. */
+static inline void stat_inc(uint64_t *counter)
+{
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
+#endif

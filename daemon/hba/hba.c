@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Set-up ladder of a controller, and its place in the loop. */
+#include "core.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+/* --- open
+ * --------------------------------------------------------------------------------------------------- */
+
+static const struct hba_match *find_match(const struct pci_id *id, const struct hba_ops **ret_ops)
+{
+	for (unsigned i = 0; hba_drivers[i]; i++)
+		for (const struct hba_match *m = hba_drivers[i]->match; m->vendor; m++)
+			if (m->vendor == id->vendor && m->device == id->device) {
+				*ret_ops = hba_drivers[i];
+				return m;
+			}
+	return NULL;
+}
+
+static int no_driver(const struct pci_dev *pci, struct err *e)
+{
+	char known[320] = "";
+	size_t at = 0;
+	const char *last = "";
+
+	for (unsigned i = 0; hba_drivers[i]; i++)
+		for (const struct hba_match *m = hba_drivers[i]->match; m->vendor; m++) {
+			/* Ids of one family stand together and share the name. */
+			if (m->name != last && at < sizeof(known))
+				at += (size_t)snprintf(
+					known + at, sizeof(known) - at, "%s%s", at ? ", " : "", m->name);
+			last = m->name;
+		}
+	return err_set(e, -ENOTSUP, "%s: no driver for PCI id %04x:%04x; supported are %s", pci->uri,
+		pci->id.vendor, pci->id.device, known);
+}
+
+int hba_create(
+	struct pci_dev *pci, const struct hba_config *cfg, struct loop *loop, struct hba **ret, struct err *e)
+{
+	const struct hba_ops *ops = NULL;
+	const struct hba_match *m = find_match(&pci->id, &ops);
+	struct hba *h;
+
+	if (!m)
+		return no_driver(pci, e);
+	h = calloc(1, sizeof(*h));
+	if (!h)
+		return err_set(e, -ENOMEM, "out of memory");
+	h->irq_fd = -1;
+	h->core = calloc(1, sizeof(*h->core));
+	if (h->core)
+		h->irq_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (h->irq_fd < 0) {
+		free(h->core);
+		free(h);
+		return err_set(e, -ENOMEM, "%s: out of memory or descriptors", pci->uri);
+	}
+	h->ops = ops;
+	h->pci = pci;
+	h->loop = loop;
+	dma_space_init(&h->space, pci);
+	*h->core = (struct hba_core){
+		.h = h,
+		.times = {.tick_ms = 500, .abort_ms = 10000},
+		.match = m,
+		.depth_cap = cfg->queue_depth,
+		.bounce_bytes = cfg->bounce_bytes ? cfg->bounce_bytes : HBA_BOUNCE_BYTES,
+	};
+	list_init(&h->core->flight);
+	list_init(&h->core->held);
+	list_init(&h->core->ending);
+	list_init(&h->core->runs);
+	*ret = h;
+	return 0;
+}
+
+int hba_open(const struct hba_config *cfg, struct loop *loop, struct hba **ret, struct err *e)
+{
+	struct pci_dev *pci;
+	int r = pci_open(cfg->uri, &pci, e);
+
+	if (r < 0)
+		return r;
+	r = hba_create(pci, cfg, loop, ret, e);
+	if (r < 0)
+		pci_close(pci);
+	return r;
+}
+
+/* --- attach
+ * ------------------------------------------------------------------------------------------------- */
+
+static int check_limits(const struct hba *h, struct err *e)
+{
+	const struct hba_limits *l = &h->limits;
+
+	if (!l->max_segments || !l->max_segment_bytes || !l->max_transfer || !l->queue_depth ||
+		!l->control_addr_max || !l->data_addr_max || !l->data_align || !l->max_cdb ||
+		l->max_cdb > HBA_MAX_CDB)
+		return err_set(e, -EIO, "%s: the %s driver left a limit open", h->pci->uri, h->ops->name);
+	return 0;
+}
+
+int hba_attach(struct hba *h, struct err *e)
+{
+	struct hba_core *c = h->core;
+	int r = h->ops->attach(h, c->match, e);
+
+	if (r < 0)
+		return err_prefix(e, r, "%s", h->pci->uri);
+	r = check_limits(h, e);
+	if (r == 0) {
+		if (c->depth_cap)
+			h->limits.queue_depth = MIN(h->limits.queue_depth, c->depth_cap);
+		r = requests_init(h, e);
+	}
+	if (r < 0) {
+		hba_make_quiet(h);
+		h->ops->detach(h);
+		return r;
+	}
+	recover_init(h);
+	c->attached = true;
+	return 0;
+}
+
+void hba_make_quiet(struct hba *h)
+{
+	int r = pci_set_bus_master(h->pci, false);
+
+	/* A device that is gone cannot DMA either; any other failure leaves only its reset. */
+	if (r < 0 && !pci_is_gone(h->pci) && pci_reset(h->pci, NULL) < 0)
+		log_err("%s: cannot stop the device's DMA (error %d); power the machine off if its memory "
+			"matters",
+			h->pci->uri, -r);
+	h->ops->quiesce(h);
+}
+
+/* --- loop
+ * --------------------------------------------------------------------------------------------------- */
+
+static void on_irq(struct loop_fd *f, uint32_t events)
+{
+	struct hba_core *c = container_of(f, struct hba_core, irq);
+	uint64_t count;
+
+	if (read(f->fd, &count, sizeof(count)) != sizeof(count))
+		return;
+	stat_inc(&c->stats.interrupts);
+	if (c->state == HBA_RUNNING)
+		recover_poll(c->h);
+}
+
+/* Once per iteration: ends, news for the layer above, one doorbell for all that was submitted. */
+static bool on_hook(struct loop_hook *hook)
+{
+	struct hba_core *c = container_of(hook, struct hba_core, hook);
+	struct hba *h = c->h;
+	bool progress = requests_finish(h);
+
+	if (c->news) {
+		c->news = c->slot_wanted = false;
+		progress |= runs_retry(h);
+		if (h->ready) {
+			h->ready(h);
+			progress = true;
+		}
+	}
+	if (c->rung && c->state == HBA_RUNNING) {
+		c->rung = false;
+		if (h->ops->ring_doorbell)
+			h->ops->ring_doorbell(h);
+	}
+	return progress;
+}
+
+static void join_loop(void *arg)
+{
+	struct hba *h = arg;
+	struct hba_core *c = h->core;
+
+	if (__atomic_exchange_n(&c->join_over, true, __ATOMIC_ACQ_REL))
+		return;
+	c->irq.fd = h->irq_fd;
+	c->irq.cb = on_irq;
+	c->hook.cb = on_hook;
+	c->join_result = loop_add_fd(h->loop, &c->irq, EPOLLIN);
+	if (c->join_result == 0 && c->request.fd >= 0)
+		c->join_result = loop_add_fd(h->loop, &c->request, EPOLLIN);
+	if (c->join_result < 0) {
+		loop_del_fd(h->loop, &c->irq);
+		return;
+	}
+	loop_add_hook(h->loop, &c->hook);
+	loop_arm(h->loop, &c->tick, loop_now(h->loop) + c->times.tick_ms * NS_PER_MS);
+	hba_set_state(h, HBA_RUNNING);
+}
+
+/* Everything that still waits ends here, on the I/O thread, after the device was made quiet. */
+static void leave_loop(void *arg)
+{
+	struct hba *h = arg;
+	struct hba_core *c = h->core;
+
+	if (hba_inflight(h) > 0)
+		recover_give_up(h, HBA_FAILED, "stopped with requests at the controller");
+	loop_disarm(&c->tick);
+	loop_disarm(&c->reset);
+	loop_del_fd(h->loop, &c->irq);
+	loop_del_fd(h->loop, &c->request);
+	loop_del_hook(&c->hook);
+	if (c->state == HBA_RESETTING)
+		hba_set_state(h, HBA_FAILED);
+	c->draining = true;
+	requests_finish(h);
+	runs_cancel(h);
+}
+
+/* On the I/O thread; here, when that has been joined. */
+static void on_io_thread(struct hba *h, void (*fn)(void *arg))
+{
+	if (clock_ns() - loop_heartbeat_ns(h->loop) > HBA_IO_CALL_MS * NS_PER_MS ||
+		loop_call(h->loop, fn, h, HBA_IO_CALL_MS) < 0)
+		fn(h);
+}
+
+int hba_start(struct hba *h, struct err *e)
+{
+	struct hba_core *c = h->core;
+	int r = h->ops->start(h, e);
+
+	if (r == 0)
+		r = check_limits(h, e);
+	if (r < 0) {
+		hba_make_quiet(h);
+		return err_prefix(e, r, "%s", h->pci->uri);
+	}
+	r = loop_call(h->loop, join_loop, h, HBA_IO_CALL_MS);
+	if (r == 0)
+		r = c->join_result;
+	/* After a time-out join_loop() may still come: it will find join_over set, or has just run after all.
+	 * on_loop makes hba_stop() wait behind it in the queue. */
+	if (r == -ETIMEDOUT && __atomic_exchange_n(&c->join_over, true, __ATOMIC_ACQ_REL))
+		r = c->join_result;
+	c->on_loop = r == 0 || r == -ETIMEDOUT;
+	if (r < 0) {
+		hba_make_quiet(h);
+		return err_set(e, r, "%s: the I/O thread does not answer", h->pci->uri);
+	}
+	return 0;
+}
+
+static void set_draining(void *arg)
+{
+	struct hba *h = arg;
+
+	h->core->draining = true;
+}
+
+int hba_drain(struct hba *h, unsigned timeout_ms)
+{
+	uint64_t until = clock_ns() + timeout_ms * NS_PER_MS;
+
+	if (!h->core->on_loop)
+		return 0;
+	on_io_thread(h, set_draining);
+	while (hba_inflight(h) > 0) {
+		if (clock_ns() >= until)
+			return -ETIMEDOUT;
+		clock_sleep_ms(5);
+	}
+	return 0;
+}
+
+void hba_stop(struct hba *h)
+{
+	struct hba_core *c = h->core;
+	struct err e = {""};
+
+	if (!c->attached)
+		return;
+	if (c->on_loop) {
+		hba_drain(h, HBA_IO_CALL_MS);
+		on_io_thread(h, leave_loop);
+		c->on_loop = false;
+		if (c->state == HBA_RUNNING && h->ops->shutdown(h, &e) < 0)
+			log_warn("%s: shutdown: %s", h->pci->uri, e.text);
+	}
+	if (c->state == HBA_RUNNING)
+		hba_set_state(h, HBA_DOWN);
+	hba_make_quiet(h);
+	h->ops->detach(h);
+	requests_fini(h);
+	c->attached = false;
+}
+
+void hba_close(struct hba *h)
+{
+	if (!h)
+		return;
+	hba_stop(h);
+	pci_close(h->pci);
+	hb_close(&h->irq_fd);
+	free(h->core);
+	free(h);
+}
+
+/* --- state
+ * -------------------------------------------------------------------------------------------------- */
+
+void hba_set_state(struct hba *h, enum hba_state state)
+{
+	/* Release: who sees RUNNING sees units and limits. */
+	__atomic_store_n(&h->core->state, state, __ATOMIC_RELEASE);
+	h->core->news = true;
+}
+
+enum hba_state hba_state(const struct hba *h)
+{
+	return __atomic_load_n(&h->core->state, __ATOMIC_ACQUIRE);
+}
+
+unsigned hba_inflight(const struct hba *h)
+{
+	return __atomic_load_n(&h->core->accepted, __ATOMIC_RELAXED);
+}
+
+void hba_get_stats(const struct hba *h, struct hba_stats *ret)
+{
+	const uint64_t *from = (const uint64_t *)&h->core->stats;
+	uint64_t *to = (uint64_t *)ret;
+
+	static_assert(sizeof(*ret) % sizeof(*to) == 0, "counters only");
+	for (unsigned i = 0; i < sizeof(*ret) / sizeof(*to); i++)
+		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+}

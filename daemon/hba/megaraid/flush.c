@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * HBA_REQ_FLUSH. GOOD only when firmware has confirmed it:
+ *
+ *   1. SYNCHRONIZE CACHE (10) to the unit. Firmware of these generations may not know it for logical drives, so
+ *      INVALID COMMAND OPERATION CODE is no failure there; anything else but GOOD is.
+ *   2. Logical drives: the DCMD that flushes controller cache and disk caches. It is one for the whole controller
+ *      and may take long, so one runs at a time. Flushes that come while it runs share the next one, never the
+ *      running one, which may have passed their data already.
+ *
+ * Physical drives have no controller cache in between: step 1 alone, and it must be GOOD.
+ */
+#include "mfi.h"
+
+enum flush_step { FLUSH_SYNC, FLUSH_WAIT, FLUSH_RIDE };
+
+#define OP_SYNCHRONIZE_CACHE_10	   0x35
+#define SCSI_CHECK_CONDITION	   0x02
+#define KEY_ILLEGAL_REQUEST	   0x5
+#define ASC_INVALID_OPERATION_CODE 0x20
+
+void mfi_flush_submit(struct mfi *m, struct hba_req *req)
+{
+	static const uint8_t cdb[10] = {OP_SYNCHRONIZE_CACHE_10};
+
+	req->drv_step = FLUSH_SYNC;
+	mfi_send_cdb(m, req, cdb, sizeof(cdb));
+}
+
+bool mfi_flush_abortable(const struct hba_req *req)
+{
+	return req->drv_step == FLUSH_SYNC;
+}
+
+static bool not_implemented(const struct hba_req *req)
+{
+	bool descriptor = (req->sense[0] & 0x7f) >= 0x72;
+	uint8_t key = (descriptor ? req->sense[1] : req->sense[2]) & 0xf;
+	uint8_t asc = descriptor ? req->sense[2] : req->sense[12];
+
+	return req->result == HBA_DONE && req->scsi_status == SCSI_CHECK_CONDITION &&
+	       key == KEY_ILLEGAL_REQUEST && asc == ASC_INVALID_OPERATION_CODE;
+}
+
+static void flush_start(struct mfi *m)
+{
+	const struct mfi_dcmd d = {
+		.opcode = MFI_DCMD_CACHE_FLUSH,
+		.mbox = {MFI_FLUSH_CONTROLLER_AND_DISKS},
+	};
+	uint32_t slot = m->depth + MFI_SLOT_FLUSH;
+
+	/* In a reset the last replies are still taken, but nothing new is sent: the flushes are re-issued. */
+	if (m->slot[slot].fired || list_empty(&m->flush_next) || hba_state(m->h) != HBA_RUNNING)
+		return;
+	list_splice(&m->flush_now, &m->flush_next);
+	list_for_each(pos, &m->flush_now)
+		container_of(pos, struct hba_req, drv_link)->drv_step = FLUSH_RIDE;
+	mfi_build_dcmd(mfi_frame(m, slot), mfi_slot_use(m, slot), true, &d, 0);
+	mfi_fire(m, slot, 0);
+}
+
+void mfi_flush_forget(struct mfi *m)
+{
+	struct list all;
+
+	list_init(&all);
+	list_splice(&all, &m->flush_now);
+	list_splice(&all, &m->flush_next);
+	while (!list_empty(&all))
+		list_remove(all.next);
+}
+
+void mfi_flush_reply(struct mfi *m, struct hba_req *req)
+{
+	bool good;
+
+	mfi_result(m, req);
+	good = req->result == HBA_DONE && req->scsi_status == 0;
+	if (req->unit->kind == HBA_UNIT_PD || !(good || not_implemented(req))) {
+		hba_complete(req);
+		return;
+	}
+	if (req->doom) {
+		/* Nobody waits for it any more: not a reason to go through step 2. */
+		req->result = HBA_IO_ERROR;
+		hba_complete(req);
+		return;
+	}
+	req->drv_step = FLUSH_WAIT;
+	list_append(&m->flush_next, &req->drv_link);
+	flush_start(m);
+}
+
+void mfi_flush_dcmd_reply(struct mfi *m)
+{
+	uint8_t status = mfi_cmd_status(m, m->depth + MFI_SLOT_FLUSH);
+	struct list now;
+
+	/* Before any done(): flushes that it submits belong to the next round. */
+	list_init(&now);
+	list_splice(&now, &m->flush_now);
+	flush_start(m);
+	while (!list_empty(&now)) {
+		struct hba_req *req = list_first(&now, struct hba_req, drv_link);
+
+		list_remove(&req->drv_link);
+		req->result = status == MFI_OK ? HBA_DONE : HBA_IO_ERROR;
+		req->fw_status = status;
+		req->scsi_status = 0;
+		req->sense_len = 0;
+		req->moved = 0;
+		hba_complete(req);
+	}
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Private to the MFI driver: one controller, and what its files offer each other. */
+#ifndef HBAD_HBA_MEGARAID_MFI_H
+#define HBAD_HBA_MEGARAID_MFI_H
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "hba.h"
+#include "mfi_regs.h"
+
+struct mfi;
+
+/* How long firmware may take. Tests have their own. Milliseconds. */
+struct mfi_times {
+	uint32_t poll;	     /* between two looks at the state or a diagnostic register */
+	uint32_t state;	     /* in one value of the state word [2.3] */
+	uint32_t bring_up;   /* to READY, whatever it shows meanwhile */
+	uint32_t soft;	     /* to READY after the doorbell, before the adapter is reset */
+	uint32_t key;	     /* from the diagnostic key to the first look */
+	uint32_t diag;	     /* until the diagnostic register is writable */
+	uint32_t diag_reset; /* until the first look at the reset bit */
+	uint32_t diag_end;   /* until the reset bit is clear again */
+	uint32_t settle;     /* after an adapter reset [2.5] */
+	uint32_t dcmd;	     /* a DCMD, an INIT */
+	uint32_t health;     /* between two looks at the state word while running */
+};
+
+/* A generation [1.3, 2.4, 2.5, 3.9]. */
+struct mfi_iop {
+	const char *name; /* "gen2" */
+	uint16_t doorbell;
+	uint16_t ack;	     /* the status read is written back here... */
+	uint16_t ack_flush;  /* ... and this is read to push it out */
+	bool ack_always;     /* also when the status was 0 */
+	uint32_t enable_ack; /* written to ack before unmasking; 0: nothing */
+	uint32_t enable_mask;
+	uint32_t intr_state; /* "look at the state word"; 0: no such bit */
+	/* Tells firmware of a frame (64-byte aligned, below 4 GiB) that goes on for extra times 64 bytes. */
+	void (*fire)(struct mfi *m, uint32_t frame, unsigned extra);
+	/* One step of an adapter reset, as hba_ops.reset_step; 0 when the settling time is over. */
+	int (*reset_step)(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *next);
+	uint16_t diag_key, diag; /* for reset_step of the diagnostic kind */
+	const struct mfi_times *times;
+};
+
+/* --- slots: a frame each, found by index. The first limits.queue_depth are the requests', by tag. ----------- */
+
+enum mfi_internal { MFI_SLOT_POLLED, MFI_SLOT_FLUSH, MFI_SLOT_ABORT, MFI_N_ABORTS = 4 };
+#define MFI_INTERNAL (MFI_SLOT_ABORT + MFI_N_ABORTS)
+
+struct mfi_slot {
+	uint16_t use; /* counts, so that a repeated or late context is told from the right one */
+	bool fired;   /* at firmware, which owes one context for it */
+};
+
+struct mfi {
+	struct hba *h;
+	const struct mfi_iop *iop;
+	unsigned bar;
+	uint32_t fw_cmds; /* entries of the reply ring [3.3] */
+	uint32_t depth;	  /* slots of requests */
+	uint32_t fw_sge;
+	bool ieee; /* element format of data SGLs: IEEE, else SG64 */
+	bool no_adapter_reset;
+	enum pci_irq_kind irq;
+	struct dma_arena frames, sense, control;
+	struct mfi_slot *slot; /* depth + MFI_INTERNAL */
+
+	/* reply ring */
+	uint32_t consumer;
+	bool polled_lost;   /* firmware never answered the polled slot: it may still write there */
+	uint64_t health_ns; /* when the state word was last looked at */
+	struct log_limit context_limit;
+
+	/* flush.c */
+	struct list flush_next, flush_now;
+
+	/* firmware.c, reset.c */
+	struct {
+		uint32_t word;
+		uint64_t since_ns, started_ns;
+		bool faulted; /* FAULT is waited for, not failed: an adapter reset is under way */
+	} boot;
+	struct {
+		unsigned sub;
+		uint64_t until_ns;
+		bool hard; /* the adapter reset has been tried */
+	} reset;
+};
+
+static inline struct mfi *mfi_of(const struct hba *h)
+{
+	return h->drv;
+}
+
+/* Layout of the control arena. Producer and consumer have their own cache lines. */
+enum mfi_control {
+	MFI_CTL_PRODUCER = 0x000,
+	MFI_CTL_CONSUMER = 0x080,
+	MFI_CTL_QUEUE_INFO = 0x100,
+	MFI_CTL_DUMMY = 0x200, /* what a command without data points to [7.2] */
+	MFI_CTL_DUMMY_LEN = 0x200,
+	MFI_CTL_DATA = 0x1000, /* of DCMDs */
+	MFI_CTL_DATA_LEN = 0x2000,
+	MFI_CTL_RING = 0x3000,
+};
+
+/* --- registers */
+
+static inline uint32_t mfi_read(const struct mfi *m, unsigned reg)
+{
+	return pci_read32(m->h->pci, m->bar, reg);
+}
+static inline void mfi_write(const struct mfi *m, unsigned reg, uint32_t val)
+{
+	pci_write32(m->h->pci, m->bar, reg, val);
+}
+
+/* --- iop.c */
+
+extern const struct mfi_iop mfi_iop_gen1, mfi_iop_gen2, mfi_iop_skinny;
+void mfi_intr_mask(struct mfi *m);
+void mfi_intr_unmask(struct mfi *m);
+/* Reads and acknowledges the interrupt status. Returns it. */
+uint32_t mfi_intr_ack(struct mfi *m);
+
+/* --- firmware.c */
+
+/* Starts to bring firmware to READY. tolerate_fault: right after an adapter reset. */
+void mfi_boot_start(struct mfi *m, uint64_t now, bool tolerate_fault);
+/* One look. 0: READY. 1: look again at *next. -ENODEV: all ones. -EIO: FAULT. -EPROTO: unknown state.
+ * -ETIMEDOUT. */
+int mfi_boot_step(struct mfi *m, uint64_t now, uint64_t *next);
+/* The same, blocking; with an adapter reset and a second attempt if the first fails. */
+int mfi_boot(struct mfi *m, struct err *e);
+/* "FAULT (code 123h)" */
+const char *mfi_state_text(uint32_t word, char *buf, size_t size);
+
+/* --- frame.c: pure; addresses in, bytes out */
+
+enum mfi_sgl { MFI_SG32, MFI_SG64, MFI_SG_IEEE };
+
+/* A data command. LD_READ and LD_WRITE use lba, blocks and access; the SCSI ones cdb and bytes. */
+struct mfi_io {
+	enum mfi_cmd cmd;
+	uint8_t target;
+	uint8_t access;
+	uint32_t context;
+	uint32_t sense;
+	uint64_t lba;
+	uint32_t blocks, bytes;
+	const uint8_t *cdb;
+	uint8_t cdb_len;
+	enum dma_dir dir;
+	enum mfi_sgl format;
+	const struct dma_seg *seg;
+	uint32_t n_seg;
+};
+
+/* How many elements fit behind the frame head of the larger (SCSI) kind. */
+uint32_t mfi_sgl_room(enum mfi_sgl format);
+/* Writes the frame; returns the number of extra frames to announce. */
+unsigned mfi_build_io(void *frame, const struct mfi_io *io);
+
+struct mfi_dcmd {
+	uint32_t opcode;
+	uint8_t mbox[12];
+	enum dma_dir dir;
+	uint32_t len;
+};
+
+void mfi_build_dcmd(void *frame, uint32_t context, bool post, const struct mfi_dcmd *d, uint32_t data);
+void mfi_build_abort(void *frame, uint32_t context, uint32_t victim_context, uint64_t victim_frame);
+void mfi_build_init(void *frame, uint32_t context, uint64_t queue_info);
+void mfi_build_queue_info(void *info, uint32_t entries, uint64_t ring, uint64_t producer, uint64_t consumer);
+
+/* --- queue.c */
+
+/* Zeroes ring, indices and slots: nothing is at firmware. */
+void mfi_queue_reset(struct mfi *m);
+static inline void *mfi_frame(const struct mfi *m, uint32_t slot)
+{
+	return m->frames.cpu + (size_t)slot * MFI_FRAME_SLOT;
+}
+static inline uint32_t mfi_frame_addr(const struct mfi *m, uint32_t slot)
+{
+	return (uint32_t)m->frames.iova + slot * MFI_FRAME_SLOT;
+}
+/* Claims a slot for one use and returns the context that will come back. */
+uint32_t mfi_slot_use(struct mfi *m, uint32_t slot);
+uint32_t mfi_slot_context(const struct mfi *m, uint32_t slot);
+void mfi_fire(struct mfi *m, uint32_t slot, unsigned extra);
+/* Firmware's word on a slot, read once. */
+uint8_t mfi_cmd_status(const struct mfi *m, uint32_t slot);
+/* hba_ops.poll */
+int mfi_poll(struct hba *h);
+/* Takes what is in the ring without any other look at the device. -EIO when something there was wild. */
+int mfi_ring_drain(struct mfi *m);
+/* INIT: step 0 fires, then it is polled. 0 done, 1 wait, -errno. */
+void mfi_init_fire(struct mfi *m);
+int mfi_init_check(struct mfi *m);
+
+/* --- dcmd.c */
+
+/* Runs a DCMD without data or with data-in, and waits; set-up thread, or whoever owns the hba alone. 0 and
+ * firmware's status in *ret_status, or -ETIMEDOUT, -EIO (FAULT), -ENODEV: then the frame stays firmware's until the
+ * next INIT, and -EBUSY is the answer to further ones. */
+int mfi_dcmd(struct mfi *m, const struct mfi_dcmd *d, void *data, uint8_t *ret_status);
+/* mfi_dcmd() that turns a status into a sentence and -EIO. */
+int mfi_dcmd_ok(struct mfi *m, const struct mfi_dcmd *d, void *data, const char *what, struct err *e);
+/* Polls a fired slot's status. */
+int mfi_wait_status(struct mfi *m, uint32_t slot, uint32_t timeout_ms, uint8_t *ret_status);
+
+/* --- io.c */
+
+void mfi_submit(struct hba *h, struct hba_req *req);
+int mfi_abort(struct hba *h, struct hba_req *req);
+/* A context came back for the frame of this request. */
+void mfi_request_reply(struct mfi *m, struct hba_req *req);
+/* Fills in result, status and sense from the slot's frame. */
+void mfi_result(struct mfi *m, struct hba_req *req);
+/* Sends a CDB without data to the request's unit. */
+void mfi_send_cdb(struct mfi *m, struct hba_req *req, const uint8_t *cdb, uint8_t cdb_len);
+
+/* --- flush.c */
+
+void mfi_flush_submit(struct mfi *m, struct hba_req *req);
+void mfi_flush_reply(struct mfi *m, struct hba_req *req);
+void mfi_flush_dcmd_reply(struct mfi *m);
+/* True while req's frame is at firmware, so that it can be aborted. */
+bool mfi_flush_abortable(const struct hba_req *req);
+/* All flushes are somebody else's again: before a reset, and at the end. */
+void mfi_flush_forget(struct mfi *m);
+
+/* --- discover.c */
+
+int mfi_discover(struct mfi *m, struct err *e);
+
+/* --- reset.c */
+
+int mfi_reset_step(struct hba *h, unsigned *phase, uint64_t now, uint64_t *next);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Controller reset while running: a step machine that never blocks. Firmware that still runs is sent back to READY
+ * through its doorbell, which aborts all commands; if that does not work, or firmware has faulted, the adapter is
+ * reset. Then INIT with empty queues, and the core re-issues.
+ */
+#include "mfi.h"
+
+#include <errno.h>
+
+enum reset_phase { RESET_BEGIN, RESET_SOFT, RESET_HARD, RESET_BOOT, RESET_INIT };
+
+static int soon(struct mfi *m, uint64_t now, uint64_t *next)
+{
+	*next = now + MIN(m->iop->times->poll, 20u) * NS_PER_MS;
+	return 1;
+}
+
+static int go_hard(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *next)
+{
+	if (m->reset.hard)
+		return -EIO;
+	if (m->no_adapter_reset) {
+		log_err("%s: the controller's properties forbid an adapter reset (disable online controller "
+			"reset)",
+			m->h->pci->uri);
+		return -EIO;
+	}
+	log_warn("%s: resetting the adapter", m->h->pci->uri);
+	m->reset.hard = true;
+	m->reset.sub = 0;
+	*phase = RESET_HARD;
+	*next = now;
+	return 1;
+}
+
+static int begin(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *next)
+{
+	uint32_t word = mfi_read(m, MFI_REG_STATE);
+
+	if (word == MFI_ALL_ONES)
+		return -ENODEV;
+	/* What firmware has answered need not run again. */
+	mfi_ring_drain(m);
+	mfi_flush_forget(m);
+	m->reset.hard = false;
+	if (word >> MFI_STATE_SHIFT != MFI_ST_OPERATIONAL)
+		return go_hard(m, phase, now, next);
+	mfi_boot_start(m, now, false);
+	m->reset.until_ns = now + m->iop->times->soft * NS_PER_MS;
+	*phase = RESET_SOFT;
+	*next = now;
+	return 1;
+}
+
+static int send_init(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *next)
+{
+	uint32_t cmds = MFI_STATE_MAX_CMDS(m->boot.word);
+
+	if (cmds != m->fw_cmds) {
+		log_err("%s: firmware takes %u commands after the reset, %u before it", m->h->pci->uri, cmds,
+			m->fw_cmds);
+		return -EIO;
+	}
+	/* All ones here also makes QEMU drop the queues of before, which INIT alone does not. */
+	mfi_intr_mask(m);
+	mfi_init_fire(m);
+	m->reset.until_ns = now + m->iop->times->dcmd * NS_PER_MS;
+	*phase = RESET_INIT;
+	return soon(m, now, next);
+}
+
+static int step_soft(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *next)
+{
+	int r = mfi_boot_step(m, now, next);
+
+	if (r == 0)
+		return send_init(m, phase, now, next);
+	if (r == -ENODEV || (r > 0 && now <= m->reset.until_ns))
+		return r;
+	return go_hard(m, phase, now, next);
+}
+
+static int step_hard(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *next)
+{
+	int r = m->iop->reset_step(m, &m->reset.sub, now, next);
+
+	if (r != 0)
+		return r;
+	mfi_boot_start(m, now, true);
+	*phase = RESET_BOOT;
+	*next = now;
+	return 1;
+}
+
+static int step_boot(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *next)
+{
+	int r = mfi_boot_step(m, now, next);
+
+	return r == 0 ? send_init(m, phase, now, next) : r;
+}
+
+static int step_init(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *next)
+{
+	int r = mfi_init_check(m);
+
+	if (r > 0 && now <= m->reset.until_ns)
+		return soon(m, now, next);
+	if (r == -ENODEV)
+		return r;
+	if (r != 0)
+		return go_hard(m, phase, now, next);
+	mfi_intr_unmask(m);
+	/* Its interrupt may have come, and been left alone, while the controller was frozen. */
+	if (m->irq == PCI_IRQ_INTX)
+		m->h->pci->ops->intx_unmask(m->h->pci);
+	return 0;
+}
+
+int mfi_reset_step(struct hba *h, unsigned *phase, uint64_t now, uint64_t *next)
+{
+	struct mfi *m = mfi_of(h);
+
+	switch ((enum reset_phase) * phase) {
+	case RESET_BEGIN:
+		return begin(m, phase, now, next);
+	case RESET_SOFT:
+		return step_soft(m, phase, now, next);
+	case RESET_HARD:
+		return step_hard(m, phase, now, next);
+	case RESET_BOOT:
+		return step_boot(m, phase, now, next);
+	case RESET_INIT:
+		return step_init(m, phase, now, next);
+	}
+	return -EINVAL;
+}

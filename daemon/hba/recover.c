@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * When things go wrong: deadline -> abort -> (10 s) -> controller reset -> re-issue; and the end, when the
+ * reset does not help or the device is gone. A request at the hardware is given up only when it provably
+ * cannot run any more: firmware answered it, the controller was reset, or bus mastering is off.
+ */
+#include "core.h"
+
+#include <errno.h>
+
+void recover_poll(struct hba *h)
+{
+	int r = h->ops->poll(h);
+
+	if (r == -ENODEV)
+		recover_give_up(h, HBA_REMOVED, "its registers read all ones");
+	else if (r < 0)
+		hba_fault(h, "firmware misbehaved");
+}
+
+/* --- deadlines --------------------------------------------------------------------------------------------
+ */
+
+void recover_try_abort(struct hba_req *req)
+{
+	int r = req->hba->ops->abort(req->hba, req);
+
+	/* -EAGAIN: the next tick tries again. When it cannot be aborted, waiting is all that is left. */
+	if (r != -EAGAIN && req->state == REQ_FLIGHT)
+		req->state = REQ_ABORTING;
+	if (r == -EOPNOTSUPP && req->doom == HBA_TIMEOUT)
+		hba_fault(req->hba, "a request timed out and cannot be aborted");
+}
+
+static void expire(struct hba_req *req)
+{
+	struct hba *h = req->hba;
+	struct hba_core *c = h->core;
+
+	stat_inc(&c->stats.timeouts);
+	if (log_limit_ok(&c->timeout_limit, 10, 60 * NS_PER_SEC))
+		log_warn("%s: %s: no answer within %u ms (kind %d, CDB %02x), aborting", h->pci->uri,
+			req->unit->name, req->timeout_ms, (int)req->kind, req->cdb[0]);
+	req->doom = HBA_TIMEOUT;
+	req->deadline_ns = loop_now(h->loop) + c->times.abort_ms * NS_PER_MS;
+	recover_try_abort(req);
+}
+
+static void check_deadline(struct hba_req *req)
+{
+	bool due = loop_now(req->hba->loop) >= req->deadline_ns;
+
+	if (due && !req->doom)
+		expire(req);
+	else if (due)
+		hba_fault(req->hba, "an aborted request did not come back");
+	else if (req->doom && req->state == REQ_FLIGHT)
+		recover_try_abort(req);
+}
+
+static void on_tick(struct loop_timer *t)
+{
+	struct hba_core *c = container_of(t, struct hba_core, tick);
+	struct hba *h = c->h;
+
+	loop_arm(h->loop, t, loop_now(h->loop) + c->times.tick_ms * NS_PER_MS);
+	/* Replies first: after a stall of this thread deadlines are over that firmware has met. */
+	if (c->state == HBA_RUNNING)
+		recover_poll(h);
+	/* By tag, not along the list: done() of one may change the list in any way. */
+	for (uint32_t i = 0; i < h->limits.queue_depth && c->state == HBA_RUNNING; i++) {
+		struct hba_req *req = hba_req_by_tag(h, i);
+
+		if (req)
+			check_deadline(req);
+	}
+}
+
+/* --- reset -------------------------------------------------------------------------------------------------
+ */
+
+void hba_fault(struct hba *h, const char *why)
+{
+	struct hba_core *c = h->core;
+
+	if (c->state != HBA_RUNNING)
+		return;
+	log_warn("%s: %s; resetting the controller, %u requests wait", h->pci->uri, why, hba_inflight(h));
+	stat_inc(&c->stats.resets);
+	if (loop_now(h->loop) - c->reset_ended_ns > HBA_BARREN_NS)
+		c->barren_resets = 0;
+	c->reset_phase = 0;
+	hba_set_state(h, HBA_RESETTING);
+	/* From a timer, because the caller may be in the middle of the reply queue. */
+	loop_arm(h->loop, &c->reset, 0);
+}
+
+/* Sorts what was at the hardware: re-issue or end. */
+static void judge(struct hba_req *req)
+{
+	struct hba_core *c = req->hba->core;
+
+	if (req->doom) {
+		request_end_later(req, req->doom);
+	} else if (req->no_reissue) {
+		request_end_later(req, HBA_ABORTED);
+	} else if (req->reissues >= HBA_MAX_REISSUES) {
+		request_end_later(req, HBA_TIMEOUT);
+	} else {
+		req->reissues++;
+		stat_inc(&c->stats.reissues);
+		req->state = REQ_HELD;
+	}
+}
+
+static void resume(struct hba *h)
+{
+	struct hba_core *c = h->core;
+	struct list again;
+	struct hba_req *req;
+
+	/* In the order of submission: what was at the hardware, then what came during the reset. */
+	list_init(&again);
+	list_for_each_safe(pos, &c->flight)
+		judge(container_of(pos, struct hba_req, link));
+	list_splice(&again, &c->flight);
+	list_splice(&again, &c->held);
+	log_info("%s: controller runs again", h->pci->uri);
+	c->reset_ended_ns = loop_now(h->loop);
+	hba_set_state(h, HBA_RUNNING);
+	while ((req = list_first(&again, struct hba_req, link))) {
+		list_remove(&req->link);
+		request_issue(req);
+	}
+}
+
+static void on_reset(struct loop_timer *t)
+{
+	struct hba_core *c = container_of(t, struct hba_core, reset);
+	struct hba *h = c->h;
+	uint64_t now = loop_now(h->loop), next = now;
+	int r;
+
+	if (c->reset_phase == 0 && ++c->barren_resets > HBA_MAX_BARREN_RESETS) {
+		recover_give_up(h, HBA_FAILED, "several resets in a row brought no answer");
+		return;
+	}
+	r = h->ops->reset_step(h, &c->reset_phase, now, &next);
+	if (r > 0)
+		loop_arm(h->loop, t, MAX(next, now + 1));
+	else if (r == 0)
+		resume(h);
+	else if (r == -ENODEV)
+		recover_give_up(h, HBA_REMOVED, "its registers read all ones");
+	else
+		recover_give_up(h, HBA_FAILED, "the reset failed");
+}
+
+/* --- the end -----------------------------------------------------------------------------------------------
+ */
+
+static void end_all(struct list *l)
+{
+	list_for_each_safe(pos, l)
+		request_end_later(container_of(pos, struct hba_req, link), HBA_GONE);
+}
+
+void recover_give_up(struct hba *h, enum hba_state state, const char *why)
+{
+	struct hba_core *c = h->core;
+
+	if (c->state != HBA_RUNNING && c->state != HBA_RESETTING)
+		return;
+	log_err("%s: controller %s: %s", h->pci->uri, state == HBA_REMOVED ? "is gone" : "has failed", why);
+	hba_set_state(h, state);
+	loop_disarm(&c->reset);
+	loop_disarm(&c->tick);
+	/* The descriptors stay readable for ever; nothing that they could tell matters now. */
+	loop_del_fd(h->loop, &c->irq);
+	loop_del_fd(h->loop, &c->request);
+	/* Quiet before anybody learns of it: buffers are reused as soon as done() was called. */
+	hba_make_quiet(h);
+	end_all(&c->flight);
+	end_all(&c->held);
+}
+
+static void on_request(struct loop_fd *f, uint32_t events)
+{
+	struct hba_core *c = container_of(f, struct hba_core, request);
+
+	recover_give_up(c->h, HBA_REMOVED, "the kernel asks for the device back");
+}
+
+void recover_init(struct hba *h)
+{
+	struct hba_core *c = h->core;
+
+	c->tick.cb = on_tick;
+	c->reset.cb = on_reset;
+	c->request.fd = h->pci->request_fd;
+	c->request.cb = on_request;
+}
