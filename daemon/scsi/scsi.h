@@ -21,12 +21,15 @@ enum scsi_status {
 	SCSI_GOOD = 0x00,
 	SCSI_CHECK_CONDITION = 0x02,
 	SCSI_BUSY = 0x08,
+	SCSI_RESERVATION_CONFLICT = 0x18,
 	SCSI_TASK_SET_FULL = 0x28,
 	SCSI_TASK_ABORTED = 0x40,
 };
 
 struct scsi_lun;
 struct scsi_host;
+struct scsi_op;
+struct scsi_work;
 
 struct scsi_task {
 	/* --- filled by the submitter; iovecs stay valid and untouched until done() --- */
@@ -48,12 +51,13 @@ struct scsi_task {
 
 	/* --- private --- */
 	const struct scsi_op *op;
+	const struct scsi_work *work; /* what it does at the controller; NULL: nothing, or only flushes */
 	uint64_t lba;
-	uint64_t bytes; /* to move, from the CDB */
-	uint64_t next;	/* bytes already handed down */
-	uint32_t nblocks;
+	uint64_t bytes;	   /* to move, from the CDB */
+	uint64_t next;	   /* bytes already handed down */
 	uint16_t children; /* requests at the controller */
-	uint16_t flags;	   /* SCSI_TASK_* of task.c */
+	uint16_t flags;	   /* TASK_* of task.h */
+	uint8_t phase;	   /* enum task_phase of task.h */
 	int32_t scratch;   /* index of a scratch buffer, or -1 */
 	uint64_t error_at; /* byte offset of the first error so far */
 	uint64_t started_ns;

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Inside of scsi_host and scsi_lun.
+ *
+ * Threads. Lists, gates and queues belong to the I/O thread; the control and set-up threads reach them by messages
+ * to the loop only, which run in the order they were posted. The table of units is built by the set-up thread and
+ * then only read: control threads find it under `lock`, the I/O thread has a pointer of its own, exchanged by message.
+ * An older table is freed after the I/O thread has taken the newer one.
+ */
+#ifndef HBAD_SCSI_HOST_H
+#define HBAD_SCSI_HOST_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/tags.h"
+#include "facts.h"
+
+#define SCRATCH_COUNT 64
+#define SCRATCH_BYTES 8192
+#define SINK_IOVS     16
+
+struct scsi_units {
+	struct scsi_units *older;
+	unsigned n;
+	struct scsi_unit unit[HBA_MAX_UNITS];
+	struct scsi_facts facts[]; /* n of them */
+};
+
+struct scsi_host {
+	struct loop *loop;
+
+	/* set-up and control threads */
+	pthread_mutex_t lock;	   /* of units; never taken by the I/O thread */
+	struct scsi_units *units;  /* NULL while no controller is attached */
+	struct scsi_units *newest; /* head of all tables not yet freed */
+	struct hba *attaching;	   /* handed to the I/O thread with the newest table */
+
+	/* any thread */
+	_Atomic int closing; /* enum scsi_gate that scsi_host_detach() asks for */
+	atomic_bool close_posted;
+	struct loop_msg close_msg;
+
+	/* I/O thread */
+	struct hba *hba; /* NULL while detached */
+	struct scsi_units *io_units;
+	enum scsi_gate gate; /* SCSI_GATE_OPEN, or why no LUN is open */
+	struct list luns;
+	struct list ready;   /* LUNs that have tasks with something to hand down, in turn */
+	struct list starved; /* tasks that wait for a scratch buffer */
+	struct hba_req *
+		spare; /* taken, but not accepted by hba_submit(): giving it back would call ready() at once */
+	bool kicking, kick_again;
+	struct log_limit refused;
+	struct tags scratch;
+	uint8_t *scratch_mem;
+	struct iovec scratch_iov[SCRATCH_COUNT];
+	struct iovec sink[SINK_IOVS]; /* all the same buffer: data that is read to be thrown away */
+};
+
+struct scsi_lun {
+	struct scsi_host *host;
+	struct scsi_lun_config cfg;
+	_Atomic int gate; /* written by the I/O thread */
+	atomic_uint busy;
+	struct loop_msg join;
+	bool joined, dead;
+	struct list all; /* in host->luns */
+
+	bool known; /* facts are those of the unit, of now or before the gate closed */
+	struct scsi_facts facts;
+	const struct hba_unit *unit; /* valid while the gate is open */
+	uint32_t max_piece;	     /* bytes per request, a multiple of the block size */
+	bool verify_by_read;	     /* the unit refused VERIFY */
+
+	struct list wait; /* tasks with something to hand down, oldest first */
+	struct list turn; /* in host->ready while wait is not empty */
+
+	struct {
+		_Atomic uint64_t tasks, reads, writes, read_bytes, write_bytes, flushes, errors;
+	} stats; /* written by the I/O thread alone */
+};
+
+/* Looks the LUN's unit up in host->io_units and opens or closes its gate. I/O thread. */
+void lun_resolve(struct scsi_lun *lun);
+/* Closes: what waits is answered with the gate's condition, what is at the controller comes back through it. */
+void lun_close(struct scsi_lun *lun, enum scsi_gate why);
+const struct scsi_unit *units_find(const struct scsi_units *units, const char *name);
+/* Why the unit does not fit the configuration: 0, or an errno of scsi_lun_check() with its sentence. */
+int lun_fits(const struct scsi_unit *u, const struct scsi_lun_config *cfg, struct err *e);
+/* The controller has failed or was removed: close all gates. */
+void host_lost(struct scsi_host *s, enum scsi_gate why);
+
+static inline void stat_add(_Atomic uint64_t *counter, uint64_t n)
+{
+	/* One writer: a plain load and store is enough, and cheaper than a locked add. */
+	atomic_store_explicit(
+		counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static inline enum scsi_gate lun_gate(const struct scsi_lun *lun)
+{
+	return (enum scsi_gate)atomic_load_explicit(&lun->gate, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Asking a unit who it is. Set-up thread: every request is waited for. */
+#include "task.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/endian.h"
+
+#define TRIES 5 /* of UNIT ATTENTION (power on, reset, changes: each reported once) and BUSY */
+
+struct question {
+	struct hba *h;
+	const struct hba_unit *unit;
+	char *problem; /* 160 bytes */
+	unsigned *patience;
+};
+
+static struct hba_req request(
+	const struct question *q, const uint8_t *cdb, unsigned cdb_len, struct iovec *iov)
+{
+	struct hba_req req = {
+		.unit = q->unit,
+		.kind = HBA_REQ_CDB,
+		.cdb_len = (uint8_t)cdb_len,
+		.block_size = 512,
+		.xfer = {.iov = iov, .niov = 1, .len = (uint32_t)iov->iov_len, .dir = DMA_FROM_DEVICE},
+		.timeout_ms = scsi_time_seconds(TIME_SHORT) * 1000,
+	};
+
+	memcpy(req.cdb, cdb, cdb_len);
+	return req;
+}
+
+/* Is it worth asking again? Sleeps when the unit needs time. */
+static bool again(struct question *q, const struct hba_req *req, unsigned try)
+{
+	enum scsi_sense code;
+
+	if (req->result != HBA_DONE)
+		return false;
+	if (req->scsi_status == SCSI_BUSY || req->scsi_status == SCSI_TASK_SET_FULL) {
+		clock_sleep_ms(100);
+		return try < TRIES;
+	}
+	if (!req_sense(req, &code))
+		return false;
+	if (SENSE_KEY(code) == KEY_UNIT_ATTENTION)
+		return try < TRIES;
+	if (code == SENSE_BECOMING_READY && *q->patience) {
+		--*q->patience;
+		clock_sleep_ms(SCSI_READY_WAIT_MS);
+		return true;
+	}
+	return false;
+}
+
+/* What went wrong, for people. */
+static void describe(struct question *q, const char *what, const struct hba_req *req, int r)
+{
+	static const char *const results[] = {
+		[HBA_NO_UNIT] = "the controller does not know it or it is offline",
+		[HBA_IO_ERROR] = "the firmware failed it",
+		[HBA_TIMEOUT] = "no answer in time",
+		[HBA_ABORTED] = "aborted",
+		[HBA_GONE] = "the controller is gone",
+	};
+	enum scsi_sense code = SENSE_NONE;
+
+	if (r < 0)
+		snprintf(q->problem, 160, "%s: %s", what, strerror(-r));
+	else if (req->result != HBA_DONE)
+		snprintf(q->problem, 160, "%s: %s", what, results[req->result]);
+	else if (req_sense(req, &code))
+		snprintf(q->problem, 160, "%s: sense %x/%02x/%02x", what, SENSE_KEY(code), SENSE_ASC(code),
+			SENSE_ASCQ(code));
+	else
+		snprintf(q->problem, 160, "%s: status %02xh", what, req->scsi_status);
+}
+
+static bool succeeded(const struct hba_req *req)
+{
+	enum scsi_sense code;
+
+	if (req_sense(req, &code))
+		return SENSE_KEY(code) == KEY_RECOVERED_ERROR;
+	return req->result == HBA_DONE && req->scsi_status == SCSI_GOOD;
+}
+
+/* One data-in command. 0; -ENODEV: no controller any more; -EIO: no useful answer, problem says why. */
+static int ask(
+	struct question *q, const char *what, const uint8_t *cdb, unsigned cdb_len, void *buf, size_t len)
+{
+	struct iovec iov = {.iov_base = buf, .iov_len = len};
+	struct hba_req req;
+	unsigned try = 0;
+	int r;
+
+	do {
+		memset(buf, 0, len);
+		req = request(q, cdb, cdb_len, &iov);
+		r = hba_run(q->h, &req);
+	} while (r == 0 && again(q, &req, ++try));
+	if (r == 0 && succeeded(&req))
+		return 0;
+	describe(q, what, &req, r);
+	return r == -ENODEV || (r == 0 && req.result == HBA_GONE) ? -ENODEV : -EIO;
+}
+
+/* --- INQUIRY ---------------------------------------------------------------------------------------------- */
+
+static int inquiry(struct question *q, bool evpd, uint8_t page, void *buf, uint16_t len)
+{
+	uint8_t cdb[6] = {0x12, evpd, page};
+
+	put_be16(cdb + 3, len);
+	return ask(q, "INQUIRY", cdb, sizeof(cdb), buf, len);
+}
+
+/* 36 bytes first, as everybody does: some firmware mistakes other lengths. Then what it says there is. */
+static int ask_inquiry(struct question *q, struct scsi_page *p)
+{
+	uint16_t len;
+	int r = inquiry(q, false, 0, p->data, 36);
+
+	if (r < 0)
+		return r;
+	len = (uint16_t)MIN(p->data[4] + 5, 255);
+	if (len > 36)
+		r = inquiry(q, false, 0, p->data, len);
+	if (r == -EIO)
+		r = inquiry(q, false, 0, p->data, len = 36);
+	p->len = MAX(len, 36);
+	return r;
+}
+
+/* A page that the unit does not have, or that is not what it should be, is left empty. */
+static int ask_vpd(struct question *q, enum scsi_page_id id, struct scsi_page *p)
+{
+	uint8_t code = scsi_page_code[id];
+	unsigned len;
+	int r;
+
+	/* 255 bytes first: a unit of SPC-2 reads only the low byte of the length. */
+	r = inquiry(q, true, code, p->data, 255);
+	if (r < 0 || p->data[1] != code)
+		return r == -ENODEV ? r : 0;
+	len = 4U + get_be16(p->data + 2);
+	if (len > 255) {
+		len = MIN(len, SCSI_PAGE_MAX);
+		r = inquiry(q, true, code, p->data, (uint16_t)len);
+		if (r < 0 || p->data[1] != code)
+			return r == -ENODEV ? r : 0;
+	}
+	p->len = (uint16_t)len;
+	put_be16(p->data + 2, (uint16_t)(len - 4));
+	return 0;
+}
+
+static bool lists(const struct scsi_page *supported, uint8_t code)
+{
+	return supported->len > 4 && memchr(supported->data + 4, code, supported->len - 4U);
+}
+
+static int ask_vpd_pages(struct question *q, struct scsi_raw *raw)
+{
+	const struct scsi_page *supported = &raw->page[PAGE_VPD_00];
+	int r = ask_vpd(q, PAGE_VPD_00, &raw->page[PAGE_VPD_00]);
+
+	for (enum scsi_page_id id = PAGE_VPD_80; r == 0 && id < PAGE_COUNT; id++)
+		if (lists(supported, scsi_page_code[id]))
+			r = ask_vpd(q, id, &raw->page[id]);
+	return r;
+}
+
+/* --- capacity and cache ----------------------------------------------------------------------------------- */
+
+static int ask_capacity10(struct question *q, struct scsi_raw *raw)
+{
+	static const uint8_t cdb[10] = {0x25};
+	uint8_t data[8];
+	int r = ask(q, "READ CAPACITY(10)", cdb, sizeof(cdb), data, sizeof(data));
+
+	if (r < 0)
+		return r;
+	if (get_be32(data) == UINT32_MAX) {
+		snprintf(q->problem, 160,
+			"is larger than READ CAPACITY(10) can tell and refuses READ CAPACITY(16)");
+		return -EIO;
+	}
+	raw->blocks = (uint64_t)get_be32(data) + 1;
+	raw->block_size = get_be32(data + 4);
+	return 0;
+}
+
+static int ask_capacity(struct question *q, struct scsi_raw *raw)
+{
+	static const uint8_t cdb[16] = {[0] = 0x9e, [1] = 0x10, [13] = 32};
+	uint8_t data[32];
+	int r = ask(q, "READ CAPACITY(16)", cdb, sizeof(cdb), data, sizeof(data));
+
+	/* A block size of 0 is an answer that was not one. */
+	if (r == -EIO || (r == 0 && !get_be32(data + 8)))
+		return ask_capacity10(q, raw);
+	if (r < 0)
+		return r;
+	raw->blocks = get_be64(data) + 1; /* 2^64 blocks become 0, which is refused later */
+	raw->block_size = get_be32(data + 8);
+	raw->lbppbe = data[13] & 0x0f;
+	raw->lowest_aligned = get_be16(data + 14) & 0x3fff;
+	return 0;
+}
+
+/* Only what the controller does not say by itself; a unit that refuses MODE SENSE is not asked twice. */
+static int ask_cache(struct question *q, struct scsi_raw *raw)
+{
+	static const uint8_t cdb[6] = {0x1a, 0x08, 0x08, 0, 192, 0};
+	uint8_t data[192];
+	const uint8_t *page = data + 4;
+	int r = ask(q, "MODE SENSE(6)", cdb, sizeof(cdb), data, sizeof(data));
+
+	if (r < 0)
+		return r == -ENODEV ? r : 0;
+	page += MIN(data[3], 16); /* a block descriptor, DBD or not */
+	if ((page[0] & 0x3f) == 0x08 && page[1] >= 1) {
+		raw->wce = page[2] & 0x04;
+		raw->rcd = page[2] & 0x01;
+	}
+	return 0;
+}
+
+int scsi_ask_unit(
+	struct hba *h, const struct hba_unit *u, struct scsi_raw *raw, unsigned *patience, char problem[160])
+{
+	struct question q = {.h = h, .unit = u, .problem = problem, .patience = patience};
+	int r;
+
+	memset(raw, 0, sizeof(*raw));
+	problem[0] = '\0';
+	r = ask_inquiry(&q, &raw->page[PAGE_INQUIRY]);
+	/* Its type is known: scsi_identify() says what is wrong with it. */
+	if (r < 0 || raw->page[PAGE_INQUIRY].data[0] != 0)
+		return r;
+	r = ask_vpd_pages(&q, raw);
+	if (r == 0)
+		r = ask_capacity(&q, raw);
+	if (r == 0)
+		r = ask_cache(&q, raw);
+	if (r == 0)
+		problem[0] = '\0';
+	return r;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Exported units: configuration, gate, counters. */
+#include "task.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+
+/* --- the gate --------------------------------------------------------------------------------------------- */
+
+static struct scsi_task *first_starved(struct scsi_lun *lun)
+{
+	list_for_each_safe(pos, &lun->host->starved) {
+		struct scsi_task *t = container_of(pos, struct scsi_task, link);
+
+		if (t->lun == lun)
+			return t;
+	}
+	return NULL;
+}
+
+/* Why it is closed is asked for anew each time: done() of a task may do what it likes. */
+static void fail_waiting(struct scsi_lun *lun)
+{
+	struct scsi_task *t;
+
+	while ((t = list_first(&lun->wait, struct scsi_task, link)) || (t = first_starved(lun))) {
+		task_fail_at(t, t->next, gate_sense(lun_gate(lun)), NULL);
+		task_advance(t);
+	}
+}
+
+void lun_close(struct scsi_lun *lun, enum scsi_gate why)
+{
+	if (lun_gate(lun) == why)
+		return;
+	atomic_store_explicit(&lun->gate, (int)why, memory_order_relaxed);
+	fail_waiting(lun);
+	lun->unit = NULL;
+}
+
+static void lun_open(struct scsi_lun *lun, const struct scsi_unit *u, const struct scsi_facts *facts)
+{
+	uint32_t max = lun->host->hba->limits.max_transfer;
+
+	lun->facts = *facts;
+	lun->known = true;
+	lun->unit = u->hba;
+	lun->max_piece = max - max % u->id.block_size;
+	lun->verify_by_read = false;
+	atomic_store_explicit(&lun->gate, SCSI_GATE_OPEN, memory_order_relaxed);
+}
+
+/* A unit of the same name, but another disk: an initiator's cache and file systems belong to the old one. */
+static bool is_another(const struct scsi_lun *lun, const struct scsi_unit *u)
+{
+	return lun->known && strcmp(lun->facts.id.naa_text, u->id.naa_text) != 0;
+}
+
+void lun_resolve(struct scsi_lun *lun)
+{
+	struct scsi_host *s = lun->host;
+	const struct scsi_unit *u = units_find(s->io_units, lun->cfg.unit);
+	struct err why = {.text = "there is no such unit"};
+
+	if (s->gate != SCSI_GATE_OPEN) {
+		lun_close(lun, s->gate);
+		return;
+	}
+	if (u && lun_fits(u, &lun->cfg, &why) == 0 && !is_another(lun, u)) {
+		lun_open(lun, u, &s->io_units->facts[u - s->io_units->unit]);
+		return;
+	}
+	if (u && u->identified && is_another(lun, u))
+		log_warn("%s was %s and is now %s: not exporting another disk under its name", lun->cfg.unit,
+			lun->facts.id.naa_text, u->id.naa_text);
+	else
+		log_warn("LUN of unit %s answers \"not supported\": %s", lun->cfg.unit, why.text);
+	lun_close(lun, SCSI_GATE_NO_UNIT);
+}
+
+/* --- life ------------------------------------------------------------------------------------------------- */
+
+static void lun_join(struct loop_msg *msg)
+{
+	struct scsi_lun *lun = container_of(msg, struct scsi_lun, join);
+
+	lun->joined = true;
+	if (lun->dead) {
+		free(lun);
+		return;
+	}
+	list_append(&lun->host->luns, &lun->all);
+	lun_resolve(lun);
+}
+
+/* Joins by a message that nobody waits for: until it has run the LUN answers BECOMING READY, and what is posted to
+ * the loop later (the start of its ring) finds it joined. */
+int scsi_lun_create(struct scsi_host *s, const struct scsi_lun_config *cfg, struct scsi_lun **ret)
+{
+	struct scsi_lun *lun = calloc(1, sizeof(*lun));
+
+	if (!lun)
+		return -ENOMEM;
+	lun->host = s;
+	lun->cfg = *cfg;
+	list_init(&lun->all);
+	list_init(&lun->wait);
+	list_init(&lun->turn);
+	lun->join.cb = lun_join;
+	atomic_init(&lun->gate, SCSI_GATE_BECOMING_READY);
+	*ret = lun;
+	loop_post(s->loop, &lun->join);
+	return 0;
+}
+
+void scsi_lun_destroy(struct scsi_lun *lun)
+{
+	if (!lun)
+		return;
+	assert(!scsi_lun_busy(lun));
+	/* The message is still on its way: it frees. */
+	if (!lun->joined) {
+		lun->dead = true;
+		return;
+	}
+	list_remove(&lun->turn);
+	list_remove(&lun->all);
+	free(lun);
+}
+
+unsigned scsi_lun_busy(const struct scsi_lun *lun)
+{
+	return atomic_load_explicit(&lun->busy, memory_order_acquire);
+}
+
+enum scsi_gate scsi_lun_gate(const struct scsi_lun *lun)
+{
+	return lun_gate(lun);
+}
+
+const struct scsi_lun_config *scsi_lun_config(const struct scsi_lun *lun)
+{
+	return &lun->cfg;
+}
+
+void scsi_lun_get_stats(const struct scsi_lun *lun, struct scsi_lun_stats *ret)
+{
+	ret->tasks = atomic_load_explicit(&lun->stats.tasks, memory_order_relaxed);
+	ret->reads = atomic_load_explicit(&lun->stats.reads, memory_order_relaxed);
+	ret->writes = atomic_load_explicit(&lun->stats.writes, memory_order_relaxed);
+	ret->read_bytes = atomic_load_explicit(&lun->stats.read_bytes, memory_order_relaxed);
+	ret->write_bytes = atomic_load_explicit(&lun->stats.write_bytes, memory_order_relaxed);
+	ret->flushes = atomic_load_explicit(&lun->stats.flushes, memory_order_relaxed);
+	ret->errors = atomic_load_explicit(&lun->stats.errors, memory_order_relaxed);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From what the controller says, or does not say, to status and sense. */
+#include "task.h"
+
+#include <string.h>
+
+bool req_sense(const struct hba_req *req, enum scsi_sense *ret)
+{
+	return req->result == HBA_DONE && req->scsi_status == SCSI_CHECK_CONDITION &&
+	       sense_parse(req->sense, req->sense_len, ret);
+}
+
+/* RECOVERED ERROR is a success with a story, which we do not offer to report (no PER bit in a mode page): one part of a
+ * split command must not end the others for it. A read that brought less than asked is none. */
+bool req_is_good(const struct hba_req *req)
+{
+	enum scsi_sense code;
+
+	if (req->kind == HBA_REQ_RW && req->xfer.dir == DMA_FROM_DEVICE && req->moved < req->xfer.len)
+		return false;
+	if (req_sense(req, &code))
+		return req->kind != HBA_REQ_CDB && SENSE_KEY(code) == KEY_RECOVERED_ERROR;
+	return req->result == HBA_DONE && req->scsi_status == SCSI_GOOD;
+}
+
+enum scsi_sense gate_sense(enum scsi_gate gate)
+{
+	switch (gate) {
+	case SCSI_GATE_OPEN:
+		return SENSE_NONE;
+	case SCSI_GATE_BECOMING_READY:
+		return SENSE_BECOMING_READY;
+	case SCSI_GATE_NO_UNIT:
+		return SENSE_NO_SUCH_UNIT;
+	case SCSI_GATE_GONE:
+		break;
+	}
+	return SENSE_MANUAL_INTERVENTION;
+}
+
+/*
+ * Requests that ended without a SCSI status.
+ *
+ * NO_UNIT	05/25/00: the controller says that there is no such unit; initiators with several paths try another.
+ * IO_ERROR	04/44/00: firmware failed it without telling why. Not retried blindly by Linux.
+ * TIMEOUT	0B/08/01: it is proven not to run any more, so it can be sent again, and ABORTED COMMAND makes
+ *		initiators do that. Not 2E/02 (command timeout), which newer Linux takes for an expired duration
+ *		limit and gives up on.
+ * GONE		02/04/03, as for every command that comes later: nobody can say whether it was done, and only a person
+ *		can bring the controller back.
+ */
+static enum scsi_sense sense_of_result(enum hba_result result)
+{
+	switch (result) {
+	case HBA_NO_UNIT:
+		return SENSE_NO_SUCH_UNIT;
+	case HBA_TIMEOUT:
+		return SENSE_UNIT_TIMEOUT;
+	case HBA_GONE:
+		return SENSE_MANUAL_INTERVENTION;
+	case HBA_DONE:
+	case HBA_IO_ERROR:
+	case HBA_ABORTED:
+		break;
+	}
+	return SENSE_INTERNAL_FAILURE;
+}
+
+/* Statuses that an initiator understands without our having to add anything. */
+static bool is_plain_status(uint8_t status)
+{
+	switch (status) {
+	case SCSI_BUSY:
+	case SCSI_RESERVATION_CONFLICT:
+	case SCSI_TASK_SET_FULL:
+	case SCSI_TASK_ABORTED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* True if this error replaces what is recorded: it is the first, or nearer to the start of the data. */
+static bool is_nearer(struct scsi_task *t, uint64_t offset)
+{
+	if (t->flags & TASK_FAILED && offset >= t->error_at)
+		return false;
+	t->flags |= TASK_FAILED;
+	t->error_at = offset;
+	t->sense_len = 0;
+	task_unqueue(t);
+	return true;
+}
+
+void task_fail_at(
+	struct scsi_task *t, uint64_t offset, enum scsi_sense code, const struct sense_detail *detail)
+{
+	if (!is_nearer(t, offset))
+		return;
+	t->status = SCSI_CHECK_CONDITION;
+	t->sense_len = sense_fixed(t->sense, code, detail);
+}
+
+static void fail_with_status(struct scsi_task *t, uint64_t offset, uint8_t status)
+{
+	if (is_nearer(t, offset))
+		t->status = status;
+}
+
+/* The unit's own sense, bounded and padded: it is as good as the unit can say it, LBA included. */
+static void fail_with_sense(struct scsi_task *t, uint64_t offset, const uint8_t *sense, size_t len)
+{
+	if (!is_nearer(t, offset))
+		return;
+	len = MIN(len, (size_t)SCSI_SENSE_SIZE);
+	t->status = SCSI_CHECK_CONDITION;
+	memset(t->sense, 0, sizeof(t->sense));
+	memcpy(t->sense, sense, len);
+	t->sense_len = (uint8_t)len;
+}
+
+void task_fail_req(struct scsi_task *t, const struct hba_req *req, uint64_t offset)
+{
+	enum scsi_sense code;
+
+	if (req->result == HBA_ABORTED) {
+		fail_with_status(t, offset, SCSI_TASK_ABORTED);
+	} else if (req->result != HBA_DONE) {
+		task_fail_at(t, offset, sense_of_result(req->result), NULL);
+	} else if (req_sense(req, &code)) {
+		fail_with_sense(t, offset, req->sense, req->sense_len);
+	} else if (is_plain_status(req->scsi_status)) {
+		fail_with_status(t, offset, req->scsi_status);
+	} else {
+		/* CHECK CONDITION without sense, or a status that this layer does not know */
+		task_fail_at(t, offset, SENSE_INTERNAL_FAILURE, NULL);
+	}
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Sense data (SPC-4 4.5): the conditions that this layer reports, each a named triple, and the one setter for them. */
+#ifndef HBAD_SCSI_SENSE_H
+#define HBAD_SCSI_SENSE_H
+
+#include "scsi.h"
+
+/* sense key << 16 | additional sense code << 8 | qualifier */
+enum scsi_sense {
+	SENSE_NONE = 0x000000,
+	SENSE_BECOMING_READY = 0x020401,
+	SENSE_MANUAL_INTERVENTION = 0x020403,
+	SENSE_INTERNAL_FAILURE = 0x044400, /* internal target failure */
+	SENSE_INVALID_IU_FIELD = 0x050e03, /* invalid field in command information unit */
+	SENSE_INVALID_OPCODE = 0x052000,
+	SENSE_LBA_OUT_OF_RANGE = 0x052100,
+	SENSE_INVALID_FIELD = 0x052400,	     /* in CDB */
+	SENSE_NO_SUCH_UNIT = 0x052500,	     /* logical unit not supported */
+	SENSE_SAVING_UNSUPPORTED = 0x053900, /* saving parameters not supported */
+	SENSE_WRITE_PROTECTED = 0x072700,
+	SENSE_UNIT_TIMEOUT = 0x0b0801, /* logical unit communication time-out */
+	SENSE_MISCOMPARE = 0x0e1d00,   /* miscompare during verify operation */
+};
+
+#define SENSE_KEY(s)  ((uint8_t)((uint32_t)(s) >> 16))
+#define SENSE_ASC(s)  ((uint8_t)((uint32_t)(s) >> 8))
+#define SENSE_ASCQ(s) ((uint8_t)(s))
+
+enum sense_key { KEY_RECOVERED_ERROR = 0x1, KEY_UNIT_ATTENTION = 0x6 };
+
+#define SENSE_FIXED_LEN 18
+#define SENSE_NO_BIT	(-1)
+
+/* What goes with the triple; zeros and SENSE_NO_BIT where there is nothing. */
+struct sense_detail {
+	bool has_info;
+	uint64_t info;	/* an LBA */
+	bool has_field; /* the byte of the CDB that is wrong */
+	uint16_t field;
+	int bit; /* its most significant wrong bit, or SENSE_NO_BIT */
+};
+
+/* Fills all of buf (zero-padded) and returns the length of the sense data. detail may be NULL. Fixed format has four
+ * bytes for the information: a larger value leaves VALID at 0, as SPC-4 table 48 wants; D_SENSE is 0 and cannot be
+ * changed, so descriptor format is for REQUEST SENSE with DESC alone. */
+uint8_t sense_fixed(uint8_t buf[SCSI_SENSE_SIZE], enum scsi_sense code, const struct sense_detail *detail);
+uint8_t sense_descriptor(uint8_t buf[SCSI_SENSE_SIZE], enum scsi_sense code);
+
+/* Key, ASC and ASCQ of sense data in either format; false when there is none. */
+bool sense_parse(const uint8_t *buf, size_t len, enum scsi_sense *ret);
+
+#endif

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The life of a task: taken, checked against the table and the gate, ended once. */
+#include "task.h"
+
+#include <string.h>
+
+static void count_result(struct scsi_lun *lun, const struct scsi_task *t)
+{
+	bool good = t->status == SCSI_GOOD;
+
+	if (!good)
+		stat_add(&lun->stats.errors, 1);
+	if (!t->op || t->op->fate != FATE_TRANSLATE)
+		return;
+	if (t->op->dir == DMA_FROM_DEVICE) {
+		stat_add(&lun->stats.reads, 1);
+		stat_add(&lun->stats.read_bytes, t->in_bytes);
+	} else if (t->op->dir == DMA_TO_DEVICE) {
+		stat_add(&lun->stats.writes, 1);
+		stat_add(&lun->stats.write_bytes, good ? t->bytes : 0);
+	}
+}
+
+/* The only place where done() is called. */
+static void task_end(struct scsi_task *t)
+{
+	struct scsi_lun *lun = t->lun;
+	struct scsi_host *s = lun->host;
+	int32_t scratch = t->scratch;
+
+	assert(!t->children && !(t->flags & (TASK_WAITING | TASK_STARVED)));
+	assert(t->status != SCSI_CHECK_CONDITION || t->sense_len);
+	count_result(lun, t);
+	t->phase = PHASE_END;
+	t->scratch = -1;
+	atomic_fetch_sub_explicit(&lun->busy, 1, memory_order_release);
+	if (scratch >= 0)
+		scratch_release(s, scratch);
+	t->done(t);
+}
+
+/* --- results ---------------------------------------------------------------------------------------------- */
+
+void task_status(struct scsi_task *t, enum scsi_status status)
+{
+	t->status = (uint8_t)status;
+	task_end(t);
+}
+
+void task_good(struct scsi_task *t)
+{
+	task_status(t, SCSI_GOOD);
+}
+
+void task_reply(struct scsi_task *t, const void *data, size_t len, uint64_t alloc)
+{
+	uint64_t n = MIN(MIN((uint64_t)len, alloc), t->iov_bytes);
+
+	t->in_bytes = iov_put(t->iov, t->niov, 0, data, n);
+	task_good(t);
+}
+
+void task_check(struct scsi_task *t, enum scsi_sense code)
+{
+	t->sense_len = sense_fixed(t->sense, code, NULL);
+	task_status(t, SCSI_CHECK_CONDITION);
+}
+
+void task_bad_field(struct scsi_task *t, unsigned byte, int bit)
+{
+	struct sense_detail detail = {.has_field = true, .field = (uint16_t)byte, .bit = bit};
+
+	t->sense_len = sense_fixed(t->sense, SENSE_INVALID_FIELD, &detail);
+	task_status(t, SCSI_CHECK_CONDITION);
+}
+
+/* --- work ------------------------------------------------------------------------------------------------- */
+
+/* All requests are back and none will follow. */
+static void end_work(struct scsi_task *t)
+{
+	if (t->flags & TASK_ABORTED && !(t->flags & TASK_FAILED) && t->phase != PHASE_END)
+		t->status = SCSI_TASK_ABORTED;
+	if (t->dir == DMA_FROM_DEVICE) {
+		/* Parts are handed down in order: what lies before the first error has arrived. */
+		if (t->status == SCSI_GOOD)
+			t->in_bytes = t->bytes;
+		else if (t->status == SCSI_CHECK_CONDITION)
+			t->in_bytes = MIN(t->error_at, t->bytes);
+	}
+	task_end(t);
+}
+
+/* A phase with nothing left makes way for the next one. */
+static void next_phase(struct scsi_task *t)
+{
+	if (t->phase == PHASE_BODY && t->next >= t->bytes && !t->children)
+		t->phase = t->flags & TASK_FLUSH_AFTER ? PHASE_AFTER : PHASE_END;
+}
+
+static bool wants_more(const struct scsi_task *t)
+{
+	if (t->flags & (TASK_FAILED | TASK_ABORTED))
+		return false;
+	if (t->phase == PHASE_BODY)
+		return t->next < t->bytes && t->children < t->work->max_children;
+	return t->phase != PHASE_END && !t->children;
+}
+
+static void task_enqueue(struct scsi_task *t)
+{
+	struct scsi_lun *lun = t->lun;
+
+	/* One that has begun goes in front: the sooner it ends, the sooner its slots are others'. */
+	if (t->next || t->phase == PHASE_AFTER)
+		list_prepend(&lun->wait, &t->link);
+	else
+		list_append(&lun->wait, &t->link);
+	t->flags |= TASK_WAITING;
+	if (list_empty(&lun->turn))
+		list_append(&lun->host->ready, &lun->turn);
+}
+
+void task_unqueue(struct scsi_task *t)
+{
+	struct scsi_lun *lun = t->lun;
+
+	if (!(t->flags & (TASK_WAITING | TASK_STARVED)))
+		return;
+	list_remove(&t->link);
+	t->flags &= (uint16_t) ~(TASK_WAITING | TASK_STARVED);
+	if (list_empty(&lun->wait))
+		list_remove(&lun->turn);
+}
+
+void task_advance(struct scsi_task *t)
+{
+	enum scsi_gate gate = lun_gate(t->lun);
+
+	if (!(t->flags & TASK_FAILED))
+		next_phase(t);
+	if (wants_more(t) && gate != SCSI_GATE_OPEN)
+		task_fail_at(t, t->next, gate_sense(gate), NULL);
+	if (t->flags & TASK_STARVED)
+		return;
+	if (wants_more(t)) {
+		if (!(t->flags & TASK_WAITING))
+			task_enqueue(t);
+		return;
+	}
+	task_unqueue(t);
+	if (!t->children)
+		end_work(t);
+}
+
+void task_work(struct scsi_task *t, const struct scsi_work *work, uint64_t bytes)
+{
+	struct scsi_host *s = t->lun->host;
+
+	t->work = work;
+	t->bytes = bytes;
+	t->next = 0;
+	t->phase = t->flags & TASK_FLUSH_BEFORE ? PHASE_BEFORE : PHASE_BODY;
+	task_advance(t);
+	host_kick(s);
+}
+
+struct iovec *task_scratch(struct scsi_task *t)
+{
+	struct scsi_host *s = t->lun->host;
+
+	if (t->scratch < 0)
+		t->scratch = tags_get(&s->scratch);
+	return t->scratch < 0 ? NULL : &s->scratch_iov[t->scratch];
+}
+
+void scratch_release(struct scsi_host *s, int32_t scratch)
+{
+	struct scsi_task *t;
+
+	tags_put(&s->scratch, (uint32_t)scratch);
+	t = list_first(&s->starved, struct scsi_task, link);
+	if (!t)
+		return;
+	list_remove(&t->link);
+	t->flags &= (uint16_t)~TASK_STARVED;
+	task_enqueue(t);
+	s->kick_again = true;
+}
+
+/* --- from outside ----------------------------------------------------------------------------------------- */
+
+static void task_init(struct scsi_task *t)
+{
+	t->status = SCSI_GOOD;
+	t->sense_len = 0;
+	memset(t->sense, 0, sizeof(t->sense));
+	t->dir = DMA_NONE;
+	t->in_bytes = 0;
+	t->op = NULL;
+	t->work = NULL;
+	t->lba = t->bytes = t->next = 0;
+	t->children = 0;
+	t->flags = 0;
+	t->phase = PHASE_BODY;
+	t->scratch = -1;
+	t->error_at = UINT64_MAX;
+	t->started_ns = loop_now(t->lun->host->loop);
+	list_init(&t->link);
+	if (t->cdb_len > SCSI_MAX_CDB)
+		t->cdb_len = SCSI_MAX_CDB;
+}
+
+/* Normal ACA: the CONTROL byte's one bit with a meaning here. There is no ACA to establish. */
+static bool wants_naca(const struct scsi_task *t)
+{
+	return t->cdb[t->op->cdb_len - 1] & 0x04;
+}
+
+static void refuse_opcode(struct scsi_task *t, enum scsi_sense why)
+{
+	if (why == SENSE_INVALID_FIELD)
+		task_bad_field(t, 1, 4);
+	else
+		task_check(t, why);
+}
+
+void scsi_submit(struct scsi_task *t)
+{
+	struct scsi_lun *lun = t->lun;
+	enum scsi_gate gate = lun_gate(lun);
+	enum scsi_sense why;
+
+	task_init(t);
+	atomic_fetch_add_explicit(&lun->busy, 1, memory_order_relaxed);
+	stat_add(&lun->stats.tasks, 1);
+	if (!t->cdb_len) {
+		task_check(t, SENSE_INVALID_OPCODE);
+		return;
+	}
+	t->op = scsi_op_find(t->cdb, &why);
+	if (t->op)
+		t->dir = t->op->dir;
+	if (gate != SCSI_GATE_OPEN && !(t->op && t->op->flags & OP_ANY_GATE))
+		task_check(t, gate_sense(gate));
+	else if (why != SENSE_NONE)
+		refuse_opcode(t, why);
+	else if (t->cdb_len < t->op->cdb_len)
+		task_bad_field(t, t->cdb_len, SENSE_NO_BIT);
+	else if (wants_naca(t))
+		task_bad_field(t, t->op->cdb_len - 1U, 2);
+	else if (t->op->flags & OP_WRITE && lun->cfg.ro)
+		task_check(t, SENSE_WRITE_PROTECTED);
+	else
+		t->op->start(t);
+}
+
+void scsi_task_abort(struct scsi_task *t)
+{
+	struct scsi_host *s = t->lun->host;
+
+	t->flags |= TASK_ABORTED;
+	task_unqueue(t);
+	task_advance(t);
+	host_kick(s);
+}
