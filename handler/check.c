@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The questions behind check_config: would it work, and does somebody still hold the ring? */
+#include "check.h"
+
+#include <errno.h>
+#include <string.h>
+#include "cfgstring.h"
+#include "hello.h"
+#include "hlog.h"
+#include "instance.h"
+#include "place.h"
+#include "timing.h"
+
+#define MAX_CANDIDATES 16
+#define POLL_MS	       100
+
+static int explain_absence(const struct cfgstring *c, int r, struct err *e)
+{
+	char names[256];
+
+	if (r == -ETIMEDOUT)
+		return err_set(e, r, "hbad@%s accepts no connections: see \"systemctl status hbad@%s\"",
+			c->instance, c->instance);
+	if (r != -ENOENT && r != -ECONNREFUSED)
+		return err_set(e, r, "cannot reach hbad@%s: %s", c->instance, strerror(-r));
+	if (place_known(c->instance))
+		return err_set(
+			e, r, "hbad@%s is not running: systemctl start hbad@%s", c->instance, c->instance);
+	place_list(names, sizeof(names));
+	return err_set(e, r,
+		"there is no controller \"%s\"; known: %s (see \"hbactl list\"); to add one: hbactl attach "
+		"PCI-ADDRESS "
+		"--name %s",
+		c->instance, names, c->instance);
+}
+
+static int check_new(const struct cfgstring *c, struct err *e)
+{
+	struct until u = until_ms(timing.call, -1);
+	struct handoff_check msg = {.cfgstring = ""};
+	struct handoff_reply reply;
+	struct link l = LINK_INIT;
+	int r = link_connect(&l, c->instance, u);
+
+	if (r)
+		return explain_absence(c, r, e);
+	strcpy(msg.cfgstring, c->text);
+	r = link_call(&l, &msg, sizeof(msg), HANDOFF_CHECK, -1, u, &reply);
+	if (r)
+		err_set(e, r, "hbad@%s (process %d) cannot be asked: %s; see \"systemctl status hbad@%s\"",
+			c->instance, (int)l.pid, link_error(r), c->instance);
+	else if (reply.head.status < 0)
+		r = err_set(e, reply.head.status, "%s", reply.reason);
+	link_close(&l);
+	return r;
+}
+
+/* --- the veto ------------------------------------------------------------------------------------------------- */
+
+static bool freed_within(const char *uio, unsigned ms)
+{
+	struct until u = until_ms(ms, -1);
+
+	while (uio_held(uio)) {
+		if (clock_ns() >= u.deadline_ns)
+			return false;
+		clock_sleep_ms(POLL_MS);
+	}
+	return true;
+}
+
+static int veto(const struct cfgstring *c, const char *uio, const char *why, struct err *e)
+{
+	char holders[160];
+
+	uio_holders(uio, holders, sizeof(holders));
+	return err_set(e, -EBUSY,
+		"the ring %s of %s is still held by %s, and resetting it now could lose data (%s): end that "
+		"process "
+		"(systemctl stop hbad@%s), then systemctl restart tcmu-runner",
+		uio, c->text, holders, why, c->instance);
+}
+
+/* Killed, because it did not answer while it may hold a ring that is about to be reset. */
+static int fence(const struct cfgstring *c, struct instance *i, const struct link *l, struct err *e)
+{
+	hlog_err("hbad@%s (process %d) does not answer and may hold the ring of %s: it is killed",
+		c->instance, (int)l->pid, c->text);
+	proc_kill(l->pidfd, l->pid);
+	if (!proc_wait(l->pidfd, until_ms(timing.killed, -1)))
+		return 0;
+	if (i)
+		atomic_store(&i->unfenceable_ns, clock_ns());
+	return err_set(e, -EBUSY, "process %d was killed and does not die", (int)l->pid);
+}
+
+static int ask_to_let_go(const struct cfgstring *c, struct instance *i, struct err *e)
+{
+	struct until u = until_ms(timing.call, -1);
+	struct link l = LINK_INIT;
+	int r = link_connect(&l, c->instance, u);
+
+	if (r)
+		return err_set(e, r, "hbad@%s cannot be reached: %s", c->instance, strerror(-r));
+	r = hello_one(&l, u, e);
+	if (r == -ETIMEDOUT)
+		r = fence(c, i, &l, e);
+	link_close(&l);
+	return r;
+}
+
+static bool given_up(struct instance *i)
+{
+	uint64_t when = i ? atomic_load(&i->unfenceable_ns) : 0;
+
+	return when && clock_ns() < when + timing.unfenceable * NS_PER_MS;
+}
+
+static int check_ring(const struct cfgstring *c, const char *uio, struct err *e)
+{
+	struct instance *i = registry_get(c->instance, NULL);
+	struct err why = {"it was asked to let go"};
+
+	if (!uio_held(uio))
+		return 0;
+	/* The runner has one thread for all handlers (H24): a dead end is walked into once, not once per LUN. */
+	if (given_up(i))
+		return veto(c, uio, "its process was killed and does not die", e);
+	ask_to_let_go(c, i, &why);
+	return freed_within(uio, timing.release) ? 0 : veto(c, uio, why.text, e);
+}
+
+int check_configuration(const char *cfgstring, struct err *e)
+{
+	char found[MAX_CANDIDATES][UIO_NAME_LEN];
+	struct cfgstring c;
+	bool asked = false;
+	int r = cfgstring_parse(cfgstring, &c, e);
+	unsigned n;
+
+	if (r)
+		return r;
+	n = uio_find(c.text, found, MAX_CANDIDATES);
+	for (unsigned i = 0; !r && i < n; i++) {
+		if (registry_has_uio(found[i]))
+			continue;
+		asked = true;
+		r = check_ring(&c, found[i], e);
+	}
+	return asked ? r : check_new(&c, e);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The callbacks. All run in the runner's main thread, close() in a thread that the main thread waits for; the runner
+ * serves all its handlers from there, so each of them ends within a deadline (hazard H24).
+ */
+#include "handler.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include "check.h"
+#include "hello.h"
+#include "hlog.h"
+#include "instance.h"
+#include "tcmu_abi.h"
+
+static bool hba_check_config(const char *cfgstring, char **reason)
+{
+	struct err e = {""};
+
+	if (!check_configuration(cfgstring, &e))
+		return true;
+	/* The runner's own line about it is cut at 255 bytes. */
+	hlog_err("%s: %s", cfgstring, e.text);
+	if (asprintf(reason, "%s", e.text) < 0)
+		*reason = NULL;
+	return false;
+}
+
+/* --- open ------------------------------------------------------------------------------------------------------ */
+
+/* May open() fail after this offer? If not, the device is taken with its gate closed. */
+static bool may_fail(struct device *d, enum offer o)
+{
+	bool settled = device_settle(d, o);
+
+	/* The runner tries a known device once and then opens its gate with nobody behind it (H6). */
+	return settled && !d->known;
+}
+
+static void say_closed(const struct device *d, const struct err *e)
+{
+	if (d->known)
+		hlog_warn("%s (%s) is taken with its gate closed until hbad serves it: %s", d->name,
+			d->cfg.text, e->text);
+	else
+		hlog_err("ALARM: %s (%s) was created with its gate closed: hbad may have its ring mapped, so "
+			 "that the "
+			 "create could not be undone: %s",
+			d->name, d->cfg.text, e->text);
+}
+
+static int hand_over(struct device *d, struct err *e)
+{
+	enum offer o = device_offer(d, e);
+	struct err ignored;
+	int r;
+
+	if (o != OFFER_SERVED && may_fail(d, o))
+		return -EIO;
+	if (o != OFFER_SERVED) {
+		r = device_lay_decoy(d, d->known ? e : &ignored);
+		/* Without a decoy the runner itself would consume. Nobody else does: see may_fail(). */
+		if (r)
+			return r;
+		say_closed(d, e);
+		strcpy(d->refusal, e->text);
+	}
+	return 0;
+}
+
+static int adopt(struct device *d, struct err *e)
+{
+	struct instance *i = registry_get(d->cfg.instance, e);
+	int r = i ? hand_over(d, e) : -ENOMEM;
+
+	if (r)
+		return r;
+	d->known = true;
+	r = instance_adopt(i, d, e);
+	/* No thread could be made. A device that hbad does not give back must not be failed (H5). */
+	return r && device_take_back(d) ? r : 0;
+}
+
+static int hba_open(struct tcmu_device *dev, bool reopen)
+{
+	struct device *d;
+	struct err e = {""};
+	int r;
+
+	/* The runner does this for handlers that report lost connections; this one never does, and its descriptor is
+	 * a decoy by now. */
+	if (reopen)
+		return -EOPNOTSUPP;
+	r = device_new(dev, &d, &e);
+	if (r) {
+		hlog_err("%s: %s", tcmu_dev_get_cfgstring(dev), e.text);
+		return r;
+	}
+	r = adopt(d, &e);
+	if (r) {
+		hlog_err("%s (%s) cannot be opened: %s", d->name, d->cfg.text, e.text);
+		device_free(d);
+		return r;
+	}
+	if (device_served(d))
+		hlog_info("%s (%s) is served by hbad@%s, process %d", d->name, d->cfg.text, d->cfg.instance,
+			(int)d->server.pid);
+	tcmur_dev_set_private(dev, d);
+	return 0;
+}
+
+/* --- close ----------------------------------------------------------------------------------------------------- */
+
+static void end_device(struct device *d)
+{
+	/* A removed device is safe in hbad's hands: the ring's memory lives as long as its mapping. */
+	if (!device_take_back(d))
+		hlog_warn("%s (%s): hbad@%s did not say that it let go of it", d->name, d->cfg.text,
+			d->cfg.instance);
+	else
+		hlog_info("%s (%s) is closed", d->name, d->cfg.text);
+	device_free(d);
+}
+
+/* The create failed after open() had succeeded, and the kernel frees the ring next. */
+static void abort_device(struct device *d)
+{
+	if (device_served(d) && !device_settle(d, OFFER_UNSURE))
+		hlog_err("ALARM: the creation of %s (%s) failed, and hbad@%s may still have its ring mapped",
+			d->name, d->cfg.text, d->cfg.instance);
+	device_free(d);
+}
+
+/* The runner stops. Whoever serves goes on, and says goodbye to the next runner's HELLO. */
+static void leave_device(struct device *d)
+{
+	if (device_served(d))
+		device_free(d);
+	else
+		instance_park(d);
+}
+
+static void hba_close(struct tcmu_device *dev)
+{
+	struct device *d = tcmur_dev_get_private(dev);
+
+	tcmur_dev_set_private(dev, NULL);
+	if (!d)
+		return;
+	if (d->instance && instance_release(d->instance, d)) {
+		hlog_err("%s (%s): its watcher does not let go of it", d->name, d->cfg.text);
+		return;
+	}
+	switch (device_fate(d)) {
+	case DEVICE_DYING:
+		end_device(d);
+		break;
+	case DEVICE_UNBORN:
+		abort_device(d);
+		break;
+	case DEVICE_STAYS:
+		leave_device(d);
+		break;
+	}
+}
+
+/* --- the rest -------------------------------------------------------------------------------------------------- */
+
+static int refuse(const struct device *d, const char *what)
+{
+	hlog_err("%s (%s): %s", d->name, d->cfg.text, what);
+	return -EOPNOTSUPP;
+}
+
+/*
+ * Restoring a configuration writes every attribute again, and the kernel asks for each of these three; so what does not
+ * change must be accepted. It also writes cmd_time_out, before it writes dev_config: put it right here, before the
+ * restore maps LUNs and nobody can change it any more (H3).
+ */
+static int hba_reconfig(struct tcmu_device *dev, struct tcmulib_cfg_info *cfg)
+{
+	struct device *d = tcmur_dev_get_private(dev);
+
+	if (!d)
+		return -ENODEV;
+	device_assert_attributes(d);
+	switch (cfg->type) {
+	case TCMULIB_CFG_DEV_CFGSTR:
+		if (cfg->data.dev_cfgstring && cfgstring_same(cfg->data.dev_cfgstring, d->cfg.text))
+			return 0;
+		return refuse(d, "the configuration string cannot be changed: delete the backstore and "
+				 "create another");
+	case TCMULIB_CFG_DEV_SIZE:
+		if (cfg->data.dev_size == d->blocks * d->block_size)
+			return 0;
+		return refuse(d, "the size is the unit's and cannot be changed here: after the unit has "
+				 "changed, delete "
+				 "the backstore and create it with the unit's size (\"hbactl units\")");
+	case TCMULIB_CFG_WRITE_CACHE:
+		if (cfg->data.write_cache == d->cfgfs.write_cache)
+			return 0;
+		return refuse(d,
+			"the write cache is the controller's, and initiators see its real state: change it "
+			"there, with the vendor's tools");
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+/* The runner's ring is a decoy and always empty. It must have the callback to be a handler of plain commands. */
+static int hba_handle_cmd(struct tcmu_device *dev, struct tcmur_cmd *cmd)
+{
+	static atomic_bool said;
+
+	if (!atomic_exchange(&said, true))
+		hlog_err("ALARM: tcmu-runner was given a command of an hba device. This cannot be, for hbad "
+			 "serves them: "
+			 "check that tcmu-runner is version 1.5.4, and stop using its hba devices");
+	return TCMU_STS_NOT_HANDLED;
+}
+
+static struct tcmur_handler handler = {
+	.name = "SCSI HBA owned by hbad",
+	.subtype = HBAD_SUBTYPE,
+	.cfg_desc = "NAME/UNIT[;ro=1]\n"
+		    "NAME: the controller, as \"hbactl list\" shows it\n"
+		    "UNIT: ldN, pdN or a stable naa. name, as \"hbactl units NAME\" shows it\n"
+		    "ro=1: refuse commands that write\n"
+		    "The size must be the unit's.\n"
+		    "Example: create name=vol1 size=3999688294400 cfgstring=g2/ld0",
+	.check_config = hba_check_config,
+	.reconfig = hba_reconfig,
+	.open = hba_open,
+	.close = hba_close,
+	.handle_cmd = hba_handle_cmd,
+	.destroy = registry_stop,
+};
+
+int handler_register(void)
+{
+	int r = tcmur_register_handler(&handler);
+
+	/* Not for a second copy: its nonce is another one, and would make hbad drop what the first copy is given. */
+	if (!r)
+		hello_all();
+	return r;
+}

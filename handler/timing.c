@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The times that are used in earnest. */
+#include "timing.h"
+
+#include <hbad/handoff.h>
+
+struct timing timing = {
+	.call = HANDOFF_CALL_MS,
+	.open = HANDOFF_OPEN_MS,
+	.hello = HANDOFF_HELLO_MS,
+	.ping = HANDOFF_PING_MS,
+	.silent = HANDOFF_SILENT_MS,
+	.retry = 500,
+	.offer_retry = 5000,
+	.death = 10000,
+	.alarm = 60000,
+	.killed = 5000,
+	.grace = 1000,
+	.release = 2000,
+	.unfenceable = 30000,
+	.join = 10000,
+};

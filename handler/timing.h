@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* How long things may take, in milliseconds. One table, so that tests can be quick; nothing else writes it. */
+#ifndef HBAD_HANDLER_TIMING_H
+#define HBAD_HANDLER_TIMING_H
+
+struct timing {
+	/* include/hbad/handoff.h */
+	unsigned call, open, hello, ping, silent;
+	/* watcher */
+	unsigned retry; /* between attempts to reach hbad, and between looks at devices that nobody serves */
+	unsigned offer_retry; /* after hbad has refused a device */
+	unsigned death;	      /* a killed hbad that lives on for longer is an alarm */
+	unsigned alarm;	      /* between repetitions of an alarm */
+	/* while the runner waits for us */
+	unsigned killed;      /* for a killed hbad to die */
+	unsigned grace;	      /* an hbad that closed a connection may be about to die by itself */
+	unsigned release;     /* for a dying or polite hbad to let go of a ring */
+	unsigned unfenceable; /* after a kill that did not help, the next devices are refused at once */
+	unsigned join;	      /* a watcher lets go of a device, or ends, at once; more than this is a bug */
+};
+
+extern struct timing timing;
+
+#endif

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The watcher (design.md section 8, hazards H4, H9, H10). Everything hangs on one fact per device: which process, if
+ * any, may be consuming its ring (device->server). It changes in three ways only: hbad takes the device (offer.c),
+ * hbad says that it has let go, or the process is proven dead through its pidfd. Only then is reset_ring allowed.
+ *
+ * The thread opens no path in configfs and holds no lock while it acts, so close() never waits for long (H12).
+ */
+#include "watch.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include "base/cleanup.h"
+#include "hlog.h"
+#include "instance.h"
+#include "timing.h"
+
+struct watch {
+	struct instance *i;
+	struct link link; /* the WATCH connection; fd -1: there is none */
+	uint64_t next_connect_ns, next_ping_ns, next_attributes_ns;
+	bool stopping; /* hbad has announced its end over this connection */
+	bool down_said;
+	pid_t killed_pid; /* said once for all its devices */
+	/* of the running round */
+	uint64_t now_ns;
+	unsigned unserved;
+	bool no_offers;
+};
+
+static bool connected(const struct watch *w)
+{
+	return w->link.fd >= 0;
+}
+
+static void disconnect(struct watch *w)
+{
+	link_close(&w->link);
+	w->stopping = false;
+	w->next_connect_ns = 0;
+}
+
+/* --- signs of life --------------------------------------------------------------------------------------------- */
+
+/* The process at the other end is well: so are the devices that it serves. */
+static void hear_device(struct device *d, void *arg)
+{
+	const struct watch *w = arg;
+
+	if (d->server.pid == w->link.pid)
+		d->heard_ns = clock_ns();
+}
+
+static void heard(struct watch *w)
+{
+	instance_each(w->i, hear_device, w);
+}
+
+static void say_down(struct watch *w, const char *why)
+{
+	if (!w->down_said)
+		hlog_warn("hbad@%s cannot be watched: %s", w->i->name, why);
+	w->down_said = true;
+}
+
+static int say_watch(struct watch *w)
+{
+	struct handoff_head msg;
+	struct handoff_reply reply;
+	int r = link_call(
+		&w->link, &msg, sizeof(msg), HANDOFF_WATCH, -1, until_ms(timing.call, w->i->wake_fd), &reply);
+
+	if (r == -ECANCELED)
+		return r;
+	if (r) {
+		say_down(w, link_error(r));
+		return r;
+	}
+	heard(w);
+	if (reply.head.status < 0)
+		say_down(w, reply.reason);
+	return reply.head.status;
+}
+
+static void connect_hbad(struct watch *w)
+{
+	int r = link_connect(&w->link, w->i->name, until_ms(timing.call, w->i->wake_fd));
+
+	w->next_connect_ns = clock_ns() + (r == -ECANCELED ? 0 : timing.retry * NS_PER_MS);
+	if (r) {
+		if (r != -ECANCELED)
+			say_down(w, r == -ENOENT || r == -ECONNREFUSED ? "it is not running" : link_error(r));
+		return;
+	}
+	r = say_watch(w);
+	if (r) {
+		link_close(&w->link);
+		if (r == -ECANCELED)
+			w->next_connect_ns = 0;
+		return;
+	}
+	w->next_ping_ns = clock_ns() + timing.ping * NS_PER_MS;
+	if (w->down_said)
+		hlog_info("hbad@%s (process %d) is watched", w->i->name, (int)w->link.pid);
+	w->down_said = false;
+}
+
+/* Without waiting: the answer is heard or not, and one that is busy for a moment must not lose a reply. */
+static void ping(struct watch *w)
+{
+	struct handoff_head msg;
+	int r = link_send(&w->link, &msg, sizeof(msg), HANDOFF_PING, -1, until_ms(0, w->i->wake_fd));
+
+	w->next_ping_ns = w->now_ns + timing.ping * NS_PER_MS;
+	if (r == -ENOTCONN)
+		disconnect(w);
+}
+
+/* --- what hbad says -------------------------------------------------------------------------------------------- */
+
+static void block_device(struct device *d, void *arg)
+{
+	device_block(d);
+}
+
+static void on_stopping(struct watch *w)
+{
+	struct handoff_head msg;
+
+	w->stopping = true;
+	instance_each(w->i, block_device, NULL);
+	if (link_send(&w->link, &msg, sizeof(msg), HANDOFF_GATED, -1, until_ms(timing.call, w->i->wake_fd)) ==
+		-ENOTCONN)
+		disconnect(w);
+	hlog_info("hbad@%s is being stopped: gates are closed until it is back", w->i->name);
+}
+
+static void on_message(struct watch *w, const union link_message *m)
+{
+	if (m->head.type == HANDOFF_EVENT && m->event.what == HANDOFF_EVENT_STOPPING)
+		on_stopping(w);
+	else if (m->head.type == (HANDOFF_PING | HANDOFF_REPLY) && !m->head.status)
+		heard(w);
+}
+
+static void listen_hbad(struct watch *w)
+{
+	union link_message m;
+	int r = 0;
+
+	while (connected(w) && (r = link_receive(&w->link, &m)) > 0)
+		on_message(w, &m);
+	if (r >= 0 || !connected(w))
+		return;
+	/* Not a proof of death. That comes from the pidfds; meanwhile, and in any case, try to reach it again. */
+	disconnect(w);
+	say_down(w, link_error(r));
+}
+
+/* --- devices --------------------------------------------------------------------------------------------------- */
+
+static void bury_server(struct device *d, void *arg)
+{
+	if (device_served(d) && proc_dead(d->server.pidfd))
+		device_seize(d);
+}
+
+static void alarm_device(struct device *d, uint64_t now)
+{
+	if (now < d->next_alarm_ns)
+		return;
+	d->next_alarm_ns = now + timing.alarm * NS_PER_MS;
+	hlog_err("ALARM: hbad@%s (process %d) was killed %llu s ago and does not die, so that %s (%s) can be "
+		 "given to "
+		 "nobody else. Its gate stays closed. If the process never ends, the machine must be "
+		 "restarted.",
+		d->cfg.instance, (int)d->server.pid, (unsigned long long)((now - d->killed_ns) / NS_PER_SEC),
+		d->name, d->cfg.text);
+}
+
+/* Silent for too long: it is killed, and then bury_server() sees it die, or it does not die. */
+static void judge_server(struct device *d, void *arg)
+{
+	struct watch *w = arg;
+
+	if (!device_served(d))
+		return;
+	if (!d->killed_ns && w->now_ns > d->heard_ns + timing.silent * NS_PER_MS) {
+		proc_kill(d->server.pidfd, d->server.pid);
+		d->killed_ns = w->now_ns;
+		if (w->killed_pid == d->server.pid)
+			return;
+		w->killed_pid = d->server.pid;
+		hlog_err("hbad@%s (process %d) has not answered for %u s: it is killed", d->cfg.instance,
+			(int)d->server.pid, timing.silent / 1000);
+	} else if (d->killed_ns && w->now_ns > d->killed_ns + timing.death * NS_PER_MS) {
+		device_block(d);
+		alarm_device(d, w->now_ns);
+	}
+}
+
+static void guard_device(struct device *d, void *arg)
+{
+	struct watch *w = arg;
+
+	if (!device_served(d)) {
+		device_guard(d);
+		w->unserved++;
+	} else if (w->stopping) {
+		/* Also one that open() handed over in the last moment. */
+		device_block(d);
+	}
+}
+
+static void say_refusal(struct device *d, const struct err *e)
+{
+	if (!strcmp(d->refusal, e->text))
+		return;
+	strcpy(d->refusal, e->text);
+	hlog_err("%s (%s) is not served, its gate stays closed: %s", d->name, d->cfg.text, e->text);
+}
+
+static void offer_device(struct device *d, void *arg)
+{
+	struct watch *w = arg;
+	struct err e = {""};
+	enum offer o;
+
+	if (device_served(d) || w->no_offers || w->now_ns < d->next_offer_ns)
+		return;
+	o = device_offer(d, &e);
+	if (o == OFFER_SERVED) {
+		device_unblock(d);
+		d->refusal[0] = '\0';
+		hlog_info("%s (%s) is served by hbad@%s, process %d", d->name, d->cfg.text, d->cfg.instance,
+			(int)d->server.pid);
+		return;
+	}
+	device_settle(d, o);
+	d->next_offer_ns = clock_ns() + timing.offer_retry * NS_PER_MS;
+	/* An hbad that does not answer now keeps this thread from hearing what it says; the others can wait. */
+	w->no_offers = o != OFFER_REFUSED && o != OFFER_PREPARED;
+	say_refusal(d, &e);
+}
+
+static void say_seized(struct device *d, void *arg)
+{
+	if (d->seized)
+		hlog_warn("%s (%s): hbad@%s is dead; the gate is closed and the ring reset until it is back",
+			d->name, d->cfg.text, d->cfg.instance);
+	d->seized = false;
+}
+
+static void check_attributes(struct device *d, void *arg)
+{
+	device_assert_attributes(d);
+}
+
+/* --- the loop -------------------------------------------------------------------------------------------------- */
+
+static void talk(struct watch *w)
+{
+	if (!connected(w) && w->now_ns >= w->next_connect_ns)
+		connect_hbad(w);
+	else if (connected(w) && w->now_ns >= w->next_ping_ns)
+		ping(w);
+}
+
+static void tend_attributes(struct watch *w)
+{
+	if (w->now_ns < w->next_attributes_ns)
+		return;
+	w->next_attributes_ns = w->now_ns + timing.ping * NS_PER_MS;
+	instance_each(w->i, check_attributes, NULL);
+}
+
+/* All devices are made safe before anything is logged or asked: both can take their time. */
+static bool do_round(struct watch *w)
+{
+	unsigned n = instance_each(w->i, bury_server, NULL);
+
+	w->now_ns = clock_ns();
+	w->unserved = 0;
+	w->no_offers = false;
+	if (!n) {
+		disconnect(w);
+		return false;
+	}
+	instance_each(w->i, guard_device, w);
+	instance_each(w->i, judge_server, w);
+	instance_each(w->i, say_seized, NULL);
+	talk(w);
+	w->now_ns = clock_ns();
+	if (connected(w) && !w->stopping && w->unserved)
+		instance_each(w->i, offer_device, w);
+	tend_attributes(w);
+	return true;
+}
+
+static int ms_to_next_round(const struct watch *w, bool idle)
+{
+	uint64_t now = clock_ns();
+
+	if (idle)
+		return -1;
+	if (!connected(w) || w->unserved || w->stopping)
+		return w->next_connect_ns ? (int)timing.retry : 0;
+	return now >= w->next_ping_ns ? 0 : (int)DIV_ROUND_UP(w->next_ping_ns - now, NS_PER_MS);
+}
+
+static void rest(struct watch *w, bool idle)
+{
+	struct pollfd p[] = {
+		{.fd = w->i->wake_fd, .events = POLLIN},
+		{.fd = w->link.fd, .events = POLLIN},
+		{.fd = w->link.pidfd, .events = POLLIN},
+	};
+	eventfd_t drained;
+
+	poll(p, ARRAY_SIZE(p), ms_to_next_round(w, idle));
+	eventfd_read(w->i->wake_fd, &drained);
+}
+
+void *watch_main(void *arg)
+{
+	struct watch w = {.i = arg, .link = LINK_INIT};
+	char name[16];
+
+	snprintf(name, sizeof(name), "hba-%.11s", w.i->name);
+	pthread_setname_np(pthread_self(), name);
+	while (!atomic_load(&w.i->stop)) {
+		bool idle = !do_round(&w);
+
+		rest(&w, idle);
+		listen_hbad(&w);
+	}
+	link_close(&w.link);
+	return NULL;
+}
