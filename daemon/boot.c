@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Bringing the controller up, and letting go of it when it is unplugged or has failed for good. */
+#include <errno.h>
+#include <string.h>
+#include "base/log.h"
+#include "control/notify.h"
+#include "control/process.h"
+#include "hbad.h"
+
+struct boot {
+	struct hbad *d;
+	struct hba *hba;
+	int result;
+	struct err e;
+};
+
+/* --- up ------------------------------------------------------------------------------------------------- */
+
+static int bring_up(struct boot *b)
+{
+	const struct config *c = &b->d->config;
+	struct hba_config hc = {
+		.uri = c->device,
+		.queue_depth = c->queue_depth,
+		.bounce_bytes = c->bounce_mib << 20,
+	};
+	int r = hba_open(&hc, b->d->loop, &b->hba, &b->e);
+
+	if (!r)
+		r = hba_attach(b->hba, &b->e);
+	if (!r)
+		r = hba_start(b->hba, &b->e);
+	if (!r)
+		r = scsi_host_attach(b->d->host, b->hba, &b->e);
+	return r;
+}
+
+static void boot_run(void *arg)
+{
+	struct boot *b = arg;
+
+	b->result = bring_up(b);
+	if (!b->result)
+		return;
+	scsi_host_detach(b->d->host, SCSI_GATE_BECOMING_READY);
+	hba_close(b->hba); /* knows how far it came */
+	b->hba = NULL;
+}
+
+static void booted(struct hbad *d, struct hba *h)
+{
+	const struct scsi_unit *units;
+
+	d->hba = h;
+	memcpy(d->product, h->info.product, sizeof(d->product));
+	d->n_units = scsi_host_units(d->host, &units);
+	d->luns.attached = true;
+	log_info("%s (%s, firmware %s) at %s is ready: %u units, %u commands at once", h->info.product,
+		h->info.driver, h->info.firmware, d->config.device, d->n_units, h->limits.queue_depth);
+	process_lock_memory();
+	if (d->phase == HBAD_STOP) {
+		hbad_stop_after_boot(d);
+		return;
+	}
+	d->luns.state = HANDOFF_READY;
+	d->phase = HBAD_RUN;
+	notify_ready();
+}
+
+static void boot_done(void *arg)
+{
+	struct boot *b = arg;
+	struct hbad *d = b->d;
+
+	d->booting = false;
+	if (!b->result) {
+		booted(d, b->hba);
+	} else if (d->phase == HBAD_STOP) {
+		hbad_stop_after_boot(d);
+	} else {
+		if (!b->e.text[0])
+			err_set(&b->e, b->result, "the controller cannot be started: %s",
+				strerror(-b->result));
+		log_err("%s: %s", d->config.device, b->e.text);
+		d->problem = b->e;
+		hbad_fail(d);
+	}
+	g_free(b);
+}
+
+static gboolean on_slow_boot(gpointer user)
+{
+	struct hbad *d = user;
+
+	if (d->phase == HBAD_BOOT) {
+		log_warn("the controller has not started within %u s; LUNs answer that it becomes ready",
+			d->times.boot_ready_ms / 1000);
+		notify_ready();
+	}
+	return G_SOURCE_REMOVE;
+}
+
+void hbad_boot(struct hbad *d)
+{
+	struct boot *b = g_new0(struct boot, 1);
+
+	b->d = d;
+	d->booting = true;
+	hbad_status(d, "starting the controller at %s", d->config.device);
+	g_timeout_add(d->times.boot_ready_ms, on_slow_boot, d);
+	worker_push(d->worker, boot_run, boot_done, b);
+}
+
+/* --- gone ----------------------------------------------------------------------------------------------- */
+
+struct farewell {
+	struct hbad *d;
+	struct hba *hba;
+};
+
+static void farewell_run(void *arg)
+{
+	struct farewell *f = arg;
+
+	scsi_host_detach(f->d->host, SCSI_GATE_GONE);
+	hba_stop(f->hba);
+	hba_close(f->hba);
+}
+
+static void farewell_done(void *arg)
+{
+	struct farewell *f = arg;
+
+	log_info("%s is let go of", f->d->config.device);
+	g_free(f);
+}
+
+void hbad_give_up(struct hbad *d, bool removed)
+{
+	struct farewell *f = g_new0(struct farewell, 1);
+
+	f->d = d;
+	f->hba = d->hba;
+	d->hba = NULL;
+	d->removed = removed;
+	d->phase = HBAD_GIVEN_UP;
+	d->luns.attached = false; /* units point into the controller's object */
+	d->luns.state = HANDOFF_FAILED;
+	err_set(&d->problem, -ENODEV,
+		"%s %s: its LUNs answer with errors; when it is back, \"systemctl restart hbad@%s\"",
+		d->config.device, removed ? "was unplugged" : "has failed and could not be reset", d->name);
+	log_err("%s", d->problem.text);
+	hbad_status(d, "the controller at %s %s", d->config.device, removed ? "was unplugged" : "has failed");
+	worker_push(d->worker, farewell_run, farewell_done, f);
+}

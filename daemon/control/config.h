@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The configuration of one instance: /etc/hbad/NAME.conf, a GLib key file, read by hbad and written by
+ * hbactl.
+ *
+ *   [controller]
+ *   device=0000:03:00.0         required: a PCI address (domain:bus:device.function), or
+ *                               vfio-user:PATH
+ *   kernel_driver=megaraid_sas  who had it before "hbactl attach"; "hbactl detach" gives it back to
+ *                               this driver. Left out or empty: any driver that wants it
+ *   queue_depth=128             cap on commands at the controller, 1 to 4096; 0 or left out: what it
+ *                               takes
+ *   bounce_mib=64               memory for data in flight, 8 to 1024 MiB; left out: 64
+ *
+ *   [log]
+ *   level=info                  error, warning, info or debug; left out: info
+ *
+ * Unknown groups and keys, values out of range, and keys given twice are refused with the line and the
+ * cure: a typing error in this file must not be found out at the next power cut.
+ */
+#ifndef HBAD_CONTROL_CONFIG_H
+#define HBAD_CONTROL_CONFIG_H
+
+#include <stdint.h>
+#include "base/err.h"
+#include "base/log.h"
+
+#define CONFIG_DIR	       "/etc/hbad"
+#define CONFIG_MAX_BYTES       65536
+#define CONFIG_MAX_QUEUE_DEPTH 4096
+#define CONFIG_MIN_BOUNCE_MIB  8
+#define CONFIG_MAX_BOUNCE_MIB  1024
+#define CONFIG_DEF_BOUNCE_MIB  64
+
+struct config {
+	char device[96];
+	char kernel_driver[32];
+	uint32_t queue_depth; /* 0: no cap */
+	uint32_t bounce_mib;
+	enum log_level log_level;
+};
+
+/* Every field at its default; device empty. */
+void config_init(struct config *c);
+
+/* Instance names: 1 to 32 of [a-z0-9_-], the first of [a-z0-9] (HANDOFF_NAME_MAX). -EINVAL with a sentence.
+ */
+int config_check_name(const char *name, struct err *e);
+
+/* "DIR/NAME.conf"; dir NULL: CONFIG_DIR. name must be valid. -ENAMETOOLONG. */
+int config_path(const char *dir, const char *name, char *ret, size_t size);
+
+/* 0; -ENOENT, -EINVAL, -EFBIG or what open() says, always with a sentence that names file, line and cure.
+ * *ret is untouched on failure. */
+int config_load(const char *path, struct config *ret, struct err *e);
+
+/* Checks as config_load() does, then writes a temporary file beside path (mode 0640), syncs it, renames it
+ * over path and syncs the folder, so that path is the old or the new file at every moment. The folder is made
+ * (0755) when it is missing. */
+int config_save(const char *path, const struct config *c, struct err *e);
+
+/* "error", "warning", "info", "debug". -EINVAL lists them. */
+int config_parse_level(const char *text, enum log_level *ret, struct err *e);
+const char *config_level_name(enum log_level level);
+
+#endif

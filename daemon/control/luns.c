@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* LUNs from OPEN to their last command. Letting go of them: luns_release.c. */
+#include "luns.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <glib.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "luns_private.h"
+
+void luns_init(struct luns *l, const char *name, struct scsi_host *host, struct loop *loop)
+{
+	memset(l, 0, sizeof(*l));
+	l->name = name;
+	l->host = host;
+	l->loop = loop;
+	l->state = HANDOFF_BOOTING;
+	list_init(&l->all);
+	/* A handle that an earlier hbad gave must not name a LUN of this one. */
+	l->last_handle = (uint64_t)getpid() << 32;
+}
+
+struct lun *luns_find(const struct luns *l, uint64_t handle)
+{
+	list_for_each(pos, &l->all) {
+		struct lun *lun = container_of(pos, struct lun, link);
+
+		if (lun->handle == handle && lun->state != LUN_ORPHAN)
+			return lun;
+	}
+	return NULL;
+}
+
+static const struct scsi_unit *unit_of(const struct luns *l, const struct scsi_lun_config *cfg)
+{
+	return l->attached ? scsi_host_find(l->host, cfg->unit, NULL) : NULL;
+}
+
+const struct scsi_unit *luns_unit(const struct luns *l, const struct lun *lun)
+{
+	return unit_of(l, &lun->cfg);
+}
+
+static bool is_user(const struct lun *lun)
+{
+	return lun->state == LUN_PREPARED || lun->state == LUN_HELD || lun->state == LUN_SERVING;
+}
+
+const struct lun *luns_user_of(const struct luns *l, const struct scsi_unit *unit)
+{
+	list_for_each(pos, &l->all) {
+		const struct lun *lun = container_of(pos, struct lun, link);
+
+		if (is_user(lun) && unit_of(l, &lun->cfg) == unit)
+			return lun;
+	}
+	return NULL;
+}
+
+/* One unit has two names ("ld0", "naa.…"); before the controller is up only equal names can be compared. */
+bool luns_same_unit(const struct luns *l, const struct scsi_lun_config *a, const struct scsi_lun_config *b)
+{
+	const struct scsi_unit *ua = unit_of(l, a), *ub = unit_of(l, b);
+
+	return ua && ub ? ua == ub : !strcmp(a->unit, b->unit);
+}
+
+static int check_free(const struct luns *l, const struct scsi_lun_config *cfg, struct err *e)
+{
+	list_for_each(pos, &l->all) {
+		const struct lun *lun = container_of(pos, struct lun, link);
+
+		if (is_user(lun) && luns_same_unit(l, cfg, &lun->cfg))
+			return err_set(e, -EBUSY,
+				"%s of \"%s\" is exported by the backstore \"%s\" already: delete that one "
+				"first, or choose "
+				"another unit (\"hbactl units %s\")",
+				cfg->unit, l->name, lun->device, l->name);
+	}
+	return 0;
+}
+
+/* "hba/NAME/UNIT;options" */
+static int parse_cfgstring(const struct luns *l, const char *text, struct scsi_lun_config *ret, struct err *e)
+{
+	g_autofree char *prefix = g_strdup_printf("%s/%s/", HBAD_SUBTYPE, l->name);
+
+	if (!g_str_has_prefix(text, prefix))
+		return err_set(e, -EINVAL, "\"%.100s\" is not for this hbad: write %sUNIT, such as %sld0",
+			text, prefix, prefix);
+	return scsi_lun_parse(text + strlen(prefix), ret, e);
+}
+
+static int check_unit(const struct luns *l, const struct scsi_lun_config *cfg, struct err *e)
+{
+	const struct scsi_unit *u = scsi_host_find(l->host, cfg->unit, e);
+
+	if (!u)
+		return -ENOENT;
+	if (!u->identified)
+		return err_set(e, -EMEDIUMTYPE, "%s of \"%s\" cannot be exported: %s", cfg->unit, l->name,
+			u->problem);
+	return 0;
+}
+
+int luns_check(const struct luns *l, const char *cfgstring, struct err *e)
+{
+	struct scsi_lun_config cfg;
+	int r = parse_cfgstring(l, cfgstring, &cfg, e);
+
+	if (r)
+		return r;
+	if (l->state == HANDOFF_STOPPING)
+		return err_set(
+			e, -ESHUTDOWN, "hbad \"%s\" is being stopped: try again when it runs", l->name);
+	/* The veto of hazard H1: whoever gets a yes resets the ring of this unit's backstore next. */
+	r = check_free(l, &cfg, e);
+	/* Without units a new LUN and one that was served before cannot be told apart here; OPEN can. */
+	return r || !l->attached ? r : check_unit(l, &cfg, e);
+}
+
+/* A LUN that was served before is taken in any case but that of a unit which is another one now: tcmu-runner
+ * does not try a second time (H6). Its gate stays closed until the unit is there. */
+static int check_known(const struct luns *l, const struct scsi_lun_config *cfg, struct err *e)
+{
+	int r = l->attached ? scsi_lun_check(l->host, cfg, e) : 0;
+
+	return r == -ENOENT || r == -EAGAIN ? 0 : r;
+}
+
+static int check_new(const struct luns *l, const struct scsi_lun_config *cfg, struct err *e)
+{
+	if (l->state == HANDOFF_BOOTING)
+		return err_set(e, -EAGAIN,
+			"the controller of \"%s\" is still starting, try again in a moment", l->name);
+	if (!l->attached)
+		return err_set(e, -ENODEV,
+			"the controller of \"%s\" is gone or has failed: when it is back, \"systemctl "
+			"restart hbad@%s\"",
+			l->name, l->name);
+	return scsi_lun_check(l->host, cfg, e);
+}
+
+static int check_open(
+	const struct luns *l, const struct handoff_open *msg, struct scsi_lun_config *ret, struct err *e)
+{
+	int r = parse_cfgstring(l, msg->cfgstring, ret, e);
+
+	if (r)
+		return r;
+	if (l->state == HANDOFF_STOPPING)
+		return err_set(
+			e, -ESHUTDOWN, "hbad \"%s\" is being stopped: try again when it runs", l->name);
+	if (!msg->map_len || !msg->device[0])
+		return err_set(e, -EINVAL, "the handler's OPEN lacks the %s",
+			msg->map_len ? "device's name" : "ring's length");
+	if (!msg->blocks || !msg->block_size)
+		return err_set(e, -EINVAL,
+			"the backstore \"%s\" has no size: delete it and create it with the unit's size "
+			"(\"hbactl units %s\")",
+			msg->device, l->name);
+	ret->blocks = msg->blocks;
+	ret->block_size = msg->block_size;
+	r = check_free(l, ret, e);
+	if (r)
+		return r;
+	return msg->known ? check_known(l, ret, e) : check_new(l, ret, e);
+}
+
+/* What is left of an earlier life of the same backstore is not worth showing any more. */
+static void forget_dropped(struct luns *l, const char *device)
+{
+	list_for_each_safe(pos, &l->all) {
+		struct lun *lun = container_of(pos, struct lun, link);
+
+		if (lun->state == LUN_DROPPED && !strcmp(lun->device, device))
+			lun->state = LUN_ORPHAN; /* luns_reap() */
+	}
+	luns_reap(l);
+}
+
+static struct lun *new_lun(
+	struct luns *l, const struct handoff_open *msg, const struct scsi_lun_config *cfg, const void *owner)
+{
+	struct lun *lun = g_new0(struct lun, 1);
+
+	list_init(&lun->link);
+	lun->handle = ++l->last_handle;
+	lun->cfg = *cfg;
+	lun->owner = owner;
+	memcpy(lun->nonce, msg->nonce, sizeof(lun->nonce));
+	g_strlcpy(lun->cfgstring, msg->cfgstring, sizeof(lun->cfgstring));
+	g_strlcpy(lun->device, msg->device, sizeof(lun->device));
+	return lun;
+}
+
+static int make_ring(struct luns *l, struct lun *lun, const struct handoff_open *msg, int *fd, struct err *e)
+{
+	struct front_config fc = {
+		.uio_fd = *fd,
+		.map_len = msg->map_len,
+		.map_offset = msg->map_offset,
+		.lun = lun->scsi,
+		.loop = l->loop,
+		.name = lun->device,
+	};
+	int r = front_create(&fc, &lun->ring, e);
+
+	if (!r)
+		*fd = -1;
+	return r;
+}
+
+int luns_open(struct luns *l, const struct handoff_open *msg, int *fd, const void *owner, struct lun **ret,
+	struct err *e)
+{
+	struct scsi_lun_config cfg;
+	struct lun *lun;
+	int r = check_open(l, msg, &cfg, e);
+
+	if (r)
+		return r;
+	forget_dropped(l, msg->device);
+	lun = new_lun(l, msg, &cfg, owner);
+	r = scsi_lun_create(l->host, &cfg, &lun->scsi);
+	if (r) {
+		g_free(lun);
+		return err_set(e, r, "cannot prepare \"%s\": %s", msg->device, strerror(-r));
+	}
+	r = make_ring(l, lun, msg, fd, e);
+	list_append(&l->all, &lun->link);
+	if (r) {
+		lun->state = LUN_ORPHAN;
+		luns_reap(l);
+		return r;
+	}
+	log_info("%s: %s is prepared (%s)", lun->device, lun->cfgstring, msg->known ? "known" : "new");
+	*ret = lun;
+	return 0;
+}
+
+/* Commands of an earlier ring of the unit: what the new ring brings must not overtake them. */
+static bool must_wait(const struct luns *l, const struct lun *lun)
+{
+	list_for_each(pos, &l->all) {
+		const struct lun *other = container_of(pos, struct lun, link);
+
+		if (other != lun && !is_user(other) && other->scsi &&
+			luns_same_unit(l, &lun->cfg, &other->cfg))
+			return true;
+	}
+	return false;
+}
+
+static int really_start(struct lun *lun, struct err *e)
+{
+	int r = front_start(lun->ring, e);
+
+	if (r)
+		return r;
+	lun->state = LUN_SERVING;
+	lun->owner = NULL;
+	log_info("%s: serving %s", lun->device, lun->cfgstring);
+	return 0;
+}
+
+int luns_start(struct luns *l, struct lun *lun, struct err *e)
+{
+	int r;
+
+	if (lun->state != LUN_PREPARED)
+		return err_set(e, -EALREADY, "\"%s\" is started already", lun->device);
+	luns_reap(l);
+	if (must_wait(l, lun)) {
+		/* The caller need not know: entries wait unread in the ring, which the kernel's clock does
+		 * not touch. */
+		log_info("%s: waits for commands of %s that are still at the controller", lun->device,
+			lun->cfg.unit);
+		lun->state = LUN_HELD;
+		lun->owner = NULL;
+		return 0;
+	}
+	r = really_start(lun, e);
+	/* The failed create frees the ring's memory next: nothing of it may be mapped then (H5). */
+	if (r && luns_release(l, lun, clock_ns(), NULL))
+		log_err("%s: its ring cannot be let go of", lun->device);
+	return r;
+}
+
+void luns_start_held(struct luns *l)
+{
+	list_for_each(pos, &l->all) {
+		struct lun *lun = container_of(pos, struct lun, link);
+		struct err e = {""};
+
+		if (lun->state != LUN_HELD || must_wait(l, lun) || !really_start(lun, &e))
+			continue;
+		log_err("%s: %s", lun->device, e.text);
+		luns_drop(lun, "its ring could not be started: see the log");
+	}
+}

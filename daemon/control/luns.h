@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The LUNs that tcmu-runner's handler has handed over: each a ring (front) and a SCSI LUN, from OPEN to the
+ * last of its commands. Control thread only, but for luns_drain() (see there).
+ */
+#ifndef HBAD_CONTROL_LUNS_H
+#define HBAD_CONTROL_LUNS_H
+
+#include "base/list.h"
+#include "front/front.h"
+#include "hbad/handoff.h"
+#include "scsi/scsi.h"
+
+#define LUNS_RELEASE_MS	  2000 /* how long letting go waits for commands at the controller */
+#define LUNS_ALIVE_AGE_MS 5000 /* an older heartbeat of the I/O thread is none */
+
+enum lun_state {
+	LUN_PREPARED, /* OPENed: mapped, nothing consumed */
+	LUN_HELD,     /* STARTed, but commands of the unit's earlier ring are still at the controller */
+	LUN_SERVING,
+	LUN_DROPPED, /* the kernel took the ring away; kept so that people see it, until CLOSE or HELLO */
+	LUN_ORPHAN,  /* let go of; its commands are still at the controller */
+};
+
+struct lun {
+	struct list link;
+	uint64_t handle;
+	enum lun_state state;
+	uint8_t nonce[HANDOFF_NONCE_LEN]; /* of the tcmu-runner process that opened it */
+	char cfgstring[HANDOFF_CFG_LEN];
+	char device[HANDOFF_NAME_LEN];
+	struct scsi_lun_config cfg;
+	struct scsi_lun *scsi;	 /* NULL once nothing of it is at the controller any more */
+	struct front_ring *ring; /* NULL once unmapped and closed */
+	bool stopped;		 /* luns_drain() has stopped the ring */
+	const void *owner;	 /* connection that OPENed and has not yet STARTed it */
+	const char *reason;	 /* LUN_DROPPED: static string */
+};
+
+struct luns {
+	const char *name; /* instance */
+	struct scsi_host *host;
+	struct loop *loop;
+	enum handoff_state state; /* of the instance */
+	bool attached;		  /* the host knows its units */
+	bool away;		  /* luns_drain() has the rings: nothing here may be changed */
+	bool loop_gone;		  /* the I/O thread has ended */
+	struct list all;
+	uint64_t last_handle;
+};
+
+void luns_init(struct luns *l, const char *name, struct scsi_host *host, struct loop *loop);
+
+/* Would this cfgstring work? While the units are not known, only its form is judged. */
+int luns_check(const struct luns *l, const char *cfgstring, struct err *e);
+/* Takes *fd over on success (and sets it to -1). owner: see struct lun. */
+int luns_open(struct luns *l, const struct handoff_open *msg, int *fd, const void *owner, struct lun **ret,
+	struct err *e);
+int luns_start(struct luns *l, struct lun *lun, struct err *e);
+/* Unmaps and closes the ring, waiting until deadline_ns for its commands. lun is gone or an orphan
+ * afterwards. -ETIMEDOUT: the I/O thread does not answer; the ring is still mapped and nothing changed. */
+int luns_release(struct luns *l, struct lun *lun, uint64_t deadline_ns, struct err *e);
+/* All that another tcmu-runner process handed over. Within LUNS_RELEASE_MS. */
+int luns_release_strangers(struct luns *l, const uint8_t nonce[HANDOFF_NONCE_LEN], struct err *e);
+/* What the connection OPENed and did not START. */
+void luns_release_owner(struct luns *l, const void *owner);
+/* What consumes nothing yet: PREPARED and HELD. */
+void luns_release_idle(struct luns *l);
+/* All. Within LUNS_RELEASE_MS. */
+int luns_release_all(struct luns *l, struct err *e);
+
+/* Now and then: drops rings that the kernel took away, ends orphans, starts what was held. */
+void luns_tick(struct luns *l);
+
+/* For a worker thread while l->away is set. gated: the kernel's gates are closed (rule 4), so consume and
+ * complete everything; else stop intake and wait for what is at the controller. Returns how many LUNs did not
+ * get there in time. */
+unsigned luns_drain(struct luns *l, bool gated, unsigned timeout_ms);
+
+struct lun *luns_find(const struct luns *l, uint64_t handle);
+/* Who serves this unit now; NULL: nobody. */
+const struct lun *luns_user_of(const struct luns *l, const struct scsi_unit *unit);
+/* The unit, or NULL while it is not known. */
+const struct scsi_unit *luns_unit(const struct luns *l, const struct lun *lun);
+
+#endif

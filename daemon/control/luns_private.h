@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What luns.c and luns_release.c know of each other. */
+#ifndef HBAD_CONTROL_LUNS_PRIVATE_H
+#define HBAD_CONTROL_LUNS_PRIVATE_H
+
+#include "luns.h"
+
+bool luns_same_unit(const struct luns *l, const struct scsi_lun_config *a, const struct scsi_lun_config *b);
+/* Ends orphans, and the SCSI side of dropped LUNs, that have nothing at the controller any more. */
+void luns_reap(struct luns *l);
+/* The kernel has removed the device or reset the ring, or the ring cannot be consumed: never touch it again
+ * (hazards H5 and H1c). reason is a static string. */
+void luns_drop(struct lun *lun, const char *reason);
+void luns_start_held(struct luns *l);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* sd_notify(). */
+#include "notify.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <glib.h>
+#include <systemd/sd-daemon.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "luns.h"
+
+#define STOP_STEP_US "30000000" /* each beat while stopping buys so much more time */
+
+static struct {
+	const struct loop *io;
+	guint source;
+	bool ready, stopping, silent;
+} notify; /* control thread only */
+
+void notify_status(const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	sd_notifyf(0, "STATUS=%s", text);
+}
+
+void notify_ready(void)
+{
+	if (!notify.ready)
+		sd_notify(0, "READY=1");
+	notify.ready = true;
+}
+
+void notify_stopping(void)
+{
+	notify.stopping = true;
+	sd_notify(0, "STOPPING=1\nEXTEND_TIMEOUT_USEC=" STOP_STEP_US);
+}
+
+static gboolean beat(gpointer user)
+{
+	bool alive = loop_heartbeat_ns(notify.io) + LUNS_ALIVE_AGE_MS * NS_PER_MS >= clock_ns();
+
+	if (!alive && !notify.silent)
+		log_err("the I/O thread has not moved for %d s: the watchdog is not fed",
+			LUNS_ALIVE_AGE_MS / 1000);
+	notify.silent = !alive;
+	if (alive)
+		sd_notify(
+			0, notify.stopping ? "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=" STOP_STEP_US : "WATCHDOG=1");
+	return G_SOURCE_CONTINUE;
+}
+
+void notify_watchdog_start(const struct loop *io)
+{
+	uint64_t us;
+
+	notify.io = io;
+	if (sd_watchdog_enabled(0, &us) > 0)
+		notify.source = g_timeout_add((guint)MAX(us / 2000, 1), beat, NULL);
+}
+
+void notify_watchdog_stop(void)
+{
+	if (notify.source)
+		g_source_remove(notify.source);
+	notify.source = 0;
+}

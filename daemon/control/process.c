@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Flags, limits and locked memory of the process. */
+#include "process.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "base/log.h"
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+#ifndef MCL_ONFAULT
+#define MCL_ONFAULT 4
+#endif
+
+#define OWN_MIB	 64   /* code, stacks, frames, inventory */
+#define RING_MIB 1032 /* one LUN: data area of 1 GiB and command ring of 8 MiB, TCMU's default */
+
+void process_io_flusher(void)
+{
+	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0))
+		log_warn("cannot become an I/O flusher (%s): under memory pressure the kernel may wait for "
+			 "its own LUNs; "
+			 "run hbad with CAP_SYS_RESOURCE",
+			strerror(errno));
+}
+
+static bool may_lock_all(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	memset(data, 0, sizeof(data));
+	return !syscall(SYS_capget, &head, data) && data[0].effective & (1u << CAP_IPC_LOCK);
+}
+
+int process_check_memlock(uint32_t bounce_mib, struct err *e)
+{
+	uint64_t need = bounce_mib + OWN_MIB + RING_MIB;
+	struct rlimit rl;
+
+	if (may_lock_all() || getrlimit(RLIMIT_MEMLOCK, &rl) || rl.rlim_cur == RLIM_INFINITY ||
+		rl.rlim_cur >> 20 >= need)
+		return 0;
+	return err_set(e, -ENOMEM,
+		"the limit on locked memory is %llu MiB, and hbad needs %llu MiB with one LUN (%u of bounce "
+		"memory, %d of its "
+		"own, %d for each LUN): set LimitMEMLOCK=infinity in the unit, or \"ulimit -l unlimited\"",
+		(unsigned long long)(rl.rlim_cur >> 20), (unsigned long long)need, bounce_mib, OWN_MIB,
+		RING_MIB);
+}
+
+void process_lock_memory(void)
+{
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
+		log_warn("cannot lock memory (%s): a swapped-out hbad may wait for its own LUNs; set "
+			 "LimitMEMLOCK=infinity",
+			strerror(errno));
+}

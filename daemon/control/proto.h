@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The control protocol between hbactl and hbad: a SOCK_STREAM unix socket, HBAD_RUNTIME_DIR "/NAME/"
+ * PROTO_SOCKET, mode 0660. One request line of JSON, one reply line of JSON, in turn, as often as the
+ * client likes; a line ends with a newline and holds one object. hbad closes a connection after a line
+ * that is too long, and after PROTO_IDLE_MS of silence.
+ *
+ *   request   {"verb": "status"}
+ *   failure   {"error": "a sentence for the administrator"}
+ *
+ * Fields may be added to replies: readers ignore what they do not know. Numbers are integers. Times are
+ * in seconds or milliseconds as the name says, sizes in bytes unless the name says otherwise.
+ *
+ * verb "status": everything there is
+ *   protocol       1 (PROTO_VERSION)
+ *   name           "g2"
+ *   version        "0.1.0", hbad's
+ *   pid            4711
+ *   uptime_s       since hbad started
+ *   state          "booting", "ready", "resetting", "failed", "removed", "stopping"
+ *   problem        what is wrong, a sentence; "" when nothing is
+ *   device         "0000:03:00.0"
+ *   kernel_driver  "megaraid_sas", or ""
+ *   controller     null while it boots, else {product, serial, firmware, driver, cache_mb,
+ *                  battery (bool)}
+ *   limits         null while it boots, else {queue_depth, max_transfer, max_segments,
+ *                  max_segment_bytes}
+ *   handler        {connected (bool), version}: the tcmu-runner handler that watches this instance
+ *   units, luns, stats    as below
+ *
+ * verb "units": {"units": [ one object per unit of the controller ]}
+ *   name           "ld0", "pd8"
+ *   kind           "ld" (logical drive) or "pd" (physical drive)
+ *   raid           "RAID 5", or ""
+ *   state          "optimal", "degraded", "offline"
+ *   naa            "naa.6001…", the stable name; "" when the unit could not be asked
+ *   naa_from_unit  bool; false: derived from vendor, product and serial number
+ *   serial, vendor, product, revision    strings, maybe empty
+ *   blocks, block_size, size_bytes       numbers; block_size 0 when the unit could not be asked
+ *   write_back       bool: the controller acknowledges writes from its cache ...
+ *   cache_protected  bool: ... which survives a power cut
+ *   disk_cache       bool: member disks may have a volatile cache of their own
+ *   exportable     bool
+ *   problem        why it cannot be exported, a sentence; "" when it can
+ *   exported_by    name of the LIO backstore that serves it now; "" when none
+ *
+ * verb "luns": {"luns": [ one object per LUN taken over from tcmu-runner ]}
+ *   device         name of the LIO backstore
+ *   cfgstring      "hba/g2/ld0;ro=1"
+ *   unit           "ld0"; as named in the cfgstring when the controller is not up
+ *   state          "prepared" (OPENed), "held" (STARTed; waits for commands of the unit's earlier
+ *                  ring), "serving", "dropped" (the kernel took the ring away), "orphan" (let go of,
+ *                  commands still at the controller)
+ *   reason         why it was dropped, "" otherwise
+ *   gate           "open", "becoming ready", "no unit", "gone"
+ *   ro             bool
+ *   blocks, block_size    as the backstore was created
+ *   busy           commands taken and not yet answered
+ *   outstanding    commands that this ring has at the controller
+ *   stats          {commands, completions, batches, tmrs, aged, residuals, invalid, tasks, reads,
+ *                  writes, read_bytes, write_bytes, flushes, errors}
+ *
+ * verb "stats": {"stats": {requests, errors, timeouts, aborts, resets, reissues, interrupts, flushes,
+ *                inflight, heartbeat_age_ms (of the I/O thread)}, "luns": as above}
+ */
+#ifndef HBAD_CONTROL_PROTO_H
+#define HBAD_CONTROL_PROTO_H
+
+#include "base/err.h"
+
+#define PROTO_VERSION	  1
+#define PROTO_SOCKET	  "control.sock"
+#define PROTO_MAX_REQUEST 4096 /* bytes of a request line with its end */
+#define PROTO_MAX_REPLY	  (4u << 20)
+#define PROTO_IDLE_MS	  60000
+#define PROTO_CALL_MS	  5000 /* a sensible deadline for a client */
+
+/*
+ * The client's side, for hbactl: connects to RUNTIME_DIR/NAME/control.sock (runtime_dir NULL:
+ * HBAD_RUNTIME_DIR), sends {"verb": verb}, and waits at most timeout_ms in all. *ret is the reply's line
+ * without its end, allocated with malloc(); a reply that is an {"error"} comes as -EREMOTEIO with hbad's
+ * sentence. -ENOENT or -ECONNREFUSED: the instance does not run (and the sentence says how to start it);
+ * -ETIMEDOUT, -EACCES, -EPROTO.
+ */
+int proto_call(const char *runtime_dir, const char *name, const char *verb, unsigned timeout_ms, char **ret,
+	struct err *e);
+
+#endif

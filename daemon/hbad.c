@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The daemon's object graph: made here, run here, taken down here in reverse. */
+#include "hbad.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <glib-unix.h>
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/inventory.h"
+#include "control/lock.h"
+#include "control/notify.h"
+#include "control/proto.h"
+#include "control/sock.h"
+
+#define IO_JOIN_S 5
+
+void hbad_status(struct hbad *d, const char *fmt, ...)
+{
+	char text[sizeof(d->status)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (!strcmp(text, d->status))
+		return;
+	memcpy(d->status, text, sizeof(text));
+	notify_status("%s", text);
+}
+
+/* --- before any thread ---------------------------------------------------------------------------------- */
+
+/* Signals come through the main loop. Blocked before other threads exist, which inherit that. */
+static int take_signals(struct hbad *d, struct err *e)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP); /* a terminal that closes does not take the disks away */
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return d->signal_fd < 0 ? err_set(e, -errno, "cannot make a signalfd: %s", strerror(errno)) : 0;
+}
+
+void hbad_init(struct hbad *d, const char *name, const char *runtime_dir)
+{
+	memset(d, 0, sizeof(*d));
+	d->name = name;
+	d->runtime_dir = runtime_dir;
+	d->times = (struct hbad_times){
+		.boot_ready_ms = 20000,
+		.drain_ms = 20000,
+		.hba_drain_ms = 10000,
+		.stop_boot_ms = 5000,
+		.stop_ms = 300000,
+	};
+	d->lock_fd = d->handoff_fd = d->control_fd = d->signal_fd = -1;
+	d->started_ns = clock_ns();
+}
+
+int hbad_prepare(struct hbad *d, struct err *e)
+{
+	int r = take_signals(d, e);
+
+	if (!r)
+		r = lock_take(d->runtime_dir, d->name, &d->lock_fd, e);
+	if (!r)
+		r = sock_listen(d->runtime_dir, d->name, HBAD_HANDOFF_SOCKET, SOCK_SEQPACKET, 0600,
+			&d->handoff_fd, e);
+	if (!r)
+		r = sock_listen(d->runtime_dir, d->name, PROTO_SOCKET, SOCK_STREAM, 0660, &d->control_fd, e);
+	if (!r && loop_create(&d->loop))
+		r = err_set(
+			e, -ENOMEM, "cannot make the I/O thread's event loop: out of memory or descriptors");
+	if (!r && scsi_host_create(d->loop, &d->host))
+		r = err_set(e, -ENOMEM, "cannot make the SCSI host: out of memory");
+	return r;
+}
+
+/* --- running -------------------------------------------------------------------------------------------- */
+
+static void *io_thread(void *arg)
+{
+	struct hbad *d = arg;
+
+	log_this_thread_is_io();
+	loop_run(d->loop);
+	return NULL;
+}
+
+static int start_io_thread(struct hbad *d)
+{
+	int r = pthread_create(&d->io_thread, NULL, io_thread, d);
+
+	if (r) {
+		log_err("cannot start the I/O thread: %s", strerror(r));
+		return -r;
+	}
+	pthread_setname_np(d->io_thread, "hbad-io");
+	d->io_running = true;
+	return 0;
+}
+
+static char *answer(const char *line, void *user)
+{
+	struct hbad *d = user;
+	struct inventory inv = {
+		.name = d->name,
+		.config = &d->config,
+		.started_ns = d->started_ns,
+		.problem = d->problem.text,
+		.hba = d->hba,
+		.removed = d->removed,
+		.luns = &d->luns,
+		.handoff = d->handoff,
+	};
+
+	return inventory_answer(&inv, line);
+}
+
+static gboolean on_log(gint fd, GIOCondition condition, gpointer user)
+{
+	log_drain();
+	return G_SOURCE_CONTINUE;
+}
+
+static gboolean on_signal(gint fd, GIOCondition condition, gpointer user)
+{
+	struct hbad *d = user;
+	struct signalfd_siginfo info;
+
+	while (read(fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo != SIGTERM && info.ssi_signo != SIGINT)
+			continue;
+		if (d->phase == HBAD_STOP)
+			log_info("still stopping: %s", d->status);
+		else
+			hbad_begin_stop(d);
+	}
+	return G_SOURCE_CONTINUE;
+}
+
+static unsigned count_serving(const struct hbad *d)
+{
+	unsigned n = 0;
+
+	list_for_each(pos, &d->luns.all) {
+		n += container_of(pos, struct lun, link)->state == LUN_SERVING;
+	}
+	return n;
+}
+
+static gboolean on_tick(gpointer user)
+{
+	struct hbad *d = user;
+	enum hba_state state = d->hba ? hba_state(d->hba) : HBA_DOWN;
+
+	luns_tick(&d->luns);
+	if (d->phase != HBAD_RUN)
+		return G_SOURCE_CONTINUE;
+	if (state == HBA_REMOVED || state == HBA_FAILED)
+		hbad_give_up(d, state == HBA_REMOVED);
+	else
+		hbad_status(d, "%s%s, %u units, %u LUNs served", state == HBA_RESETTING ? "resetting " : "",
+			d->product, d->n_units, count_serving(d));
+	return G_SOURCE_CONTINUE;
+}
+
+static void start_services(struct hbad *d)
+{
+	struct handoff_config hc = {
+		.luns = &d->luns, .listen_fd = TAKE_FD(d->handoff_fd), .peer_uid = d->peer_uid};
+
+	luns_init(&d->luns, d->name, d->host, d->loop);
+	d->worker = worker_new();
+	d->handoff = handoff_service_new(&hc);
+	d->server = server_new(TAKE_FD(d->control_fd), answer, d);
+	g_unix_fd_add(d->signal_fd, G_IO_IN, on_signal, d);
+	if (log_fd() >= 0)
+		g_unix_fd_add(log_fd(), G_IO_IN, on_log, d);
+	g_timeout_add(HBAD_TICK_MS, on_tick, d);
+	notify_watchdog_start(d->loop);
+}
+
+/* --- the end -------------------------------------------------------------------------------------------- */
+
+static bool join_io_thread(struct hbad *d)
+{
+	struct timespec until;
+
+	loop_stop(d->loop);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += IO_JOIN_S;
+	if (pthread_timedjoin_np(d->io_thread, NULL, &until)) {
+		log_err("the I/O thread does not end");
+		return false;
+	}
+	d->io_running = false;
+	d->luns.loop_gone = true;
+	return true;
+}
+
+/* All jobs are done, all LUNs released. What cannot be taken down in order is left to the end of the process.
+ */
+static void take_down(struct hbad *d)
+{
+	notify_watchdog_stop();
+	server_free(d->server);
+	handoff_service_free(d->handoff);
+	worker_free(d->worker);
+	if (!join_io_thread(d))
+		return;
+	luns_tick(&d->luns);
+	if (list_empty(&d->luns.all))
+		scsi_host_destroy(d->host);
+	else
+		log_warn("some commands never ended");
+	hba_close(d->hba);
+	if (list_empty(&d->luns.all))
+		loop_destroy(d->loop);
+	g_main_loop_unref(d->main);
+	hb_close(&d->signal_fd);
+	hb_close(&d->lock_fd);
+}
+
+int hbad_run(struct hbad *d)
+{
+	if (start_io_thread(d))
+		return 1;
+	d->main = g_main_loop_new(NULL, FALSE);
+	start_services(d);
+	hbad_boot(d);
+	g_main_loop_run(d->main);
+	take_down(d);
+	log_info("ended");
+	log_drain();
+	return d->exit_code;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* hbad: options, configuration, then hbad.c. */
+#include <stdio.h>
+#include <string.h>
+#include "base/log.h"
+#include "control/process.h"
+#include "hbad.h"
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct options {
+	char *name, *config, *runtime_dir, *log_level;
+	gboolean version;
+	char **rest;
+};
+
+static int usage(const char *sentence)
+{
+	fprintf(stderr, "hbad: %s\nTry \"hbad --help\".\n", sentence);
+	return EXIT_USAGE;
+}
+
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	const GOptionEntry entries[] = {
+		{"name", 'n', 0, G_OPTION_ARG_STRING, &o->name, "Instance to run (required)", "NAME"},
+		{"config", 'c', 0, G_OPTION_ARG_FILENAME, &o->config,
+			"Configuration file [" CONFIG_DIR "/NAME.conf]", "FILE"},
+		{"runtime-dir", 0, 0, G_OPTION_ARG_FILENAME, &o->runtime_dir,
+			"Sockets and lock go to DIR/NAME [" HBAD_RUNTIME_DIR "]", "DIR"},
+		{"log-level", 'l', 0, G_OPTION_ARG_STRING, &o->log_level,
+			"error, warning, info or debug [what the file says]", "LEVEL"},
+		{"version", 'V', 0, G_OPTION_ARG_NONE, &o->version, "Print the version and leave", NULL},
+		{G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->rest, NULL, NULL},
+		{NULL},
+	};
+	g_autoptr(GOptionContext) context =
+		g_option_context_new("- own a SCSI HBA and serve its units to tcmu-runner");
+	g_autoptr(GError) error = NULL;
+
+	g_option_context_set_description(
+		context, "See hbad(8). \"hbactl attach\" writes the configuration and starts hbad.");
+	g_option_context_add_main_entries(context, entries, NULL);
+	if (!g_option_context_parse(context, &argc, &argv, &error))
+		return usage(error->message);
+	return o->rest ? usage("there is one word too many") : EXIT_OK;
+}
+
+/* The log's name outlives everything. */
+static char log_name[HANDOFF_NAME_MAX + sizeof("hbad@")];
+
+static int configure(struct hbad *d, const struct options *o, struct err *e)
+{
+	char path[256];
+	int r = config_check_name(o->name, e);
+
+	if (r)
+		return r;
+	snprintf(log_name, sizeof(log_name), "hbad@%s", o->name);
+	log_set_name(log_name);
+	process_io_flusher(); /* before anything starts a thread */
+	hbad_init(d, o->name, o->runtime_dir ? o->runtime_dir : HBAD_RUNTIME_DIR);
+	config_path(NULL, o->name, path, sizeof(path));
+	r = config_load(o->config ? o->config : path, &d->config, e);
+	if (!r && o->log_level)
+		r = config_parse_level(o->log_level, &d->config.log_level, e);
+	if (r)
+		return r;
+	log_set_level(d->config.log_level);
+	return process_check_memlock(d->config.bounce_mib, e);
+}
+
+int main(int argc, char **argv)
+{
+	static struct hbad d;
+	struct options o = {0};
+	struct err e = {""};
+	int r;
+
+	r = parse_options(argc, argv, &o);
+	if (r)
+		return r;
+	if (o.version) {
+		puts("hbad " HBAD_VERSION);
+		return EXIT_OK;
+	}
+	if (!o.name)
+		return usage("which instance? Give --name");
+	r = configure(&d, &o, &e);
+	if (!r)
+		r = hbad_prepare(&d, &e);
+	if (r) {
+		log_err("%s", e.text);
+		return EXIT_FAILED;
+	}
+	return hbad_run(&d);
+}

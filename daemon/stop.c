@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An orderly end (design.md section 8, rule 4): the handler closes the kernel's gates, the rings run empty,
+ *are let go of, and the controller flushes its cache. Steps on the main loop and on the worker thread take
+ *turns:
+ *
+ *	hbad_begin_stop		tell the watchers
+ *	on_gated		all gates are closed, or nobody answered
+ *	drain_run, drain_done	rings empty, then unmapped
+ *	down_run, down_done	controller flushed and quiet; the main loop ends
+ */
+#include <string.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "control/notify.h"
+#include "hbad.h"
+
+struct drain {
+	struct hbad *d;
+	bool gated;
+	unsigned missed;
+};
+
+static void leave_now(struct hbad *d, int code, const char *why)
+{
+	log_err("%s", why);
+	log_drain();
+	_exit(code);
+}
+
+/* --- the controller ------------------------------------------------------------------------------------- */
+
+static void down_run(void *arg)
+{
+	struct hbad *d = arg;
+
+	if (!d->hba)
+		return;
+	scsi_host_detach(d->host, SCSI_GATE_BECOMING_READY);
+	if (hba_drain(d->hba, d->times.hba_drain_ms))
+		log_warn("the controller still has %u commands: they are given up", hba_inflight(d->hba));
+	hba_stop(d->hba);
+}
+
+static void down_done(void *arg)
+{
+	struct hbad *d = arg;
+
+	if (d->hba)
+		log_info("the controller is flushed and stopped");
+	g_main_loop_quit(d->main);
+}
+
+static void stop_controller(struct hbad *d)
+{
+	hbad_status(d, "stopping: the controller flushes its cache");
+	worker_push(d->worker, down_run, down_done, d);
+}
+
+/* --- the rings ------------------------------------------------------------------------------------------ */
+
+static void release_rings(struct hbad *d)
+{
+	struct err e = {""};
+
+	if (luns_release_all(&d->luns, &e))
+		leave_now(d, 1, e.text);
+	handoff_service_released(d->handoff);
+}
+
+static void drain_run(void *arg)
+{
+	struct drain *dr = arg;
+
+	dr->missed = luns_drain(&dr->d->luns, dr->gated, dr->d->times.drain_ms);
+}
+
+static void drain_done(void *arg)
+{
+	struct drain *dr = arg;
+	struct hbad *d = dr->d;
+
+	if (dr->missed)
+		log_warn("%u LUNs were not drained in time", dr->missed);
+	g_free(dr);
+	d->luns.away = false;
+	release_rings(d);
+	stop_controller(d);
+}
+
+static void drain_rings(struct hbad *d, bool gated)
+{
+	struct drain *dr = g_new0(struct drain, 1);
+
+	dr->d = d;
+	dr->gated = gated;
+	d->luns.away = true;
+	hbad_status(d, "stopping: finishing commands");
+	worker_push(d->worker, drain_run, drain_done, dr);
+}
+
+/* --- beginning ------------------------------------------------------------------------------------------ */
+
+static gboolean on_boot_too_long(gpointer user)
+{
+	struct hbad *d = user;
+
+	if (!d->stop_waits)
+		return G_SOURCE_REMOVE;
+	/* No LUN's command is at the controller. The kernel resets it when it closes the device for us. */
+	leave_now(d, 0, "stopped while the controller was still starting");
+	return G_SOURCE_REMOVE;
+}
+
+static void on_gated(bool gated, void *user)
+{
+	struct hbad *d = user;
+
+	if (!d->booting) {
+		drain_rings(d, gated);
+		return;
+	}
+	/* The worker is busy, and no gate has been open yet: nothing is at the controller for any ring. */
+	release_rings(d);
+	hbad_status(d, "stopping: waiting for the controller's start to end");
+	d->stop_waits = true;
+	g_timeout_add(d->times.stop_boot_ms, on_boot_too_long, d);
+}
+
+static gboolean on_stop_too_long(gpointer user)
+{
+	leave_now(user, 1, "the stop took too long: what is left is for the guard and for the kernel");
+	return G_SOURCE_REMOVE;
+}
+
+void hbad_begin_stop(struct hbad *d)
+{
+	d->phase = HBAD_STOP;
+	d->luns.state = HANDOFF_STOPPING;
+	log_info("stopping");
+	notify_stopping();
+	hbad_status(d, "stopping: waiting for the gates");
+	g_timeout_add(d->times.stop_ms, on_stop_too_long, d);
+	luns_release_idle(&d->luns);
+	handoff_service_stopping(d->handoff, on_gated, d);
+}
+
+void hbad_stop_after_boot(struct hbad *d)
+{
+	if (!d->stop_waits)
+		return; /* on_gated() comes */
+	d->stop_waits = false;
+	stop_controller(d);
+}
+
+void hbad_fail(struct hbad *d)
+{
+	d->phase = HBAD_STOP;
+	d->exit_code = 1;
+	d->luns.state = HANDOFF_FAILED;
+	hbad_status(d, "the controller could not be started");
+	notify_stopping();
+	release_rings(d);
+	g_main_loop_quit(d->main);
+}
