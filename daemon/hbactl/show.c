@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* hbactl show: everything there is to know about one instance. */
+#include "hbactl.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include "export.h"
+#include "instance.h"
+#include "table.h"
+
+static void line(FILE *out, const char *label, const char *fmt, ...) hb_printf(3, 4);
+
+static void line(FILE *out, const char *label, const char *fmt, ...)
+{
+	g_autofree char *text = NULL, *clean = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = g_strdup_vprintf(fmt, ap);
+	va_end(ap);
+	clean = table_clean(text);
+	fprintf(out, "  %-16s %s\n", label, *clean ? clean : "-");
+}
+
+static void print_unit_state(FILE *out, const struct unit_state *u)
+{
+	if (!u->known)
+		line(out, "Unit:", "systemd does not answer");
+	else if (u->restarts > 0)
+		line(out, "Unit:", "%s (%s), %s, restarted %u times", u->active, u->sub, u->enabled,
+			u->restarts);
+	else
+		line(out, "Unit:", "%s (%s), %s", u->active, u->sub, u->enabled);
+}
+
+/* The handler watches an instance from its first LUN on. */
+static void print_handler(FILE *out, JsonObject *o)
+{
+	JsonObject *handler = json_obj(o, "handler");
+
+	if (json_bool(handler, "connected"))
+		line(out, "tcmu-runner:", "connected, handler %s", json_str(handler, "version"));
+	else if (json_arr_len(json_arr(o, "luns")) == 0)
+		line(out, "tcmu-runner:", "not connected: it has no LUN of this instance");
+	else
+		line(out, "tcmu-runner:", "NOT connected: see 'systemctl status tcmu-runner'");
+}
+
+static void print_instance(FILE *out, const struct instance *i)
+{
+	JsonObject *o = instance_status(i);
+	uint64_t up = json_u64(o, "uptime_s");
+
+	fprintf(out, "Instance %s\n", i->name);
+	line(out, "State:", "%s", instance_state(i));
+	if (*json_str(o, "problem"))
+		line(out, "Problem:", "%s", json_str(o, "problem"));
+	if (!i->configured)
+		line(out, "Configuration:", "%s", i->config_err.text);
+	line(out, "Device:", "%s", *json_str(o, "device") ? json_str(o, "device") : i->config.device);
+	line(out, "Kernel driver:", "%s", i->config.kernel_driver);
+	print_unit_state(out, &i->unit);
+	if (!o) {
+		line(out, "hbad:", "%s", i->status_err.text);
+		return;
+	}
+	line(out, "hbad:", "%s, process %" PRIu64 ", up %" PRIu64 "d %02u:%02u:%02u", json_str(o, "version"),
+		json_u64(o, "pid"), up / 86400, (unsigned)(up / 3600 % 24), (unsigned)(up / 60 % 60),
+		(unsigned)(up % 60));
+	print_handler(out, o);
+}
+
+static void print_controller(FILE *out, JsonObject *o)
+{
+	JsonObject *ctrl = json_obj(o, "controller"), *limits = json_obj(o, "limits");
+	g_autofree char *transfer = table_size(json_u64(limits, "max_transfer"));
+
+	if (!ctrl)
+		return;
+	fputs("\nController\n", out);
+	line(out, "Product:", "%s", json_str(ctrl, "product"));
+	line(out, "Serial number:", "%s", json_str(ctrl, "serial"));
+	line(out, "Firmware:", "%s", json_str(ctrl, "firmware"));
+	line(out, "Driver:", "%s", json_str(ctrl, "driver"));
+	line(out, "Cache:", "%" PRIu64 " MiB, battery %s", json_u64(ctrl, "cache_mb"),
+		json_bool(ctrl, "battery") ? "present" : "absent");
+	if (limits)
+		line(out, "Limits:", "%" PRIu64 " commands at once, %s and %" PRIu64 " segments each",
+			json_u64(limits, "queue_depth"), transfer, json_u64(limits, "max_segments"));
+}
+
+static void add_lun(struct table *t, JsonObject *lun)
+{
+	JsonObject *s = json_obj(lun, "stats");
+	g_autofree char *rd = table_size(json_u64(s, "read_bytes"));
+	g_autofree char *wr = table_size(json_u64(s, "write_bytes"));
+	bool dropped = *json_str(lun, "reason") != '\0';
+
+	table_cell(t, json_str(lun, "device"));
+	table_cell(t, json_str(lun, "unit"));
+	table_cellf(t, "%s%s%s", json_str(lun, "state"), dropped ? ": " : "", json_str(lun, "reason"));
+	table_cell(t, json_str(lun, "gate"));
+	table_cell(t, json_bool(lun, "ro") ? "ro" : "rw");
+	table_cellf(t, "%" PRIu64, json_u64(lun, "busy"));
+	table_cell(t, rd);
+	table_cell(t, wr);
+	table_cellf(t, "%" PRIu64, json_u64(s, "flushes"));
+	table_cellf(t, "%" PRIu64, json_u64(s, "errors"));
+}
+
+static void print_luns(FILE *out, JsonArray *luns)
+{
+	static const char *const headings[] = {"BACKSTORE", "UNIT", "STATE", "GATE", "ACCESS", ">BUSY",
+		">READ", ">WRITTEN", ">FLUSHES", ">ERRORS", NULL};
+	g_autoptr(table_t) t = table_new(headings);
+
+	fputs("\nLUNs\n", out);
+	for (unsigned i = 0; i < json_arr_len(luns); i++)
+		add_lun(t, json_arr_obj(luns, i));
+	if (table_rows(t) > 0)
+		table_print(t, "  ", out);
+	else
+		fputs("  none\n", out);
+}
+
+static void print_stats(FILE *out, JsonObject *stats)
+{
+	static const struct {
+		const char *member, *label;
+	} rows[] = {{"requests", "Requests:"}, {"inflight", "In flight:"}, {"errors", "Errors:"},
+		{"timeouts", "Timeouts:"}, {"aborts", "Aborts:"}, {"resets", "Resets:"},
+		{"reissues", "Re-issued:"}, {"interrupts", "Interrupts:"}, {"flushes", "Flushes:"}};
+
+	fputs("\nCounters of the controller\n", out);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		line(out, rows[i].label, "%" PRIu64, json_u64(stats, rows[i].member));
+}
+
+static void print_text(struct ctl *c, const struct instance *i)
+{
+	JsonObject *o = instance_status(i);
+
+	print_instance(c->out, i);
+	if (!o)
+		return;
+	print_controller(c->out, o);
+	if (json_obj(o, "controller")) {
+		fputs("\nUnits\n", c->out);
+		export_print_units(json_arr(o, "units"), "  ", c->out);
+	}
+	print_luns(c->out, json_arr(o, "luns"));
+	if (json_obj(o, "stats"))
+		print_stats(c->out, json_obj(o, "stats"));
+}
+
+static void put_config(JsonBuilder *b, const struct config *config)
+{
+	json_builder_set_member_name(b, "configuration");
+	json_builder_begin_object(b);
+	json_put_str(b, "device", config->device);
+	json_put_str(b, "kernel_driver", config->kernel_driver);
+	json_put_int(b, "queue_depth", config->queue_depth);
+	json_put_int(b, "bounce_mib", config->bounce_mib);
+	json_put_str(b, "log_level", config_level_name(config->log_level));
+	json_builder_end_object(b);
+}
+
+static void put_unit(JsonBuilder *b, const struct unit_state *u)
+{
+	json_builder_set_member_name(b, "unit");
+	json_builder_begin_object(b);
+	json_put_str(b, "active", u->active);
+	json_put_str(b, "sub", u->sub);
+	json_put_str(b, "result", u->result);
+	json_put_str(b, "enabled", u->enabled);
+	json_put_int(b, "restarts", u->restarts);
+	json_builder_end_object(b);
+}
+
+static void print_json(struct ctl *c, const struct instance *i)
+{
+	g_autoptr(JsonBuilder) b = json_builder_new();
+	g_autoptr(JsonNode) root = NULL;
+
+	json_builder_begin_object(b);
+	json_put_str(b, "name", i->name);
+	json_put_str(b, "state", instance_state(i));
+	json_put_str(b, "problem", i->configured ? i->status_err.text : i->config_err.text);
+	put_config(b, &i->config);
+	put_unit(b, &i->unit);
+	json_builder_set_member_name(b, "status");
+	if (i->status)
+		json_builder_add_value(b, json_node_copy(i->status));
+	else
+		json_builder_add_null_value(b);
+	json_builder_end_object(b);
+	root = json_builder_get_root(b);
+	json_print(root, c->out);
+}
+
+static int run(struct ctl *c, int argc, char **argv)
+{
+	gboolean json = FALSE;
+	const GOptionEntry entries[] = {
+		{"json", 'j', 0, G_OPTION_ARG_NONE, &json, "Print JSON", NULL},
+		G_OPTION_ENTRY_NULL,
+	};
+	const struct ctl_syntax syntax = {
+		.command = "show",
+		.operand = "NAME",
+		.summary = "Shows everything about an instance: its state, controller, units, LUNs and "
+			   "counters. Works "
+			   "while it is\nstopped, too, with what is known then.",
+		.entries = entries,
+	};
+	instance_auto struct instance i = {.name = ""};
+	g_autofree char *path = NULL;
+	const char *name;
+	int exit_code;
+
+	if (ctl_parse(c, &syntax, argc, argv, &name, &exit_code) == CTL_PARSE_EXIT)
+		return exit_code;
+	if (ctl_check_name(c, "show", name) != CTL_OK)
+		return CTL_USAGE;
+	path = instance_path(c, name);
+	instance_read(c, name, &i);
+	if (!i.status && access(path, F_OK) < 0 && errno == ENOENT)
+		return ctl_fail(c, "there is no instance '%s' (no %s): 'hbactl list' lists them", name, path);
+	if (json)
+		print_json(c, &i);
+	else
+		print_text(c, &i);
+	return CTL_OK;
+}
+
+const struct ctl_command cmd_show = {
+	.name = "show",
+	.summary = "Show everything about one instance",
+	.run = run,
+};
