@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What a case sources: it runs on the host, against the run that `lab case` names, in order of its file name.
+# shellcheck shell=bash
+#
+# A case is a script that ends with status 0 (pass), 77 (skip) or any other (fail). What it leaves in the guest, the
+# next one finds. Everything that it prints goes to the run's directory, and to the terminal with `lab case -v`.
+set -euo pipefail
+
+LAB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/lib.sh
+. "$LAB/../lib.sh"
+# shellcheck source=tests/lab/vm.sh
+. "$LAB/vm.sh"
+vm_use "${LAB_NAME:-lab}"
+need_vm
+
+# case_deadline SECONDS: for `lab case`, which looks for this line; 240 without it
+case_deadline() {
+	:
+}
+
+step() {
+	printf -- '-- %3d s: %s\n' "$SECONDS" "$*"
+}
+
+fail() {
+	printf 'FAILED: %s\n' "$*" >&2
+	exit 1
+}
+
+skip() {
+	printf 'SKIPPED: %s\n' "$*"
+	exit 77
+}
+
+# guest COMMAND [ARG...]: without standard input, so that it can stand in a loop that reads
+guest() {
+	guest_run "$@" </dev/null
+}
+
+# guest_script [ARG...]: standard input is a script for the guest, run behind guest-lib.sh. It is copied there first:
+# a command in it that reads its standard input would swallow the rest of the script.
+guest_script() {
+	local words
+	words=$(printf '%q ' "$@")
+	# shellcheck disable=SC2016 # expanded in the guest
+	{ cat "$LAB/guest-lib.sh" && cat; } | guest_run 'script=$(mktemp /run/case.XXXXXX) && cat >"$script" &&
+		{ bash "$script" '"$words"' </dev/null; status=$?; rm -f "$script"; exit $status; }'
+}
+
+# flushes DRIVE: how many flushes QEMU has done for g2d0, g1d2...
+flushes() {
+	vm_flushes "$1"
+}
+
+install_genload() {
+	guest_put "$LAB/genload" /usr/local/bin/genload
+}

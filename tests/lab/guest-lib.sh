@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Functions that run inside the guest: what an administrator types, made repeatable. Sent in front of a case's own script.
+# shellcheck shell=bash
+set -euo pipefail
+
+IQN=iqn.2026-01.org.example:lab
+INITIATOR=iqn.2026-01.org.example:initiator
+
+die() {
+	echo "FAILED: $*" >&2
+	exit 1
+}
+
+# wait_for SECONDS COMMAND...: until it succeeds
+wait_for() {
+	local until=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		((SECONDS < until)) || die "waited in vain for: $*"
+		sleep 0.3
+	done
+}
+
+# the PCI address of generation g1 (megasas) or g2 (megasas-gen2)
+hba_pci() {
+	case $1 in
+	g1) lspci -D -d 1000:0060 ;;
+	g2) lspci -D -d 1000:0079 ;;
+	esac | awk '{ print $1; exit }'
+}
+
+# Attaches g1 and g2 unless they are. The lab's kernel has them at boot.
+need_attached() {
+	local g
+	for g in "$@"; do
+		[[ -e /etc/hbad/$g.conf ]] || hbactl attach "$(hba_pci "$g")" --name "$g"
+		systemctl is-active -q "hbad@$g" || systemctl start "hbad@$g"
+	done
+}
+
+# unit_field INSTANCE UNIT FIELD, from hbactl's JSON
+unit_field() {
+	hbactl units "$1" --json | jq -r --arg u "$2" --arg f "$3" '.units[] | select(.name == $u) | .[$f]'
+}
+
+# lun_create INSTANCE UNIT [NAME]: a backstore of the unit's true size, named by default like the unit: g2-ld0
+lun_create() {
+	local name=${3:-$1-$2}
+	[[ -d $(echo /sys/kernel/config/target/core/user_*/"$name") ]] && return 0
+	targetcli /backstores/user:hba create "name=$name" "size=$(unit_field "$1" "$2" size_bytes)" \
+		"cfgstring=$1/$2" hw_max_sectors=8192
+}
+
+lun_delete() {
+	local name
+	for name; do
+		targetcli /backstores/user:hba delete "$name"
+	done
+}
+
+# loop_export NAME...: one loopback target with these backstores
+loop_export() {
+	local wwn name
+	wwn=$(basename "$(echo /sys/kernel/config/target/loopback/naa.*)")
+	if [[ $wwn == 'naa.*' ]]; then
+		targetcli /loopback create >/dev/null
+		wwn=$(basename "$(echo /sys/kernel/config/target/loopback/naa.*)")
+	fi
+	for name; do
+		targetcli "/loopback/$wwn/luns" create "/backstores/user:hba/$name" >/dev/null
+	done
+}
+
+# iscsi_export NAME...: a portal on the loopback interface, CHAP required, one initiator
+iscsi_export() {
+	local name
+	if [[ ! -d /sys/kernel/config/target/iscsi/$IQN ]]; then
+		targetcli /iscsi create "$IQN" >/dev/null
+		targetcli "/iscsi/$IQN/tpg1" set attribute authentication=1 generate_node_acls=0 >/dev/null
+	fi
+	for name; do
+		targetcli "/iscsi/$IQN/tpg1/luns" create "/backstores/user:hba/$name" >/dev/null
+	done
+	if [[ ! -d /sys/kernel/config/target/iscsi/$IQN/tpgt_1/acls/$INITIATOR ]]; then
+		targetcli "/iscsi/$IQN/tpg1/acls" create "$INITIATOR" >/dev/null
+		targetcli "/iscsi/$IQN/tpg1/acls/$INITIATOR" set auth userid=lab password=labsecret1234 >/dev/null
+	fi
+}
+
+iscsi_login() {
+	echo "InitiatorName=$INITIATOR" >/etc/iscsi/initiatorname.iscsi
+	systemctl restart iscsid
+	iscsiadm -m discovery -t st -p 127.0.0.1 >/dev/null
+	iscsiadm -m node -T "$IQN" -p 127.0.0.1 -o update -n node.session.auth.authmethod -v CHAP
+	iscsiadm -m node -T "$IQN" -p 127.0.0.1 -o update -n node.session.auth.username -v lab
+	iscsiadm -m node -T "$IQN" -p 127.0.0.1 -o update -n node.session.auth.password -v labsecret1234
+	iscsiadm -m node -T "$IQN" -p 127.0.0.1 --login >/dev/null
+	udevadm settle
+}
+
+iscsi_logout() {
+	iscsiadm -m node -T "$IQN" -p 127.0.0.1 --logout >/dev/null 2>&1 || true
+	iscsiadm -m node -T "$IQN" -o delete >/dev/null 2>&1 || true
+}
+
+# Everything of LIO away, however the case before ended.
+clear_target() {
+	iscsi_logout
+	targetcli clearconfig confirm=True >/dev/null
+	wait_for 20 no_lio_disks
+}
+
+no_lio_disks() {
+	! grep -qs . /sys/devices/tcm_loop_0/tcm_loop_adapter_*/host*/target*/*/model
+}
+
+# find_disk loop|iscsi|kernel SERIAL: its name in /dev; the unit's serial number comes through as it is
+find_disk() {
+	local dev path serial
+	for dev in /sys/block/sd*; do
+		path=$(readlink -f "$dev/device")
+		case $1:$path in
+		loop:*/tcm_loop_*) ;;
+		iscsi:*/session*) ;;
+		kernel:*/tcm_loop_* | kernel:*/session*) continue ;;
+		kernel:*) ;;
+		*) continue ;;
+		esac
+		serial=$(sg_vpd -p sn "/dev/${dev##*/}" 2>/dev/null | sed -n 's/.*serial number: *//p')
+		if [[ $serial == "$2" ]]; then
+			echo "/dev/${dev##*/}"
+			return 0
+		fi
+	done
+	return 1
+}
+
+# disk_of loop|iscsi|kernel SERIAL: waits for it
+disk_of() {
+	wait_for 30 find_disk "$@" >/dev/null
+	find_disk "$@"
+}
+
+# verify_fio FILE NAME OPTIONS...: writes, reads back, compares crc32c of every block
+verify_fio() {
+	local file=$1 name=$2
+	shift 2
+	fio --name="$name" --filename="$file" --ioengine=libaio --direct=1 --verify=crc32c --do_verify=1 \
+		--verify_fatal=1 --randrepeat=0 --group_reporting --output-format=terse --terse-version=3 \
+		"$@" >"/tmp/fio.$name" 2>&1 || {
+		cat "/tmp/fio.$name" >&2
+		die "fio $name on $file"
+	}
+}
+
+# verify_matrix DISK DISK: both at once; sizes and depths as the first issue names them
+verify_matrix() {
+	local disk job pids status=0
+	pids=()
+	for disk; do
+		(
+			name=$(basename "$disk")
+			# offset: an odd sector, so that nothing is aligned to the drive's or the page's boundary
+			verify_fio "$disk" "$name-512" --rw=randwrite --bs=512 --iodepth=64 --offset=3584 --size=1m
+			verify_fio "$disk" "$name-4k" --rw=randwrite --bs=4k --iodepth=64 --offset=$((64 * 1024 * 1024 + 512)) --size=8m
+			verify_fio "$disk" "$name-q1" --rw=randwrite --bs=4k --iodepth=1 --offset=$((96 * 1024 * 1024)) --size=1m
+			verify_fio "$disk" "$name-mix" --rw=randwrite --bsrange=512-1m --blockalign=512 --bs_unaligned=1 \
+				--iodepth=16 --offset=$((128 * 1024 * 1024 + 1536)) --size=24m
+			verify_fio "$disk" "$name-64k" --rw=write --bs=64k --iodepth=16 --offset=$((256 * 1024 * 1024 + 2560)) --size=32m
+			verify_fio "$disk" "$name-1m" --rw=randwrite --bs=1m --iodepth=8 --offset=$((512 * 1024 * 1024 + 512)) --size=64m
+			verify_fio "$disk" "$name-4m" --rw=write --bs=4m --iodepth=4 --offset=$((768 * 1024 * 1024 + 7680)) --size=64m
+		) &
+		pids+=($!)
+	done
+	for job in "${pids[@]}"; do
+		wait "$job" || status=1
+	done
+	((status == 0)) || die "verify failed"
+}
+
+# load_start DISK...: generation load and fio verify on each, in the background, until load_stop
+load_start() {
+	local disk name
+	rm -rf /tmp/load && mkdir /tmp/load
+	for disk; do
+		name=${disk##*/}
+		systemd-run -q --unit="load-gen-$name" -p StandardOutput=file:/tmp/load/gen.$name \
+			-p StandardError=file:/tmp/load/gen.$name.err -p RemainAfterExit=yes \
+			/usr/local/bin/genload "$disk" --until /tmp/load/stop --seed "$RANDOM"
+		systemd-run -q --unit="load-fio-$name" -p StandardOutput=file:/tmp/load/fio.$name \
+			-p StandardError=file:/tmp/load/fio.$name.err -p RemainAfterExit=yes \
+			/bin/sh -c "while [ ! -e /tmp/load/stop ]; do
+				fio --name=load --filename=$disk --ioengine=libaio --direct=1 --rw=randwrite --bsrange=4k-64k \
+				    --iodepth=16 --offset=64m --size=16m --verify=crc32c --verify_fatal=1 --randrepeat=0 || exit 1
+				done"
+	done
+	sleep 3
+}
+
+# load_progress DISK...: I/O is going on now
+load_progress() {
+	local disk before after
+	for disk; do
+		before=$(cat "/sys/block/${disk##*/}/stat")
+		sleep 2
+		after=$(cat "/sys/block/${disk##*/}/stat")
+		[[ $before != "$after" ]] || return 1
+	done
+}
+
+# load_stop: ends the load and fails if anything was wrong, stale, lost, or an error
+load_stop() {
+	local unit status=0
+	touch /tmp/load/stop
+	for unit in /tmp/load/gen.* /tmp/load/fio.*; do
+		case $unit in *.err) continue ;; esac
+		unit=load-${unit##*/}
+		unit=${unit/./-}
+		wait_for 150 unit_ended "$unit"
+		if [[ $(systemctl show -p Result --value "$unit") != success ]]; then
+			echo "$unit: $(systemctl show -p Result,ExecMainStatus "$unit" | tr '\n' ' ')" >&2
+			status=1
+		fi
+		systemctl stop "$unit" 2>/dev/null || true
+		systemctl reset-failed "$unit" 2>/dev/null || true
+	done
+	cat /tmp/load/gen.*
+	grep -h 'err=\|verify:' /tmp/load/fio.* | sort | uniq -c || true
+	((status == 0)) || die "the load saw an error or wrong data"
+}
+
+unit_ended() {
+	[[ $(systemctl show -p SubState --value "$1") =~ ^(exited|failed|dead)$ ]]
+}
+
+# dd that nobody waits for in D state for ever
+blocked_tasks() {
+	ps -eo state,pid,comm,wchan:32 | awk '$1 == "D"'
+}

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Runs case scripts one after the other, with a deadline each, and looks at the guest's kernel after each.
+# shellcheck shell=bash
+
+CASE_DEADLINE=240
+
+# What a healthy kernel never prints.
+KERNEL_TROUBLE='BUG:|BUG at|Oops|WARNING:|Call Trace|general protection|hung task|blocked for more than|Kernel panic'
+# What stock parts print all the same, one pattern a line with its reason; nothing so far.
+KERNEL_NOISE='^$'
+
+list_cases() {
+	local file
+	for file in "$LAB"/cases/[0-9]*; do
+		printf '%-24s %s\n' "${file##*/}" "$(sed -n '3s/^# //p' "$file")"
+	done
+}
+
+# find_cases PATTERN...: files, in order, each once
+find_cases() {
+	local pattern file found
+	for pattern; do
+		found=
+		[[ $pattern == all ]] && pattern=
+		for file in "$LAB"/cases/[0-9]*"$pattern"* "$LAB/cases/$pattern"*; do
+			[[ -f $file && ${file##*/} == [0-9]* ]] || continue
+			found=yes
+			printf '%s\n' "$file"
+		done
+		[[ $found ]] || die "no case matches '$pattern' (lab cases)"
+	done | sort -u
+}
+
+deadline_of() {
+	local seconds
+	seconds=$(sed -n 's/^case_deadline \([0-9]*\)$/\1/p' "$1" | head -n 1)
+	# A full emulation on a loaded machine may be given more.
+	printf '%s\n' $((${seconds:-$CASE_DEADLINE} * ${LAB_PATIENCE:-1}))
+}
+
+# The console rather than dmesg: it outlasts a reboot, and a guest that answers no more.
+console_size() {
+	stat -c %s "$RUN/console.log"
+}
+
+kernel_trouble() {
+	tail -c "+$(($1 + 1))" "$RUN/console.log" | grep -aE "$KERNEL_TROUBLE" | grep -avE "$KERNEL_NOISE"
+}
+
+# collect FILE: what somebody wants to see who was not there
+collect() {
+	# shellcheck disable=SC2016,SC2153 # expanded in the guest; vm_use sets NAME
+	timeout 60 "$LAB/lab" run --name "$NAME" '
+		echo "== services"; systemctl --no-pager --failed
+		echo "== journal"; journalctl -b --no-pager -o short-monotonic -n 500 \
+			-u "hbad@*" -u tcmu-runner -u rtslib-fb-targetctl -u target
+		echo "== dmesg"; dmesg | tail -n 100
+		echo "== tasks in D state"; ps -eo state,pid,comm,wchan:32 | grep "^D"
+		echo "== configfs"; find /sys/kernel/config/target/core -name info -exec cat {} +
+		echo "== disks"; lsscsi -g' </dev/null >"$1" 2>&1 || echo "(the guest did not answer)" >>"$1"
+}
+
+# The next case must not suffer from this one: it gets a new guest.
+renew() {
+	local -a options
+	note "starting a new guest after a failure"
+	mapfile -d '' options <"$RUN/options"
+	"$LAB/lab" down --name "$NAME" || true
+	"$LAB/lab" up --name "$NAME" "${options[@]}" && "$LAB/lab" install --name "$NAME"
+}
+
+# run_script FILE LOG: the case's exit status; 124 or 137 when its time was up
+run_script() {
+	local deadline status=0
+	local -a command
+	deadline=$(deadline_of "$1")
+	command=(env LAB_NAME="$NAME" timeout --kill-after=10 "$deadline" bash "$1")
+	if [[ $VERBOSE == yes ]]; then
+		"${command[@]}" </dev/null 2>&1 | tee "$2" >&2 || status=$?
+	else
+		"${command[@]}" </dev/null >"$2" 2>&1 || status=$?
+	fi
+	((status == 124 || status == 137)) && echo "FAILED: not done within $deadline s" >>"$2"
+	return "$status"
+}
+
+report_failure() {
+	local log=$1 tail=30
+	collect "$log.guest"
+	[[ $VERBOSE == yes ]] && tail=3
+	tail -n "$tail" "$log" | sed 's/^/     | /'
+	printf '     | (all of it: %s, the guest: %s)\n' "$log" "$log.guest"
+}
+
+# run_case FILE: counts and prints one result; status 1 for a failure
+run_case() {
+	local name=${1##*/} log start=$SECONDS before status=0 trouble verdict
+	log=$RUN/cases/$name.log
+	before=$(console_size)
+	run_script "$1" "$log" || status=$?
+	# Nothing to compare with when the case replaced the console's file.
+	(($(console_size) >= before)) || before=0
+	if trouble=$(kernel_trouble "$before"); then
+		printf 'FAILED: the guest kernel says:\n%s\n' "$trouble" >>"$log"
+		status=1
+	fi
+	case $status in
+	0) verdict=PASS PASSED=$((PASSED + 1)) ;;
+	77) verdict=SKIP SKIPPED=$((SKIPPED + 1)) ;;
+	*) verdict=FAIL FAILED=$((FAILED + 1)) ;;
+	esac
+	printf '%s %s (%d s)\n' "$verdict" "$name" $((SECONDS - start))
+	[[ $verdict == SKIP ]] && sed -n 's/^SKIPPED: /     | /p' "$log"
+	[[ $verdict == FAIL ]] || return 0
+	report_failure "$log"
+	return 1
+}
+
+run_cases() {
+	local file renew=no
+	local -a files
+	VERBOSE=no PASSED=0 FAILED=0 SKIPPED=0
+	if [[ ${1:-} == -v ]]; then
+		VERBOSE=yes
+		shift
+	fi
+	(($#)) || die "which case? (lab cases; or all)"
+	mapfile -t files < <(find_cases "$@")
+	((${#files[@]})) || exit 1
+	mkdir -p "$RUN/cases"
+	for file in "${files[@]}"; do
+		[[ $renew == no ]] || renew || die "no guest to go on with"
+		# After the last one, the guest stays as it is, to be looked at.
+		if run_case "$file"; then renew=no; else renew=yes; fi
+	done
+	printf '%d passed, %d failed, %d skipped\n' "$PASSED" "$FAILED" "$SKIPPED"
+	((FAILED == 0))
+}
