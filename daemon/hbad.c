@@ -107,7 +107,6 @@ static int start_io_thread(struct hbad *d)
 		return -r;
 	}
 	pthread_setname_np(d->io_thread, "hbad-io");
-	d->io_running = true;
 	return 0;
 }
 
@@ -176,13 +175,17 @@ static gboolean on_tick(gpointer user)
 	return G_SOURCE_CONTINUE;
 }
 
-static void start_services(struct hbad *d)
+static int start_services(struct hbad *d)
 {
-	struct handoff_config hc = {
-		.luns = &d->luns, .listen_fd = TAKE_FD(d->handoff_fd), .peer_uid = d->peer_uid};
+	struct handoff_config hc = {.luns = &d->luns, .peer_uid = d->peer_uid};
 
-	luns_init(&d->luns, d->name, d->host, d->loop);
 	d->worker = worker_new();
+	if (!d->worker) {
+		log_err("cannot start the set-up thread: too many threads or open files");
+		return -EAGAIN;
+	}
+	luns_init(&d->luns, d->name, d->host, d->loop);
+	hc.listen_fd = TAKE_FD(d->handoff_fd);
 	d->handoff = handoff_service_new(&hc);
 	d->server = server_new(TAKE_FD(d->control_fd), answer, d);
 	g_unix_fd_add(d->signal_fd, G_IO_IN, on_signal, d);
@@ -190,6 +193,7 @@ static void start_services(struct hbad *d)
 		g_unix_fd_add(log_fd(), G_IO_IN, on_log, d);
 	g_timeout_add(HBAD_TICK_MS, on_tick, d);
 	notify_watchdog_start(d->loop);
+	return 0;
 }
 
 /* --- the end -------------------------------------------------------------------------------------------- */
@@ -205,7 +209,6 @@ static bool join_io_thread(struct hbad *d)
 		log_err("the I/O thread does not end");
 		return false;
 	}
-	d->io_running = false;
 	d->luns.loop_gone = true;
 	return true;
 }
@@ -235,10 +238,10 @@ static void take_down(struct hbad *d)
 
 int hbad_run(struct hbad *d)
 {
-	if (start_io_thread(d))
+	/* On failure nothing is taken yet: the end of the process frees all. */
+	if (start_io_thread(d) || start_services(d))
 		return 1;
 	d->main = g_main_loop_new(NULL, FALSE);
-	start_services(d);
 	hbad_boot(d);
 	g_main_loop_run(d->main);
 	take_down(d);

@@ -38,7 +38,6 @@ struct hbad {
 
 	struct loop *loop; /* of the I/O thread */
 	pthread_t io_thread;
-	bool io_running;
 
 	struct worker *worker;
 	struct scsi_host *host;

@@ -73,7 +73,7 @@ static int configure(struct hbad *d, const struct options *o, struct err *e)
 int main(int argc, char **argv)
 {
 	static struct hbad d;
-	struct options o = {0};
+	static struct options o; /* its strings are in use until the end */
 	struct err e = {""};
 	int r;
 

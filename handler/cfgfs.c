@@ -89,7 +89,7 @@ int cfgfs_open(struct cfgfs *c, unsigned hba, const char *device, struct err *e)
 	c->tmr_notification = open_file(hba, device, "attrib/tmr_notification", O_WRONLY);
 	/* A negative value says that the administrator wants no replies; that is left alone. */
 	if (read_number(hba, device, "attrib/nl_reply_supported", -1) >= 0)
-		c->nl_reply_supported = open_file(hba, device, "attrib/nl_reply_supported", O_WRONLY);
+		c->nl_reply_supported = open_file(hba, device, "attrib/nl_reply_supported", O_RDWR);
 	c->write_cache = read_number(hba, device, "attrib/emulate_write_cache", 0) > 0;
 	c->configured = read_number(hba, device, "enable", 0) == 1;
 	return 0;

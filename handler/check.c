@@ -103,6 +103,7 @@ static int ask_to_let_go(const struct cfgstring *c, struct instance *i, struct e
 	if (r)
 		return err_set(e, r, "hbad@%s cannot be reached: %s", c->instance, strerror(-r));
 	r = hello_one(&l, u, e);
+	/* No answer, or its own word for an I/O thread that gives none: that thread may use the ring at any time. */
 	if (r == -ETIMEDOUT)
 		r = fence(c, i, &l, e);
 	link_close(&l);

@@ -13,6 +13,7 @@
 #include "decoy.h"
 #include "hlog.h"
 #include "tcmu_abi.h"
+#include "timing.h"
 
 bool device_served(const struct device *d)
 {
@@ -40,6 +41,20 @@ static int read_ring(struct device *d, struct tcmu_device *dev, struct err *e)
 	return 0;
 }
 
+/* The protocol's field is shorter than what LIO allows; it is for messages only. No half of a UTF-8 character. */
+static void set_name(struct device *d, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len >= sizeof(d->name)) {
+		len = sizeof(d->name) - 1;
+		while (len && ((unsigned char)name[len] & 0xc0) == 0x80)
+			len--;
+	}
+	memcpy(d->name, name, len);
+	d->name[len] = '\0';
+}
+
 static int read_identity(struct device *d, struct tcmu_device *dev, struct err *e)
 {
 	struct uio_name name;
@@ -51,8 +66,7 @@ static int read_identity(struct device *d, struct tcmu_device *dev, struct err *
 		r = uio_describe(d->uio, &name, e);
 	if (r)
 		return r;
-	/* The protocol's field is shorter than what LIO allows; it is for messages only. */
-	snprintf(d->name, sizeof(d->name), "%.*s", (int)sizeof(d->name) - 1, name.device);
+	set_name(d, name.device);
 	return cfgfs_open(&d->cfgfs, name.hba, name.device, e);
 }
 
@@ -115,7 +129,8 @@ static void check_time_out(struct device *d)
 {
 	char text[32];
 
-	d->exported = true;
+	if (atomic_exchange(&d->exported, true))
+		return;
 	if (cfgfs_read(d->cfgfs.cmd_time_out, text, sizeof(text)) || !strcmp(text, "0"))
 		return;
 	hlog_err("ALARM: %s (%s) has cmd_time_out=%s, because a saved configuration says so: an initiator "
@@ -131,14 +146,29 @@ void device_assert_attributes(struct device *d)
 
 	if (d->cfgfs.tmr_notification >= 0)
 		cfgfs_write(d->cfgfs.tmr_notification, "1");
-	if (d->cfgfs.nl_reply_supported >= 0)
-		cfgfs_write(d->cfgfs.nl_reply_supported, "1");
-	if (d->exported)
+	if (atomic_load(&d->exported))
 		return;
 	/* -EINVAL: LUNs exist. The kernel says so in its own log too, hence never again after the first time. */
 	r = cfgfs_write(d->cfgfs.cmd_time_out, "0");
 	if (r == -EINVAL)
 		check_time_out(d);
+}
+
+/*
+ * The kernel looks at this value twice for each event it sends: whether to note the event, and whether to wait for
+ * the answer. A change from 0 to 1 in between would make it wait for ever. So not in open() or reconfig(), which run
+ * because of an event, and only where it is needed.
+ */
+void device_check_netlink(struct device *d, uint64_t now_ns)
+{
+	char text[32];
+
+	if (d->netlink_checked || now_ns < d->adopted_ns + timing.settle * NS_PER_MS)
+		return;
+	d->netlink_checked = true;
+	if (d->cfgfs.nl_reply_supported >= 0 &&
+		!cfgfs_read(d->cfgfs.nl_reply_supported, text, sizeof(text)) && !strcmp(text, "0"))
+		cfgfs_write(d->cfgfs.nl_reply_supported, "1");
 }
 
 /* --- the gate ------------------------------------------------------------------------------------------------ */
@@ -186,6 +216,7 @@ void device_seize(struct device *d)
 	hb_close(&d->server.pidfd);
 	d->server.handle = 0;
 	d->killed_ns = 0;
+	d->stopping = false;
 	d->next_offer_ns = 0;
 }
 

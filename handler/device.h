@@ -4,10 +4,12 @@
  *
  * A device is used by one thread at a time: by the runner's main thread in open(), then by its instance's watcher
  * while "busy" is set, and by the thread that runs close() once "closing" is set and "busy" is not (instance.h).
+ * Besides, reconfig() in the main thread looks at what never changes, and at "exported".
  */
 #ifndef HBAD_HANDLER_DEVICE_H
 #define HBAD_HANDLER_DEVICE_H
 
+#include <stdatomic.h>
 #include "base/list.h"
 #include "cfgfs.h"
 #include "cfgstring.h"
@@ -48,8 +50,11 @@ struct device {
 	uint64_t heard_ns;  /* when that process last proved that it is well */
 	uint64_t killed_ns; /* 0: not killed by us */
 	uint64_t next_offer_ns, next_alarm_ns;
-	bool exported;				       /* cmd_time_out cannot be changed any more */
-	bool seized;				       /* to be logged */
+	bool stopping; /* that process has announced its end */
+	uint64_t adopted_ns;
+	bool netlink_checked;
+	atomic_bool exported; /* cmd_time_out cannot be changed any more; reconfig() and the watcher */
+	bool seized;	      /* to be logged */
 	char refusal[sizeof(((struct err *)0)->text)]; /* why hbad did not take it; said once */
 };
 
@@ -57,9 +62,11 @@ struct device {
 int device_new(struct tcmu_device *dev, struct device **ret, struct err *e);
 void device_free(struct device *d); /* NULL is fine */
 
-/* The kernel's clock off, task management and netlink replies on, whatever a saved configuration has put there (H3,
- * H13). Logs when that is not possible. */
+/* The kernel's clock off and task management on, whatever a saved configuration has put there (H3). Logs when that
+ * is not possible. */
 void device_assert_attributes(struct device *d);
+/* Netlink replies on (H13). Once, timing.settle after open(); never while the kernel may be sending an event. */
+void device_check_netlink(struct device *d, uint64_t now_ns);
 
 /* Instead of the runner's ring and descriptor; once, later calls do nothing. */
 int device_lay_decoy(struct device *d, struct err *e);

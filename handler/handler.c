@@ -66,7 +66,10 @@ static int hand_over(struct device *d, struct err *e)
 			return r;
 		say_closed(d, e);
 		strcpy(d->refusal, e->text);
+		return 0;
 	}
+	hlog_info("%s (%s) is served by hbad@%s, process %d", d->name, d->cfg.text, d->cfg.instance,
+		(int)d->server.pid);
 	return 0;
 }
 
@@ -104,9 +107,7 @@ static int hba_open(struct tcmu_device *dev, bool reopen)
 		device_free(d);
 		return r;
 	}
-	if (device_served(d))
-		hlog_info("%s (%s) is served by hbad@%s, process %d", d->name, d->cfg.text, d->cfg.instance,
-			(int)d->server.pid);
+	/* From here on it is the watcher's. */
 	tcmur_dev_set_private(dev, d);
 	return 0;
 }

@@ -60,13 +60,16 @@ static struct instance *instance_new(const char *name)
 	if (!i)
 		return NULL;
 	i->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (i->wake_fd < 0) {
+	i->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (i->wake_fd < 0 || i->stop_fd < 0) {
+		hb_close(&i->wake_fd);
+		hb_close(&i->stop_fd);
 		free(i);
 		return NULL;
 	}
 	snprintf(i->name, sizeof(i->name), "%s", name);
 	pthread_mutex_init(&i->lock, NULL);
-	pthread_cond_init(&i->idle, NULL);
+	pthread_cond_init(&i->changed, NULL);
 	list_init(&i->devices);
 	list_init(&i->link);
 	return i;
@@ -116,6 +119,18 @@ void instance_wake(struct instance *i)
 	eventfd_write(i->wake_fd, 1);
 }
 
+static void *run_watcher(void *arg)
+{
+	struct instance *i = arg;
+
+	watch_run(i);
+	pthread_mutex_lock(&i->lock);
+	i->ended = true;
+	pthread_cond_broadcast(&i->changed);
+	pthread_mutex_unlock(&i->lock);
+	return NULL;
+}
+
 /* The runner handles signals in its own threads. */
 static int start_watcher(struct instance *i)
 {
@@ -124,7 +139,7 @@ static int start_watcher(struct instance *i)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&i->thread, NULL, watch_main, i);
+	r = pthread_create(&i->thread, NULL, run_watcher, i);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	i->running = !r;
 	return -r;
@@ -137,6 +152,7 @@ int instance_adopt(struct instance *i, struct device *d, struct err *e)
 	if (r)
 		return err_set(e, r, "cannot start a thread: %s", strerror(-r));
 	d->instance = i;
+	d->adopted_ns = clock_ns();
 	pthread_mutex_lock(&i->lock);
 	list_append(&i->devices, &d->link);
 	pthread_mutex_unlock(&i->lock);
@@ -144,30 +160,37 @@ int instance_adopt(struct instance *i, struct device *d, struct err *e)
 	return 0;
 }
 
-int instance_release(struct instance *i, struct device *d)
+/* The lock is held. Returns when *flag is value; false: it is not in time. */
+static bool wait_for(struct instance *i, const bool *flag, bool value)
 {
 	uint64_t deadline = clock_ns() + timing.join * NS_PER_MS;
 	struct timespec until = {
 		.tv_sec = (time_t)(deadline / NS_PER_SEC), .tv_nsec = (long)(deadline % NS_PER_SEC)};
 	int r = 0;
 
+	while (*flag != value && !r)
+		r = pthread_cond_clockwait(&i->changed, &i->lock, CLOCK_MONOTONIC, &until);
+	return *flag == value;
+}
+
+int instance_release(struct instance *i, struct device *d)
+{
+	eventfd_t drained;
+	bool mine;
+
 	pthread_mutex_lock(&i->lock);
 	d->closing = true;
 	/* Ends a call to hbad that the watcher makes for this device. */
 	eventfd_write(d->cancel_fd, 1);
-	while (d->busy && !r)
-		r = pthread_cond_clockwait(&i->idle, &i->lock, CLOCK_MONOTONIC, &until);
-	if (!d->busy)
+	mine = wait_for(i, &d->busy, false);
+	if (mine)
 		list_remove(&d->link);
-	r = d->busy ? -EBUSY : 0;
 	pthread_mutex_unlock(&i->lock);
-	if (!r) {
-		eventfd_t drained;
-
-		eventfd_read(d->cancel_fd, &drained);
-		instance_wake(i);
-	}
-	return r;
+	if (!mine)
+		return -EBUSY;
+	eventfd_read(d->cancel_fd, &drained);
+	instance_wake(i);
+	return 0;
 }
 
 void instance_park(struct device *d)
@@ -202,7 +225,7 @@ unsigned instance_each(struct instance *i, void (*fn)(struct device *d, void *ar
 		n++;
 		pthread_mutex_lock(&i->lock);
 		d->busy = false;
-		pthread_cond_broadcast(&i->idle);
+		pthread_cond_broadcast(&i->changed);
 	}
 	pthread_mutex_unlock(&i->lock);
 	return n;
@@ -211,19 +234,23 @@ unsigned instance_each(struct instance *i, void (*fn)(struct device *d, void *ar
 /* False: the watcher does not end; what it uses stays. */
 static bool stop_watcher(struct instance *i)
 {
-	uint64_t deadline = clock_ns() + timing.join * NS_PER_MS;
-	struct timespec until = {
-		.tv_sec = (time_t)(deadline / NS_PER_SEC), .tv_nsec = (long)(deadline % NS_PER_SEC)};
+	bool ended;
 
+	if (!i->running)
+		return true;
 	atomic_store(&i->stop, true);
-	instance_wake(i);
-	return !i->running || !pthread_clockjoin_np(i->thread, NULL, CLOCK_MONOTONIC, &until);
+	eventfd_write(i->stop_fd, 1);
+	pthread_mutex_lock(&i->lock);
+	ended = wait_for(i, &i->ended, true);
+	pthread_mutex_unlock(&i->lock);
+	return ended && !pthread_join(i->thread, NULL);
 }
 
 static void instance_free(struct instance *i)
 {
 	hb_close(&i->wake_fd);
-	pthread_cond_destroy(&i->idle);
+	hb_close(&i->stop_fd);
+	pthread_cond_destroy(&i->changed);
 	pthread_mutex_destroy(&i->lock);
 	free(i);
 }

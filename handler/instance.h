@@ -18,11 +18,13 @@ struct instance {
 	struct list link; /* registry's */
 	char name[HANDOFF_NAME_MAX + 1];
 	pthread_mutex_t lock;
-	pthread_cond_t idle; /* a device is not busy any more */
+	pthread_cond_t changed; /* a device is not busy any more, or the watcher has ended */
 	struct list devices;
 	int wake_fd; /* eventfd: something changed for the watcher */
+	int stop_fd; /* eventfd: the watcher is to end, and what it waits for too */
 	pthread_t thread;
 	bool running; /* the watcher was started; main thread */
+	bool ended;   /* the watcher is about to return; under the lock */
 	atomic_bool stop;
 	_Atomic uint64_t unfenceable_ns; /* when killing this hbad last did not help; 0: never */
 };

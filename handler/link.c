@@ -72,8 +72,8 @@ int link_connect(struct link *l, const char *instance, struct until u)
 	hb_autoclose int fd = -1;
 	int n = snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%s/" HBAD_HANDOFF_SOCKET, place_runtime(),
 		instance);
-	int pidfd, r;
-	pid_t pid;
+	int pidfd = -1, r;
+	pid_t pid = -1;
 
 	if (n < 0 || (size_t)n >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;

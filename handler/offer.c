@@ -13,6 +13,7 @@ static void claim(struct device *d, struct link *l)
 	d->server = (struct server){.pidfd = TAKE_FD(l->pidfd), .pid = l->pid};
 	d->heard_ns = clock_ns();
 	d->killed_ns = 0;
+	d->stopping = false;
 }
 
 static void unclaim(struct device *d)
@@ -90,8 +91,10 @@ enum offer device_offer(struct device *d, struct err *e)
 	int r = link_connect(&l, d->cfg.instance, until_ms(timing.call, d->cancel_fd));
 
 	if (r) {
-		err_set(e, r, "hbad@%s is not running: systemctl start hbad@%s (%s)", d->cfg.instance,
-			d->cfg.instance, strerror(-r));
+		err_set(e, r,
+			r == -ETIMEDOUT ? "hbad@%s accepts no connections: see \"systemctl status hbad@%s\""
+					: "hbad@%s is not running: systemctl start hbad@%s",
+			d->cfg.instance, d->cfg.instance);
 		return OFFER_ABSENT;
 	}
 	claim(d, &l);
@@ -134,8 +137,8 @@ static bool close_device(struct device *d)
 }
 
 /*
- * hbad ended the connection in the middle of OPEN and lives. Its connections are one thread's business, so once it
- * answers anything sent later, it is done with that end, which includes letting go of the device.
+ * The connection of a failed OPEN has ended, and hbad lives. Connections are one thread's business over there, so once
+ * it takes a later one and answers, it is done with the end of the earlier one, and with letting go of the device.
  */
 static bool passed_by(struct device *d)
 {

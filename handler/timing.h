@@ -11,6 +11,9 @@ struct timing {
 	unsigned offer_retry; /* after hbad has refused a device */
 	unsigned death;	      /* a killed hbad that lives on for longer is an alarm */
 	unsigned alarm;	      /* between repetitions of an alarm */
+	unsigned
+		stop; /* the same as silent, for an hbad that has announced its end: flushing a cache takes time */
+	unsigned settle; /* after open(), until a restore has written all attributes */
 	/* while the runner waits for us */
 	unsigned killed;      /* for a killed hbad to die */
 	unsigned grace;	      /* an hbad that closed a connection may be about to die by itself */

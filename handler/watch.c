@@ -20,11 +20,12 @@
 
 struct watch {
 	struct instance *i;
-	struct link link; /* the WATCH connection; fd -1: there is none */
+	struct link
+		link; /* the WATCH connection; fd -1: there is none, and pidfd is who was at its other end */
 	uint64_t next_connect_ns, next_ping_ns, next_attributes_ns;
-	bool stopping; /* hbad has announced its end over this connection */
-	bool down_said;
-	pid_t killed_pid; /* said once for all its devices */
+	bool stopping;				       /* hbad has announced its end over this connection */
+	char problem[sizeof(((struct err *)0)->text)]; /* why it cannot be watched; said once. "": it is */
+	pid_t killed_pid;			       /* said once for all its devices */
 	/* of the running round */
 	uint64_t now_ns;
 	unsigned unserved;
@@ -36,7 +37,16 @@ static bool connected(const struct watch *w)
 	return w->link.fd >= 0;
 }
 
+/* The pidfd stays: the process may be about to die, and then nothing is to be lost. */
 static void disconnect(struct watch *w)
+{
+	hb_close(&w->link.fd);
+	w->stopping = false;
+	w->next_connect_ns = clock_ns() + timing.retry * NS_PER_MS;
+}
+
+/* It is dead, or of no interest any more. */
+static void forget(struct watch *w)
 {
 	link_close(&w->link);
 	w->stopping = false;
@@ -61,9 +71,10 @@ static void heard(struct watch *w)
 
 static void say_down(struct watch *w, const char *why)
 {
-	if (!w->down_said)
-		hlog_warn("hbad@%s cannot be watched: %s", w->i->name, why);
-	w->down_said = true;
+	if (!strcmp(w->problem, why))
+		return;
+	snprintf(w->problem, sizeof(w->problem), "%s", why);
+	hlog_warn("hbad@%s cannot be watched: %s", w->i->name, why);
 }
 
 static int say_watch(struct watch *w)
@@ -71,7 +82,7 @@ static int say_watch(struct watch *w)
 	struct handoff_head msg;
 	struct handoff_reply reply;
 	int r = link_call(
-		&w->link, &msg, sizeof(msg), HANDOFF_WATCH, -1, until_ms(timing.call, w->i->wake_fd), &reply);
+		&w->link, &msg, sizeof(msg), HANDOFF_WATCH, -1, until_ms(timing.call, w->i->stop_fd), &reply);
 
 	if (r == -ECANCELED)
 		return r;
@@ -87,32 +98,32 @@ static int say_watch(struct watch *w)
 
 static void connect_hbad(struct watch *w)
 {
-	int r = link_connect(&w->link, w->i->name, until_ms(timing.call, w->i->wake_fd));
+	struct link l = LINK_INIT;
+	int r = link_connect(&l, w->i->name, until_ms(timing.call, w->i->stop_fd));
 
-	w->next_connect_ns = clock_ns() + (r == -ECANCELED ? 0 : timing.retry * NS_PER_MS);
+	w->next_connect_ns = clock_ns() + timing.retry * NS_PER_MS;
 	if (r) {
 		if (r != -ECANCELED)
 			say_down(w, r == -ENOENT || r == -ECONNREFUSED ? "it is not running" : link_error(r));
 		return;
 	}
-	r = say_watch(w);
-	if (r) {
-		link_close(&w->link);
-		if (r == -ECANCELED)
-			w->next_connect_ns = 0;
+	link_close(&w->link);
+	w->link = l;
+	if (say_watch(w)) {
+		hb_close(&w->link.fd);
 		return;
 	}
 	w->next_ping_ns = clock_ns() + timing.ping * NS_PER_MS;
-	if (w->down_said)
+	if (w->problem[0])
 		hlog_info("hbad@%s (process %d) is watched", w->i->name, (int)w->link.pid);
-	w->down_said = false;
+	w->problem[0] = '\0';
 }
 
 /* Without waiting: the answer is heard or not, and one that is busy for a moment must not lose a reply. */
 static void ping(struct watch *w)
 {
 	struct handoff_head msg;
-	int r = link_send(&w->link, &msg, sizeof(msg), HANDOFF_PING, -1, until_ms(0, w->i->wake_fd));
+	int r = link_send(&w->link, &msg, sizeof(msg), HANDOFF_PING, -1, until_ms(0, w->i->stop_fd));
 
 	w->next_ping_ns = w->now_ns + timing.ping * NS_PER_MS;
 	if (r == -ENOTCONN)
@@ -121,9 +132,13 @@ static void ping(struct watch *w)
 
 /* --- what hbad says -------------------------------------------------------------------------------------------- */
 
-static void block_device(struct device *d, void *arg)
+static void stop_device(struct device *d, void *arg)
 {
+	const struct watch *w = arg;
+
 	device_block(d);
+	if (d->server.pid == w->link.pid)
+		d->stopping = true;
 }
 
 static void on_stopping(struct watch *w)
@@ -131,8 +146,8 @@ static void on_stopping(struct watch *w)
 	struct handoff_head msg;
 
 	w->stopping = true;
-	instance_each(w->i, block_device, NULL);
-	if (link_send(&w->link, &msg, sizeof(msg), HANDOFF_GATED, -1, until_ms(timing.call, w->i->wake_fd)) ==
+	instance_each(w->i, stop_device, w);
+	if (link_send(&w->link, &msg, sizeof(msg), HANDOFF_GATED, -1, until_ms(timing.call, w->i->stop_fd)) ==
 		-ENOTCONN)
 		disconnect(w);
 	hlog_info("hbad@%s is being stopped: gates are closed until it is back", w->i->name);
@@ -173,10 +188,10 @@ static void alarm_device(struct device *d, uint64_t now)
 	if (now < d->next_alarm_ns)
 		return;
 	d->next_alarm_ns = now + timing.alarm * NS_PER_MS;
-	hlog_err("ALARM: hbad@%s (process %d) was killed %llu s ago and does not die, so that %s (%s) can be "
-		 "given to "
-		 "nobody else. Its gate stays closed. If the process never ends, the machine must be "
-		 "restarted.",
+	hlog_err(
+		"ALARM: hbad@%s (process %d) was killed %llu s ago and does not die, so that %s (%s) can be "
+		"given to nobody else. Its gate stays closed. If the process never ends, the machine must be "
+		"restarted.",
 		d->cfg.instance, (int)d->server.pid, (unsigned long long)((now - d->killed_ns) / NS_PER_SEC),
 		d->name, d->cfg.text);
 }
@@ -185,17 +200,18 @@ static void alarm_device(struct device *d, uint64_t now)
 static void judge_server(struct device *d, void *arg)
 {
 	struct watch *w = arg;
+	unsigned limit = d->stopping ? timing.stop : timing.silent;
 
 	if (!device_served(d))
 		return;
-	if (!d->killed_ns && w->now_ns > d->heard_ns + timing.silent * NS_PER_MS) {
+	if (!d->killed_ns && w->now_ns > d->heard_ns + limit * NS_PER_MS) {
 		proc_kill(d->server.pidfd, d->server.pid);
 		d->killed_ns = w->now_ns;
 		if (w->killed_pid == d->server.pid)
 			return;
 		w->killed_pid = d->server.pid;
 		hlog_err("hbad@%s (process %d) has not answered for %u s: it is killed", d->cfg.instance,
-			(int)d->server.pid, timing.silent / 1000);
+			(int)d->server.pid, limit / 1000);
 	} else if (d->killed_ns && w->now_ns > d->killed_ns + timing.death * NS_PER_MS) {
 		device_block(d);
 		alarm_device(d, w->now_ns);
@@ -256,7 +272,10 @@ static void say_seized(struct device *d, void *arg)
 
 static void check_attributes(struct device *d, void *arg)
 {
+	const struct watch *w = arg;
+
 	device_assert_attributes(d);
+	device_check_netlink(d, w->now_ns);
 }
 
 /* --- the loop -------------------------------------------------------------------------------------------------- */
@@ -274,7 +293,7 @@ static void tend_attributes(struct watch *w)
 	if (w->now_ns < w->next_attributes_ns)
 		return;
 	w->next_attributes_ns = w->now_ns + timing.ping * NS_PER_MS;
-	instance_each(w->i, check_attributes, NULL);
+	instance_each(w->i, check_attributes, w);
 }
 
 /* All devices are made safe before anything is logged or asked: both can take their time. */
@@ -286,7 +305,7 @@ static bool do_round(struct watch *w)
 	w->unserved = 0;
 	w->no_offers = false;
 	if (!n) {
-		disconnect(w);
+		forget(w);
 		return false;
 	}
 	instance_each(w->i, guard_device, w);
@@ -307,13 +326,14 @@ static int ms_to_next_round(const struct watch *w, bool idle)
 	if (idle)
 		return -1;
 	if (!connected(w) || w->unserved || w->stopping)
-		return w->next_connect_ns ? (int)timing.retry : 0;
+		return (int)timing.retry;
 	return now >= w->next_ping_ns ? 0 : (int)DIV_ROUND_UP(w->next_ping_ns - now, NS_PER_MS);
 }
 
 static void rest(struct watch *w, bool idle)
 {
 	struct pollfd p[] = {
+		{.fd = w->i->stop_fd, .events = POLLIN},
 		{.fd = w->i->wake_fd, .events = POLLIN},
 		{.fd = w->link.fd, .events = POLLIN},
 		{.fd = w->link.pidfd, .events = POLLIN},
@@ -321,22 +341,24 @@ static void rest(struct watch *w, bool idle)
 	eventfd_t drained;
 
 	poll(p, ARRAY_SIZE(p), ms_to_next_round(w, idle));
+	/* Once: the next round looks at the devices' own pidfds. */
+	if (p[3].revents)
+		forget(w);
 	eventfd_read(w->i->wake_fd, &drained);
 }
 
-void *watch_main(void *arg)
+void watch_run(struct instance *i)
 {
-	struct watch w = {.i = arg, .link = LINK_INIT};
+	struct watch w = {.i = i, .link = LINK_INIT};
 	char name[16];
 
-	snprintf(name, sizeof(name), "hba-%.11s", w.i->name);
+	snprintf(name, sizeof(name), "hba-%.11s", i->name);
 	pthread_setname_np(pthread_self(), name);
-	while (!atomic_load(&w.i->stop)) {
+	while (!atomic_load(&i->stop)) {
 		bool idle = !do_round(&w);
 
 		rest(&w, idle);
 		listen_hbad(&w);
 	}
 	link_close(&w.link);
-	return NULL;
 }

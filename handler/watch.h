@@ -3,7 +3,9 @@
 #ifndef HBAD_HANDLER_WATCH_H
 #define HBAD_HANDLER_WATCH_H
 
-/* arg is a struct instance. Returns NULL when it is told to stop. */
-void *watch_main(void *arg);
+struct instance;
+
+/* The thread's work. Returns when it is told to stop. */
+void watch_run(struct instance *i);
 
 #endif

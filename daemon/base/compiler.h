@@ -11,6 +11,9 @@
 #define container_of(ptr, type, member)                                                                      \
 	((type *)((char *)(1 ? (ptr) : &((type *)0)->member) - offsetof(type, member)))
 #define ARRAY_SIZE(a)	   (sizeof(a) / sizeof((a)[0]))
+/* GLib and sys/param.h have them too, with the same meaning. */
+#undef MIN
+#undef MAX
 #define MIN(a, b)	   ((a) < (b) ? (a) : (b))
 #define MAX(a, b)	   ((a) > (b) ? (a) : (b))
 #define DIV_ROUND_UP(n, d) (((n) + (d)-1) / (d))

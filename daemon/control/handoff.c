@@ -258,7 +258,9 @@ void handoff_conn_ended(struct handoff_conn *c)
 {
 	struct handoff_service *s = c->service;
 
-	luns_release_owner(s->luns, c);
+	/* While the rings are away no LUN is merely OPENed: those were let go of before. */
+	if (!s->luns->away)
+		luns_release_owner(s->luns, c);
 	if (c->watch)
 		log_info("tcmu-runner's handler does not watch any more");
 	if (c->watch && s->stop_done)

@@ -11,11 +11,9 @@
 
 #define MAX_PASSED 8
 
-static struct log_limit limit; /* control thread only */
-
-static bool may_log(void)
+static bool may_log(struct handoff_service *s)
 {
-	return log_limit_ok(&limit, 10, 60 * NS_PER_SEC);
+	return log_limit_ok(&s->log_limit, 10, 60 * NS_PER_SEC);
 }
 
 void handoff_conn_close(struct handoff_conn *c)
@@ -36,7 +34,7 @@ bool handoff_conn_send(struct handoff_conn *c, const void *msg, size_t size)
 	do
 		n = send(c->fd, msg, size, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
-	if (n < 0 && errno != EPIPE && errno != ECONNRESET && may_log())
+	if (n < 0 && errno != EPIPE && errno != ECONNRESET && may_log(c->service))
 		log_warn("cannot answer tcmu-runner's handler: %s", strerror(errno));
 	return n == (ssize_t)size;
 }
@@ -123,7 +121,7 @@ static bool handle_packet(struct handoff_conn *c, struct packet *p)
 		r = check_fds(&m, p->n_fds, &e);
 	if (!r)
 		return handoff_handle(c, &m, TAKE_FD(p->fd));
-	if (may_log())
+	if (may_log(c->service))
 		log_warn("hand-off socket: %s", e.text);
 	return r != -EBADMSG && handoff_answer(c, &m.head, 0, r, &e);
 }
@@ -143,14 +141,14 @@ static gboolean on_conn(gint fd, GIOCondition condition, gpointer user)
 	return G_SOURCE_REMOVE;
 }
 
-static bool peer_allowed(const struct handoff_service *s, int fd)
+static bool peer_allowed(struct handoff_service *s, int fd)
 {
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 
 	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) && cred.uid == s->peer_uid)
 		return true;
-	if (may_log())
+	if (may_log(s))
 		log_warn("hand-off socket: refused a process that does not run as user %u",
 			(unsigned)s->peer_uid);
 	return false;
@@ -165,7 +163,7 @@ static gboolean on_accept(gint listen_fd, GIOCondition condition, gpointer user)
 	if (fd < 0 || !peer_allowed(s, fd))
 		return G_SOURCE_CONTINUE;
 	if (s->n_conns >= HANDOFF_MAX_CONNS) {
-		if (may_log())
+		if (may_log(s))
 			log_warn("hand-off socket: refused one more than %d connections", HANDOFF_MAX_CONNS);
 		return G_SOURCE_CONTINUE;
 	}

@@ -4,6 +4,7 @@
 #define HBAD_CONTROL_HANDOFF_PRIVATE_H
 
 #include <glib.h>
+#include "base/log.h"
 #include "handoff.h"
 #include "handoff_msg.h"
 
@@ -15,6 +16,7 @@ struct handoff_service {
 	guint listen_source;
 	uid_t peer_uid;
 	char peer_version[HANDOFF_NAME_LEN];
+	struct log_limit log_limit;
 	/* stop */
 	void (*stop_done)(bool gated, void *user);
 	void *stop_user;

@@ -94,16 +94,19 @@ static int parse_cfgstring(const struct luns *l, const char *text, struct scsi_l
 	return scsi_lun_parse(text + strlen(prefix), ret, e);
 }
 
-static int check_unit(const struct luns *l, const struct scsi_lun_config *cfg, struct err *e)
+/* A LUN that hbad has not served before: its unit has to be there. */
+static int check_new(const struct luns *l, const struct scsi_lun_config *cfg, struct err *e)
 {
-	const struct scsi_unit *u = scsi_host_find(l->host, cfg->unit, e);
-
-	if (!u)
-		return -ENOENT;
-	if (!u->identified)
-		return err_set(e, -EMEDIUMTYPE, "%s of \"%s\" cannot be exported: %s", cfg->unit, l->name,
-			u->problem);
-	return 0;
+	/* LIO's restore at boot creates its backstores once, and forgets those that fail (H13): taken on trust,
+	 * with a closed gate until the unit can be asked; a mismatch then keeps it closed. */
+	if (l->state == HANDOFF_BOOTING)
+		return 0;
+	if (!l->attached)
+		return err_set(e, -ENODEV,
+			"the controller of \"%s\" is gone or has failed: when it is back, \"systemctl "
+			"restart hbad@%s\"",
+			l->name, l->name);
+	return scsi_lun_check(l->host, cfg, e);
 }
 
 int luns_check(const struct luns *l, const char *cfgstring, struct err *e)
@@ -118,30 +121,16 @@ int luns_check(const struct luns *l, const char *cfgstring, struct err *e)
 			e, -ESHUTDOWN, "hbad \"%s\" is being stopped: try again when it runs", l->name);
 	/* The veto of hazard H1: whoever gets a yes resets the ring of this unit's backstore next. */
 	r = check_free(l, &cfg, e);
-	/* Without units a new LUN and one that was served before cannot be told apart here; OPEN can. */
-	return r || !l->attached ? r : check_unit(l, &cfg, e);
+	return r ? r : check_new(l, &cfg, e);
 }
 
-/* A LUN that was served before is taken in any case but that of a unit which is another one now: tcmu-runner
- * does not try a second time (H6). Its gate stays closed until the unit is there. */
+/* A LUN that was served before is taken also when its unit is missing or cannot be asked now: tcmu-runner does not
+ * try a second time (H6), and the gate stays closed until the unit is there. Not when it is another disk by now. */
 static int check_known(const struct luns *l, const struct scsi_lun_config *cfg, struct err *e)
 {
-	int r = l->attached ? scsi_lun_check(l->host, cfg, e) : 0;
+	const struct scsi_unit *u = unit_of(l, cfg);
 
-	return r == -ENOENT || r == -EAGAIN ? 0 : r;
-}
-
-static int check_new(const struct luns *l, const struct scsi_lun_config *cfg, struct err *e)
-{
-	if (l->state == HANDOFF_BOOTING)
-		return err_set(e, -EAGAIN,
-			"the controller of \"%s\" is still starting, try again in a moment", l->name);
-	if (!l->attached)
-		return err_set(e, -ENODEV,
-			"the controller of \"%s\" is gone or has failed: when it is back, \"systemctl "
-			"restart hbad@%s\"",
-			l->name, l->name);
-	return scsi_lun_check(l->host, cfg, e);
+	return u && u->identified ? scsi_lun_check(l->host, cfg, e) : 0;
 }
 
 static int check_open(

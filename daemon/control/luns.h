@@ -51,7 +51,7 @@ struct luns {
 
 void luns_init(struct luns *l, const char *name, struct scsi_host *host, struct loop *loop);
 
-/* Would this cfgstring work? While the units are not known, only its form is judged. */
+/* Would a new LUN with this cfgstring work? */
 int luns_check(const struct luns *l, const char *cfgstring, struct err *e);
 /* Takes *fd over on success (and sets it to -1). owner: see struct lun. */
 int luns_open(struct luns *l, const struct handoff_open *msg, int *fd, const void *owner, struct lun **ret,

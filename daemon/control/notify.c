@@ -10,6 +10,9 @@
 #include "base/log.h"
 #include "luns.h"
 
+/* Beats per watchdog time. Two would do for an idle main loop; this one may be in a call to the I/O thread for some
+ * seconds when a beat is due. */
+#define BEATS	     4
 #define STOP_STEP_US "30000000" /* each beat while stopping buys so much more time */
 
 static struct {
@@ -62,7 +65,7 @@ void notify_watchdog_start(const struct loop *io)
 
 	notify.io = io;
 	if (sd_watchdog_enabled(0, &us) > 0)
-		notify.source = g_timeout_add((guint)MAX(us / 2000, 1), beat, NULL);
+		notify.source = g_timeout_add((guint)MAX(us / BEATS / 1000, 1), beat, NULL);
 }
 
 void notify_watchdog_stop(void)

@@ -9,7 +9,7 @@
 void notify_status(const char *fmt, ...) hb_printf(1, 2);
 void notify_ready(void); /* the first call counts */
 void notify_stopping(void);
-/* Feeds the watchdog at half of its time while the heartbeat of io is younger than LUNS_ALIVE_AGE_MS. Runs on
+/* Feeds the watchdog at a quarter of its time while the heartbeat of io is younger than LUNS_ALIVE_AGE_MS. Runs on
  * the control thread's main loop, which thereby vouches for itself. Nothing happens when the unit has no
  * watchdog. */
 void notify_watchdog_start(const struct loop *io);

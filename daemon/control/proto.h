@@ -41,7 +41,8 @@
  *   cache_protected  bool: ... which survives a power cut
  *   disk_cache       bool: member disks may have a volatile cache of their own
  *   exportable     bool
- *   problem        why it cannot be exported, a sentence; "" when it can
+ *   problem        why it cannot be exported, to go on after the unit's name ("is not a disk"); ""
+ *                  when it can
  *   exported_by    name of the LIO backstore that serves it now; "" when none
  *
  * verb "luns": {"luns": [ one object per LUN taken over from tcmu-runner ]}

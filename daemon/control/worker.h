@@ -7,12 +7,10 @@
 
 struct worker;
 
-struct worker *worker_new(void);
+struct worker *worker_new(void); /* NULL: no thread or descriptor to be had */
 /* run(arg) on the worker's thread, then done(arg) on the main loop of the default context. */
 void worker_push(struct worker *w, void (*run)(void *arg), void (*done)(void *arg), void *arg);
-bool worker_idle(
-	const struct worker *w); /* no job waits, runs, or has its done() outstanding. Main loop's thread. */
-/* Waits for the job that runs; done() of jobs that did not get there is not called. NULL is fine. */
+/* Waits for all jobs; done() of those that did not get there is not called. NULL is fine. */
 void worker_free(struct worker *w);
 
 #endif

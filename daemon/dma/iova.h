@@ -17,14 +17,15 @@ struct iova_space {
 	unsigned n;
 };
 
-/* Starts empty; ranges may be given in any order and may overlap. Page 0 (and up to guard bytes) is never
- * given out, because an address of 0 means "none" to some firmware. */
+/* Starts empty; ranges may be given in any order and may overlap. Page 0 is never given out,
+ * because an address of 0 means "none" to some firmware. */
 void iova_init(struct iova_space *s);
 int iova_allow(struct iova_space *s, uint64_t first, uint64_t last); /* -EINVAL, -ENOSPC */
 /* Takes size bytes (> 0), aligned to align (power of two), with the last byte at or below limit. Lowest fit.
  * *ret_iova untouched on failure (-ENOSPC, -EINVAL). */
 int iova_take(struct iova_space *s, uint64_t size, uint64_t align, uint64_t limit, uint64_t *ret_iova);
-/* Gives back exactly what was taken. -EINVAL when it overlaps something free. */
+/* Gives back exactly what was taken. -EINVAL when it overlaps something free; -ENOSPC when that would
+ * be one fragment too many: it then stays taken. */
 int iova_put(struct iova_space *s, uint64_t iova, uint64_t size);
 uint64_t iova_free_bytes(const struct iova_space *s);
 

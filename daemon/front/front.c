@@ -42,8 +42,7 @@ static unsigned outstanding(const struct front_ring *r)
 	return atomic_load_explicit(&r->outstanding, memory_order_relaxed);
 }
 
-/* --- letting go -------------------------------------------------------------------------------------------
- */
+/* --- letting go --------------------------------------------------------------------------------------- */
 
 static void drop(struct front_ring *r, const char *why)
 {
@@ -124,8 +123,7 @@ static void let_go(struct front_ring *r, const char *why)
 	hb_close(&r->fd.fd);
 }
 
-/* --- replies ----------------------------------------------------------------------------------------------
- */
+/* --- replies ------------------------------------------------------------------------------------------ */
 
 static void zero_from(const struct scsi_task *t, uint64_t skip)
 {
@@ -241,8 +239,7 @@ static void task_done(struct scsi_task *task)
 	}
 }
 
-/* --- intake -----------------------------------------------------------------------------------------------
- */
+/* --- intake ------------------------------------------------------------------------------------------- */
 
 /* The kernel answers a command after cmd_time_out, and leaves no mark in its entry. */
 static bool may_have_expired(const struct front_ring *r)
@@ -361,19 +358,18 @@ static bool intake(struct front_ring *r)
 			break;
 		}
 	}
-	count(&r->invalid);
 	if (ret == -ESTALE) {
 		let_go(r, r->ring.problem);
 	} else {
 		/* What was taken before is sound, and gets its replies. */
+		count(&r->invalid);
 		drop(r, r->ring.problem);
 		leave_intake(r);
 	}
 	return any;
 }
 
-/* --- the loop ---------------------------------------------------------------------------------------------
- */
+/* --- the loop ----------------------------------------------------------------------------------------- */
 
 static void on_event(struct loop_fd *self, uint32_t events)
 {

@@ -18,9 +18,10 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-#define CALL_MS	    5000 /* for the I/O thread to answer */
-#define POLL_MS	    1
-#define MIN_EXACT_S 4 /* shorter cmd_time_outs leave no room for a margin of 2 s */
+#define CALL_MS	     5000 /* for the I/O thread to answer */
+#define POLL_MS	     1
+#define DRAIN_MIN_MS 100u
+#define MIN_EXACT_S  4 /* shorter cmd_time_outs leave no room for a margin of 2 s */
 
 void front_get(struct front_ring *r)
 {
@@ -39,10 +40,9 @@ void front_put(struct front_ring *r)
 	free(r);
 }
 
-/* --- calls to the I/O thread ------------------------------------------------------------------------------
- */
+/* --- calls to the I/O thread -------------------------------------------------------------------------- */
 
-enum call_state { CALL_WAITING, CALL_RUNNING, CALL_CANCELLED };
+enum call_state { CALL_WAITING, CALL_RUNNING, CALL_CANCELLED, CALL_DONE };
 
 struct front_call {
 	struct front_ring *r;
@@ -66,15 +66,18 @@ static void call_run(void *arg)
 	struct front_call *c = arg;
 	int waiting = CALL_WAITING;
 
-	if (atomic_compare_exchange_strong(&c->state, &waiting, CALL_RUNNING))
+	if (atomic_compare_exchange_strong(&c->state, &waiting, CALL_RUNNING)) {
 		c->result = c->fn(c->r, &c->err);
+		/* Release: the caller that sees it sees the result, and what was done to the ring. */
+		atomic_store_explicit(&c->state, CALL_DONE, memory_order_release);
+	}
 	call_put(c);
 }
 
 /* Runs fn on the I/O thread. -ETIMEDOUT: no answer in time; fn runs later. With ret_ran: it does not, unless
  * it had begun; *ret_ran tells. */
-static int call_io(
-	struct front_ring *r, int (*fn)(struct front_ring *r, struct err *e), bool *ret_ran, struct err *e)
+static int call_io(struct front_ring *r, int (*fn)(struct front_ring *r, struct err *e), unsigned timeout_ms,
+	bool *ret_ran, struct err *e)
 {
 	struct front_call *c = calloc(1, sizeof(*c));
 	int waiting = CALL_WAITING, ret;
@@ -87,8 +90,9 @@ static int call_io(
 	atomic_init(&c->state, CALL_WAITING);
 	atomic_init(&c->refs, 2);
 	front_get(r);
-	ret = loop_call(r->loop, call_run, c, CALL_MS);
+	ret = loop_call(r->loop, call_run, c, timeout_ms);
 	if (ret == 0) {
+		(void)atomic_load_explicit(&c->state, memory_order_acquire); /* pairs with call_run() */
 		ret = c->result;
 		if (e && ret < 0)
 			*e = c->err;
@@ -127,8 +131,7 @@ static int do_stop(struct front_ring *r, struct err *e)
 	return front_io_stop(r);
 }
 
-/* --- create -----------------------------------------------------------------------------------------------
- */
+/* --- create ------------------------------------------------------------------------------------------- */
 
 static uint64_t age_bound(uint32_t cmd_time_out_s)
 {
@@ -208,12 +211,13 @@ int front_create(const struct front_config *cfg, struct front_ring **ret, struct
 	return front_create_os(cfg, &front_os_uio, ret, e);
 }
 
-/* --- the rest of a life -----------------------------------------------------------------------------------
- */
+/* --- the rest of a life ------------------------------------------------------------------------------- */
 
 int front_start(struct front_ring *r, struct err *e)
 {
-	return call_io(r, do_start, &r->in_loop, e);
+	if (r->in_loop)
+		return err_set(e, -EALREADY, "the ring of %s was started before", r->name);
+	return call_io(r, do_start, CALL_MS, &r->in_loop, e);
 }
 
 int front_drain(struct front_ring *r, unsigned timeout_ms)
@@ -221,28 +225,39 @@ int front_drain(struct front_ring *r, unsigned timeout_ms)
 	const uint64_t due = clock_ns() + timeout_ms * NS_PER_MS;
 	int ret;
 
-	for (;;) {
-		ret = call_io(r, do_drain, NULL, NULL);
-		if (ret != -EAGAIN)
-			return ret;
+	while ((ret = call_io(r, do_drain, MAX(timeout_ms, DRAIN_MIN_MS), NULL, NULL)) == -EAGAIN) {
 		if (clock_ns() >= due)
 			return -ETIMEDOUT;
 		clock_sleep_ms(POLL_MS);
 	}
+	return ret;
+}
+
+/* Takes the ring off the I/O thread. Returns the number of orphans. */
+static int stop_io(struct front_ring *r, unsigned timeout_ms)
+{
+	const uint64_t due = clock_ns() + timeout_ms * NS_PER_MS;
+	int ret = call_io(r, do_quiet, CALL_MS, NULL, NULL);
+
+	if (ret == 0) {
+		while (front_outstanding(r) && clock_ns() < due)
+			clock_sleep_ms(POLL_MS);
+		ret = call_io(r, do_stop, CALL_MS, NULL, NULL);
+	} else if (ret == -ETIMEDOUT && !r->stop_posted) {
+		call_io(r, do_stop, 0, NULL, NULL);
+	}
+	if (ret == -ETIMEDOUT)
+		r->stop_posted = true; /* it lets go when it comes back to life */
+	return ret;
 }
 
 int front_stop(struct front_ring *r, unsigned timeout_ms)
 {
-	const uint64_t due = clock_ns() + timeout_ms * NS_PER_MS;
 	int ret;
 
 	if (!r->in_loop)
 		return (int)front_outstanding(r);
-	ret = call_io(r, do_quiet, NULL, NULL);
-	while (ret == 0 && front_outstanding(r) && clock_ns() < due)
-		clock_sleep_ms(POLL_MS);
-	if (ret == 0)
-		ret = call_io(r, do_stop, NULL, NULL);
+	ret = stop_io(r, timeout_ms);
 	if (ret < 0)
 		return ret;
 	r->in_loop = false;
@@ -263,7 +278,7 @@ void front_destroy(struct front_ring *r)
 {
 	if (!r)
 		return;
-	if (r->in_loop && front_stop(r, 0) < 0)
+	if (r->in_loop && (r->stop_posted || front_stop(r, 0) < 0))
 		log_err("%s: the I/O thread does not let go of the ring; its memory stays", r->name);
 	front_put(r);
 }

@@ -13,6 +13,10 @@
 #define TMR_MIN	  sizeof(struct tcmu_tmr_entry)
 #define VARLEN_OP 0x7f
 
+/* In the uflags of a slot: we took this entry. The kernel clears it in each entry that it makes, and never
+ * looks at it: a reply overwrites it, and of PAD and TMR slots only the length counts. */
+#define UFLAG_TAKEN 0x80
+
 static_assert(offsetof(struct tcmu_mailbox, cmdr_off) == 4, "mailbox layout");
 static_assert(offsetof(struct tcmu_mailbox, cmd_head) == 12, "mailbox layout");
 static_assert(offsetof(struct tcmu_mailbox, cmd_tail) == 64, "mailbox layout");
@@ -112,8 +116,8 @@ int ring_start(struct ring *g, struct err *e)
 }
 
 /* Reads head first: a reset clears both, and new entries follow it; whoever sees their head (acquire) sees
- * the cleared tail too. Only a reset while published is 0 escapes the first test; a head that went back
- * behind what was taken, or an id that is in use already, gives that one away. */
+ * the cleared tail too. Only a reset while published is 0 escapes the first test: then either head went back
+ * behind what was taken, or new entries lie where taken ones were and lack our mark (slot_at_tail()). */
 static bool look(struct ring *g, uint32_t *ret_head)
 {
 	uint32_t head = load_head(g);
@@ -280,11 +284,13 @@ uint16_t ring_tmr_id(const struct ring *g, const struct ring_entry *e, uint32_t 
 
 void ring_advance(struct ring *g, const struct ring_entry *e)
 {
+	g->map[e->off + offsetof(struct tcmu_cmd_entry_hdr, uflags)] = UFLAG_TAKEN;
 	g->read = step(g, g->read, e->len);
 }
 
 /* Length and type of the slot at tail, which was checked when it was taken. The kernel does not change a
- * taken entry, and neither do we change len_op, so a difference means that the ring is no longer ours. */
+ * taken entry, and neither do we change len_op, so a difference, or a lost mark, means that the ring is no
+ * longer ours. */
 static bool slot_at_tail(struct ring *g, uint32_t *ret_len, uint32_t *ret_op)
 {
 	struct tcmu_cmd_entry_hdr hdr;
@@ -293,7 +299,8 @@ static bool slot_at_tail(struct ring *g, uint32_t *ret_len, uint32_t *ret_op)
 	*ret_len = tcmu_hdr_get_len(hdr.len_op);
 	*ret_op = tcmu_hdr_get_op(hdr.len_op);
 	if (*ret_len >= (*ret_op == TCMU_OP_CMD ? CMD_MIN : HDR_SIZE) && *ret_len <= g->cmdr_size - g->tail &&
-		*ret_len <= distance(g, g->tail, g->read) && *ret_op <= TCMU_OP_TMR)
+		*ret_len <= distance(g, g->tail, g->read) && *ret_op <= TCMU_OP_TMR &&
+		hdr.uflags == UFLAG_TAKEN)
 		return true;
 	lost(g, "the kernel's ring has other entries than those taken from it");
 	return false;

@@ -73,7 +73,7 @@ enum ring_what ring_peek(struct ring *g, struct ring_entry *ret);
 int ring_copy_iovs(
 	struct ring *g, const struct ring_entry *e, struct iovec *dst, uint32_t *ret_n, uint64_t *ret_bytes);
 uint16_t ring_tmr_id(const struct ring *g, const struct ring_entry *e, uint32_t i);
-/* The entry is taken. */
+/* The entry is taken, and marked so in its slot. */
 void ring_advance(struct ring *g, const struct ring_entry *e);
 
 /* False when the kernel's positions do not continue what this side knows (g->problem says why): a reset. */

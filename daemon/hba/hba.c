@@ -140,8 +140,9 @@ void hba_make_quiet(struct hba *h)
 
 	/* A device that is gone cannot DMA either; any other failure leaves only its reset. */
 	if (r < 0 && !pci_is_gone(h->pci) && pci_reset(h->pci, NULL) < 0)
-		log_err("%s: cannot stop the device's DMA (error %d); power the machine off if its memory "
-			"matters",
+		log_err("%s: cannot stop the device's DMA (error %d): what it holds may still reach its "
+			"disks; "
+			"power-cycle it before they are used elsewhere",
 			h->pci->uri, -r);
 	h->ops->quiesce(h);
 }
@@ -226,11 +227,20 @@ static void leave_loop(void *arg)
 	runs_cancel(h);
 }
 
-/* On the I/O thread; here, when that has been joined. */
+/* On the I/O thread; here, when that has been joined (nobody tells: it does not answer). */
 static void on_io_thread(struct hba *h, void (*fn)(void *arg))
 {
-	if (clock_ns() - loop_heartbeat_ns(h->loop) > HBA_IO_CALL_MS * NS_PER_MS ||
-		loop_call(h->loop, fn, h, HBA_IO_CALL_MS) < 0)
+	struct hba_core *c = h->core;
+	int r = -ENOMEM;
+
+	if (!c->io_ended && clock_ns() - loop_heartbeat_ns(h->loop) <= HBA_IO_CALL_MS * NS_PER_MS) {
+		r = loop_call(h->loop, fn, h, HBA_IO_CALL_MS);
+		/* The call is still queued, and must not run when h is gone. */
+		if (r == -ETIMEDOUT)
+			loop_once(h->loop, 0);
+	}
+	c->io_ended = r < 0;
+	if (r < 0 && r != -ETIMEDOUT)
 		fn(h);
 }
 

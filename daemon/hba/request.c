@@ -228,8 +228,6 @@ void hba_abort(struct hba_req *req)
 
 	switch (req->state) {
 	case REQ_HELD:
-		/* Held again after a reset, it may have run before; that is over: the controller was reset.
-		 */
 		stat_inc(&h->core->stats.aborts);
 		request_end_later(req, HBA_ABORTED);
 		return;

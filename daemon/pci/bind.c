@@ -147,11 +147,16 @@ static int check_function(const struct move *m, struct err *e)
 				   : 0;
 }
 
+/* A module that is built in has a folder too, but may have no file that libkmod could find. */
 static int load_vfio(const struct move *m, struct err *e)
 {
-	int r = m->sys->load_module("vfio-pci", e);
+	static const char *const modules[] = {"vfio_pci", "vfio_iommu_type1"};
+	int r = 0;
 
-	return r < 0 ? r : m->sys->load_module("vfio_iommu_type1", e);
+	for (unsigned i = 0; r == 0 && i < ARRAY_SIZE(modules); i++)
+		if (!tree_exists(m->root, "/sys/module/%s", modules[i]))
+			r = m->sys->load_module(modules[i], e);
+	return r;
 }
 
 static bool vfio_is_ready(const struct move *m, const void *arg)
@@ -230,9 +235,9 @@ int bind_vfio(
 		r = check_group(&m, e);
 	if (r < 0)
 		return r;
-	if (vfio_is_ready(&m, NULL)) {
+	if (strcmp(m.had, VFIO_DRIVER) == 0) {
 		ret_previous[0] = '\0';
-		return 0;
+		return wait_ready(&m, e);
 	}
 	r = load_vfio(&m, e);
 	if (r == 0)
@@ -247,7 +252,7 @@ int bind_vfio(
 	if (r < 0)
 		r = roll_back(&m, r, e);
 	else
-		strcpy(ret_previous, strcmp(m.had, VFIO_DRIVER) == 0 ? "" : m.had);
+		strcpy(ret_previous, m.had);
 	sys->events_close(m.events);
 	return r;
 }
@@ -260,7 +265,7 @@ static int check_closed(const struct move *m, struct err *e)
 	char node[64], who[160];
 
 	snprintf(node, sizeof(node), "/dev/vfio/%d", m->group);
-	if (m->group < 0 || !openers_find(m->root, node, who, sizeof(who)))
+	if (m->group < 0 || !openers_find(m->root, node, false, who, sizeof(who)))
 		return 0;
 	return err_set(e, -EBUSY, "%s is in use: %s has %s open; stop it first (systemctl stop hbad@NAME)",
 		m->addr, who, node);

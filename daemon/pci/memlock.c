@@ -10,24 +10,27 @@
 #include "base/cleanup.h"
 #include "tree.h"
 
-/* KiB that count against the limit now. mlock and VFIO share this counter. */
-static unsigned long long locked_kib(void)
-{
-	hb_autofree char *status = NULL;
-	const char *line;
+#define CAP_IPC_LOCK_BIT 14 /* include/uapi/linux/capability.h */
 
-	if (tree_slurp(&status, "", "/proc/self/status") < 0)
-		return 0;
-	line = strstr(status, "\nVmLck:");
-	return line ? strtoull(line + strlen("\nVmLck:"), NULL, 10) : 0;
+static unsigned long long status_field(const char *status, const char *name, int base)
+{
+	const char *line = status ? strstr(status, name) : NULL;
+
+	return line ? strtoull(line + strlen(name), NULL, base) : 0;
 }
 
 int pci_memlock_error(struct err *e, int code, uint64_t bytes)
 {
-	unsigned long long used = locked_kib(), want = bytes / 1024;
+	unsigned long long used, want = bytes / 1024;
+	hb_autofree char *status = NULL;
 	struct rlimit lim;
+	bool unlimited;
 
-	if (getrlimit(RLIMIT_MEMLOCK, &lim) < 0 || lim.rlim_cur == RLIM_INFINITY)
+	tree_slurp(&status, "", "/proc/self/status");
+	/* KiB that count against the limit now. mlock and VFIO share this counter. */
+	used = status_field(status, "\nVmLck:", 10);
+	unlimited = status_field(status, "\nCapEff:", 16) >> CAP_IPC_LOCK_BIT & 1;
+	if (unlimited || getrlimit(RLIMIT_MEMLOCK, &lim) < 0 || lim.rlim_cur == RLIM_INFINITY)
 		return err_set(e, code,
 			"cannot lock %llu KiB of memory for the device: not enough memory is free", want);
 	return err_set(e, code,

@@ -9,9 +9,18 @@
 #include "base/cleanup.h"
 #include "tree.h"
 
-static bool has_open(const char *root, const char *pid, const char *node)
+/* "" for the node itself, "1" or "p1" for a partition of it. */
+static bool is_partition(const char *rest)
+{
+	if (rest[0] == 'p')
+		rest++;
+	return rest[0] && rest[strspn(rest, "0123456789")] == '\0';
+}
+
+static bool has_open(const char *root, const char *pid, const char *node, bool with_partitions)
 {
 	hb_autoclosedir DIR *dir = tree_opendir(root, "/proc/%s/fd", pid);
+	size_t len = strlen(node);
 	const char *fd;
 
 	while (dir && (fd = tree_next(dir))) {
@@ -24,13 +33,14 @@ static bool has_open(const char *root, const char *pid, const char *node)
 		if (n < 0)
 			continue;
 		target[n] = '\0';
-		if (strcmp(target, node) == 0)
+		if (strncmp(target, node, len) == 0 &&
+			(!target[len] || (with_partitions && is_partition(target + len))))
 			return true;
 	}
 	return false;
 }
 
-unsigned openers_find(const char *root, const char *node, char *ret, size_t cap)
+unsigned openers_find(const char *root, const char *node, bool with_partitions, char *ret, size_t cap)
 {
 	hb_autoclosedir DIR *proc = tree_opendir(root, "/proc");
 	const char *pid;
@@ -41,7 +51,7 @@ unsigned openers_find(const char *root, const char *node, char *ret, size_t cap)
 	while (proc && (pid = tree_next(proc))) {
 		char comm[64] = "?";
 
-		if (!isdigit((unsigned char)pid[0]) || !has_open(root, pid, node))
+		if (!isdigit((unsigned char)pid[0]) || !has_open(root, pid, node, with_partitions))
 			continue;
 		tree_line(comm, sizeof(comm), root, "/proc/%s/comm", pid);
 		text_item(&t, ", ", "process %s (%s)", pid, comm);

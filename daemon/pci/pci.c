@@ -54,8 +54,8 @@ int pci_set_bus_master(struct pci_dev *dev, bool on)
 	r = dev->ops->cfg_write(dev, PCI_CFG_COMMAND, &cmd, sizeof(cmd));
 	if (r < 0)
 		return r;
-	/* Configuration writes are not posted, but bridges' buffers are behind us only after a read returned.
-	 */
+	/* The answer to a read pushes writes to memory that the device posted before it: when this returns, none
+	 * of its DMA is on the way any more. */
 	return dev->ops->cfg_read(dev, PCI_CFG_COMMAND, &cmd, sizeof(cmd));
 }
 

@@ -96,13 +96,16 @@ struct pci_dev {
 };
 
 /* Opens a device named by URI: a PCI address ("0000:03:00.0", domain optional) bound to vfio-pci.
- * The caller owns *ret until pci_close(). Errors name the cause and the cure: no such device, not bound to
- * vfio-pci, no IOMMU, group not viable (names the other devices), busy, memlock, old kernel. */
+ * The caller owns *ret until pci_close(). Bus mastering is off and no interrupt is enabled. Errors name the cause
+ * and the cure: -ENOENT no such device, -ENXIO not bound to vfio-pci, -ENODEV no IOMMU group or the device left,
+ * -EPERM no-IOMMU mode or no interrupt remapping, -EBUSY open elsewhere or group not viable (names the others),
+ * -ENOTSUP old kernel. */
 int pci_open(const char *uri, struct pci_dev **ret, struct err *e);
 void pci_close(struct pci_dev *dev); /* NULL is fine */
 
 int pci_map_bar(struct pci_dev *dev, unsigned n, struct err *e);
-/* DMA by the device is possible only while bus mastering is on. */
+/* DMA by the device is possible only while bus mastering is on; so are MSI and MSI-X, which are writes to memory.
+ * When switching it off returns, nothing that the device wrote is still on its way. */
 int pci_set_bus_master(struct pci_dev *dev, bool on);
 int pci_irq_enable(
 	struct pci_dev *dev, enum pci_irq_kind kind, const int *eventfds, unsigned n, struct err *e);

@@ -39,23 +39,22 @@ int vfio_irqs_read(struct vfio_dev *v, struct err *e)
 	return 0;
 }
 
+static_assert(sizeof(int) == sizeof(int32_t), "descriptors on the wire are s32");
+
 static int set_irqs(struct vfio_dev *v, uint32_t index, uint32_t flags, const int *fds, unsigned n)
 {
-	struct {
-		struct vfio_irq_set set;
-		int32_t fd[PCI_MAX_VECTORS];
-	} req = {
-		.set = {.flags = flags, .index = index, .count = n},
-	};
+	/* The descriptors follow the struct. */
+	_Alignas(struct vfio_irq_set)
+		uint8_t req[sizeof(struct vfio_irq_set) + PCI_MAX_VECTORS * sizeof(int32_t)];
+	struct vfio_irq_set set = {.argsz = sizeof(set), .flags = flags, .index = index, .count = n};
 	int r;
 
-	static_assert(offsetof(__typeof__(req), fd) == offsetof(struct vfio_irq_set, data), "no padding");
-	req.set.argsz = (uint32_t)sizeof(req.set);
 	if (flags & VFIO_IRQ_SET_DATA_EVENTFD) {
-		memcpy(req.fd, fds, n * sizeof(req.fd[0]));
-		req.set.argsz += (uint32_t)(n * sizeof(req.fd[0]));
+		memcpy(req + sizeof(set), fds, n * sizeof(int32_t));
+		set.argsz += (uint32_t)(n * sizeof(int32_t));
 	}
-	r = v->sys->ioctl(v->device, VFIO_DEVICE_SET_IRQS, &req);
+	memcpy(req, &set, sizeof(set));
+	r = v->sys->ioctl(v->device, VFIO_DEVICE_SET_IRQS, req);
 	return r < 0 ? -errno : r;
 }
 

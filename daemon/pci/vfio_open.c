@@ -114,7 +114,7 @@ static int group_error(struct vfio_dev *v, int err, const char *node, struct err
 	snprintf(noiommu, sizeof(noiommu), "/dev/vfio/noiommu-%d", v->group_no);
 	switch (err) {
 	case EBUSY:
-		if (!openers_find(v->root, node, who, sizeof(who)))
+		if (!openers_find(v->root, node, false, who, sizeof(who)))
 			snprintf(who, sizeof(who), "another process");
 		return err_set(e, -EBUSY, "%s is in use: %s has %s open; stop it first", v->addr, who, node);
 	case ENOENT:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * READ CAPACITY. The size is the one that the LUN's reads and writes are checked against, read from the unit when
- * the controller was attached. No protection information and no provisioning: what would need them is rejected.
+ * READ CAPACITY. The size is the one that the LUN's reads and writes are checked against, read from the unit
+ * when the controller was attached. No protection information and no provisioning: what would need them is
+ * rejected.
  */
 #include "commands.h"
 

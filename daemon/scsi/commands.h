@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One function per command of the opcode table. Each ends in task_…() of task.h: a result, or work for the controller. */
+/* One function per command of the opcode table. Each ends in task_…() of task.h: a result, or work for the
+ * controller. */
 #ifndef HBAD_SCSI_COMMANDS_H
 #define HBAD_SCSI_COMMANDS_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What is known of a unit: asked once per attach on the set-up thread (identify.c), turned into ready answers
- * (pages.c) and copied into each LUN, so that INQUIRY, capacity and mode pages cost no request slot, give exact
- * lengths (firmware does not tell how much it sent), and stay the same while the controller is away.
+ * (pages.c) and copied into each LUN, so that INQUIRY, capacity and mode pages cost no request slot, give
+ * exact lengths (firmware does not tell how much it sent), and stay the same while the controller is away.
  */
 #ifndef HBAD_SCSI_FACTS_H
 #define HBAD_SCSI_FACTS_H
@@ -46,7 +46,7 @@ struct scsi_facts {
 	bool wce, rcd;
 };
 
-/* --- set-up thread --- */
+/* --- set-up thread ------------------------------------------------------------------------------------ */
 
 #define SCSI_READY_WAIT_MS 500
 
@@ -60,7 +60,7 @@ int scsi_identify(const struct hba *h, const struct hba_unit *u, const struct sc
 /* The answers; facts->id must be set. */
 void scsi_build_pages(const struct scsi_raw *raw, struct scsi_facts *facts);
 
-/* --- designators of VPD page 83h; pure --- */
+/* --- designators of VPD page 83h; pure ---------------------------------------------------------------- */
 
 enum { DESIG_T10 = 1, DESIG_EUI64 = 2, DESIG_NAA = 3, DESIG_MD5 = 7, DESIG_SCSI_NAME = 8 };
 

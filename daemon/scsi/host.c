@@ -11,7 +11,7 @@
 #define CALL_TIMEOUT_MS 5000
 #define READY_BUDGET	60 /* x SCSI_READY_WAIT_MS for all units of an attach */
 
-/* --- coming and going, as the I/O thread sees it ---------------------------------------------------------- */
+/* --- coming and going, as the I/O thread sees it ------------------------------------------------------ */
 
 static void host_ready(struct hba *h)
 {
@@ -34,6 +34,9 @@ static void apply_attach(void *arg)
 {
 	struct scsi_host *s = arg;
 
+	/* Another attach of the same controller looks at its units anew; another controller is detached
+	 * first. */
+	assert(!s->hba || s->hba == s->attaching);
 	s->hba = s->attaching;
 	s->io_units = s->newest;
 	s->gate = SCSI_GATE_OPEN;
@@ -54,7 +57,8 @@ static void apply_detach(struct loop_msg *msg)
 	struct scsi_host *s = container_of(msg, struct scsi_host, close_msg);
 	struct hba *h = s->hba;
 
-	/* Before the reason is read: a detach that comes now posts again. Acquire pairs with the exchange there. */
+	/* Before the reason is read: a detach that comes now posts again. Acquire pairs with the exchange
+	 * there. */
 	atomic_exchange(&s->close_posted, false);
 	s->hba = NULL;
 	s->io_units = NULL;
@@ -68,7 +72,7 @@ static void apply_detach(struct loop_msg *msg)
 	s->spare = NULL;
 }
 
-/* --- set-up thread ---------------------------------------------------------------------------------------- */
+/* --- set-up thread ------------------------------------------------------------------------------------ */
 
 static int make_scratch(struct scsi_host *s)
 {
@@ -136,7 +140,8 @@ void scsi_host_destroy(struct scsi_host *s)
 	free(s);
 }
 
-/* Two units with one name would be taken for two paths to one disk: writes to the one would be read from the other. */
+/* Two units with one name would be taken for two paths to one disk: writes to the one would be read from the
+ * other. */
 static void refuse_duplicate(struct scsi_units *units, unsigned i)
 {
 	struct scsi_unit *u = &units->unit[i];
@@ -226,7 +231,8 @@ int scsi_host_attach(struct scsi_host *s, struct hba *h, struct err *e)
 	return 0;
 }
 
-/* Posted, not waited for: hba_stop() and whatever else the caller does next reach the I/O thread after this. */
+/* Posted, not waited for: hba_stop() and whatever else the caller does next reach the I/O thread after this.
+ */
 void scsi_host_detach(struct scsi_host *s, enum scsi_gate why)
 {
 	assert(why != SCSI_GATE_OPEN);
@@ -238,7 +244,7 @@ void scsi_host_detach(struct scsi_host *s, enum scsi_gate why)
 		loop_post(s->loop, &s->close_msg);
 }
 
-/* --- control thread --------------------------------------------------------------------------------------- */
+/* --- control thread ----------------------------------------------------------------------------------- */
 
 unsigned scsi_host_units(const struct scsi_host *s, const struct scsi_unit **ret)
 {
@@ -263,7 +269,7 @@ const struct scsi_unit *units_find(const struct scsi_units *units, const char *n
 	return NULL;
 }
 
-/* "ld0 (naa.6…), ld1 (is offline), …" as far as it fits */
+/* "ld0 (naa.6...), ld1 (not usable)", as far as it fits */
 static void list_units(const struct scsi_units *units, char *text, size_t size)
 {
 	size_t len = 0;
@@ -274,8 +280,9 @@ static void list_units(const struct scsi_units *units, char *text, size_t size)
 		int n = snprintf(text + len, size - len, "%s%s (%s)", i ? ", " : "", u->hba->name,
 			u->identified ? u->id.naa_text : "not usable");
 
-		if (n < 0 || len + (size_t)n >= size) {
-			snprintf(text + len, size - len, "...");
+		/* room for what says that there are more */
+		if (n < 0 || len + (size_t)n + sizeof(", ...") > size) {
+			snprintf(text + len, size - len, ", ...");
 			return;
 		}
 		len += (size_t)n;

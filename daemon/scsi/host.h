@@ -2,10 +2,10 @@
 /*
  * Inside of scsi_host and scsi_lun.
  *
- * Threads. Lists, gates and queues belong to the I/O thread; the control and set-up threads reach them by messages
- * to the loop only, which run in the order they were posted. The table of units is built by the set-up thread and
- * then only read: control threads find it under `lock`, the I/O thread has a pointer of its own, exchanged by message.
- * An older table is freed after the I/O thread has taken the newer one.
+ * Threads. Lists, gates and queues belong to the I/O thread; the control and set-up threads reach them by
+ * messages to the loop only, which run in the order they were posted. The table of units is built by the
+ * set-up thread and then only read: control threads find it under `lock`, the I/O thread has a pointer of its
+ * own, exchanged by message. An older table is freed after the I/O thread has taken the newer one.
  */
 #ifndef HBAD_SCSI_HOST_H
 #define HBAD_SCSI_HOST_H
@@ -47,10 +47,10 @@ struct scsi_host {
 	struct scsi_units *io_units;
 	enum scsi_gate gate; /* SCSI_GATE_OPEN, or why no LUN is open */
 	struct list luns;
-	struct list ready;   /* LUNs that have tasks with something to hand down, in turn */
-	struct list starved; /* tasks that wait for a scratch buffer */
-	struct hba_req *
-		spare; /* taken, but not accepted by hba_submit(): giving it back would call ready() at once */
+	struct list ready;     /* LUNs that have tasks with something to hand down, in turn */
+	struct list starved;   /* tasks that wait for a scratch buffer */
+	struct hba_req *spare; /* taken, but not accepted by hba_submit(): giving it back would call ready()
+				  at once */
 	bool kicking, kick_again;
 	struct log_limit refused;
 	struct tags scratch;
@@ -73,6 +73,7 @@ struct scsi_lun {
 	const struct hba_unit *unit; /* valid while the gate is open */
 	uint32_t max_piece;	     /* bytes per request, a multiple of the block size */
 	bool verify_by_read;	     /* the unit refused VERIFY */
+	bool fua_native;	     /* of the controller; a task may still ask when that is gone */
 
 	struct list wait; /* tasks with something to hand down, oldest first */
 	struct list turn; /* in host->ready while wait is not empty */
@@ -84,7 +85,8 @@ struct scsi_lun {
 
 /* Looks the LUN's unit up in host->io_units and opens or closes its gate. I/O thread. */
 void lun_resolve(struct scsi_lun *lun);
-/* Closes: what waits is answered with the gate's condition, what is at the controller comes back through it. */
+/* Closes: what waits is answered with the gate's condition, what is at the controller comes back through it.
+ */
 void lun_close(struct scsi_lun *lun, enum scsi_gate why);
 const struct scsi_unit *units_find(const struct scsi_units *units, const char *name);
 /* Why the unit does not fit the configuration: 0, or an errno of scsi_lun_check() with its sentence. */

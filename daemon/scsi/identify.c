@@ -69,14 +69,14 @@ static void describe(struct question *q, const char *what, const struct hba_req 
 	enum scsi_sense code = SENSE_NONE;
 
 	if (r < 0)
-		snprintf(q->problem, 160, "%s: %s", what, strerror(-r));
+		snprintf(q->problem, 160, "failed %s: %s", what, strerror(-r));
 	else if (req->result != HBA_DONE)
-		snprintf(q->problem, 160, "%s: %s", what, results[req->result]);
+		snprintf(q->problem, 160, "failed %s: %s", what, results[req->result]);
 	else if (req_sense(req, &code))
-		snprintf(q->problem, 160, "%s: sense %x/%02x/%02x", what, SENSE_KEY(code), SENSE_ASC(code),
-			SENSE_ASCQ(code));
+		snprintf(q->problem, 160, "failed %s: sense %x/%02x/%02x", what, SENSE_KEY(code),
+			SENSE_ASC(code), SENSE_ASCQ(code));
 	else
-		snprintf(q->problem, 160, "%s: status %02xh", what, req->scsi_status);
+		snprintf(q->problem, 160, "failed %s: status %02xh", what, req->scsi_status);
 }
 
 static bool succeeded(const struct hba_req *req)
@@ -108,7 +108,7 @@ static int ask(
 	return r == -ENODEV || (r == 0 && req.result == HBA_GONE) ? -ENODEV : -EIO;
 }
 
-/* --- INQUIRY ---------------------------------------------------------------------------------------------- */
+/* --- INQUIRY ------------------------------------------------------------------------------------------ */
 
 static int inquiry(struct question *q, bool evpd, uint8_t page, void *buf, uint16_t len)
 {
@@ -135,24 +135,35 @@ static int ask_inquiry(struct question *q, struct scsi_page *p)
 	return r;
 }
 
-/* A page that the unit does not have, or that is not what it should be, is left empty. */
+/* The first alloc bytes of a page; *ret_len: of the whole page, 0 when there is none or it is not what it
+ * should be. */
+static int ask_page(struct question *q, uint8_t code, struct scsi_page *p, unsigned alloc, unsigned *ret_len)
+{
+	int r = inquiry(q, true, code, p->data, (uint16_t)alloc);
+
+	*ret_len = r == 0 && p->data[1] == code ? 4U + get_be16(p->data + 2) : 0;
+	return r == -ENODEV ? r : 0;
+}
+
+/* A page that the unit does not have is left empty. */
 static int ask_vpd(struct question *q, enum scsi_page_id id, struct scsi_page *p)
 {
 	uint8_t code = scsi_page_code[id];
-	unsigned len;
-	int r;
-
+	unsigned len, whole;
 	/* 255 bytes first: a unit of SPC-2 reads only the low byte of the length. */
-	r = inquiry(q, true, code, p->data, 255);
-	if (r < 0 || p->data[1] != code)
-		return r == -ENODEV ? r : 0;
-	len = 4U + get_be16(p->data + 2);
-	if (len > 255) {
-		len = MIN(len, SCSI_PAGE_MAX);
-		r = inquiry(q, true, code, p->data, (uint16_t)len);
-		if (r < 0 || p->data[1] != code)
-			return r == -ENODEV ? r : 0;
+	int r = ask_page(q, code, p, 255, &len);
+
+	if (r == 0 && len > 255) {
+		r = ask_page(q, code, p, MIN(len, SCSI_PAGE_MAX), &whole);
+		len = MIN(whole, SCSI_PAGE_MAX);
+		if (r == 0 && !len) {
+			/* It did not like that: what came at first has to do. */
+			r = ask_page(q, code, p, 255, &len);
+			len = MIN(len, 255);
+		}
 	}
+	if (r < 0 || !len)
+		return r;
 	p->len = (uint16_t)len;
 	put_be16(p->data + 2, (uint16_t)(len - 4));
 	return 0;
@@ -174,7 +185,7 @@ static int ask_vpd_pages(struct question *q, struct scsi_raw *raw)
 	return r;
 }
 
-/* --- capacity and cache ----------------------------------------------------------------------------------- */
+/* --- capacity and cache ------------------------------------------------------------------------------- */
 
 static int ask_capacity10(struct question *q, struct scsi_raw *raw)
 {

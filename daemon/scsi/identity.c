@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who a unit is, in a way that survives reboots, other PCI slots and other controllers: its own NAA designator when
- * it has one, else one derived from vendor, product and serial number. Never from where it was found.
+ * Who a unit is, in a way that survives reboots, other PCI slots and other controllers: its own NAA
+ * designator when it has one, else one derived from vendor, product and serial number. Never from where it
+ * was found.
  */
 #include "facts.h"
 
@@ -15,7 +16,7 @@
 #define TYPE(d)	       ((d)[1] & 0x0f)
 #define BINARY	       1
 
-/* --- designators ------------------------------------------------------------------------------------------ */
+/* --- designators -------------------------------------------------------------------------------------- */
 
 bool scsi_next_designator(const struct scsi_page *p, size_t *at, const uint8_t **ret_desig, size_t *ret_len)
 {
@@ -73,7 +74,8 @@ static bool is_good_naa(const uint8_t *d, size_t len)
 	}
 }
 
-/* The longest there is, since NAA 6h may name a logical disk where NAA 5h names the box; the first of a length. */
+/* The longest there is, since NAA 6h may name a logical disk where NAA 5h names the box; the first of a
+ * length. */
 static bool naa_of_unit(const struct scsi_page *p, struct scsi_identity *id)
 {
 	const uint8_t *d;
@@ -89,7 +91,7 @@ static bool naa_of_unit(const struct scsi_page *p, struct scsi_identity *id)
 	return id->naa_from_unit;
 }
 
-/* --- derived identity ------------------------------------------------------------------------------------- */
+/* --- derived identity --------------------------------------------------------------------------------- */
 
 /* With the terminating zero, so that "ab" "c" and "a" "bc" differ. */
 static void hash_string(GChecksum *sum, const char *s)
@@ -97,7 +99,8 @@ static void hash_string(GChecksum *sum, const char *s)
 	g_checksum_update(sum, (const guchar *)s, (gssize)strlen(s) + 1);
 }
 
-/* NAA 3h, locally assigned: 60 bits of a hash. The strings below are for ever: another word is another disk. */
+/* NAA 3h, locally assigned: 60 bits of a hash. The strings below are for ever: another word is another disk.
+ */
 static bool derive_naa(const struct hba *h, const struct hba_unit *u, struct scsi_identity *id)
 {
 	guint8 digest[32];
@@ -133,7 +136,7 @@ static void put_naa_text(struct scsi_identity *id)
 		n += snprintf(id->naa_text + n, sizeof(id->naa_text) - (size_t)n, "%02x", id->naa[i]);
 }
 
-/* --- strings and sizes ------------------------------------------------------------------------------------ */
+/* --- strings and sizes -------------------------------------------------------------------------------- */
 
 /* Firmware's characters made safe for logs and terminals, without the spaces around them. */
 static void copy_trimmed(char *to, size_t size, const uint8_t *from, size_t n)

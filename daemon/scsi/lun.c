@@ -7,7 +7,7 @@
 #include <string.h>
 #include "base/log.h"
 
-/* --- the gate --------------------------------------------------------------------------------------------- */
+/* --- the gate ----------------------------------------------------------------------------------------- */
 
 static struct scsi_task *first_starved(struct scsi_lun *lun)
 {
@@ -49,13 +49,15 @@ static void lun_open(struct scsi_lun *lun, const struct scsi_unit *u, const stru
 	lun->unit = u->hba;
 	lun->max_piece = max - max % u->id.block_size;
 	lun->verify_by_read = false;
+	lun->fua_native = lun->host->hba->fua_native;
 	atomic_store_explicit(&lun->gate, SCSI_GATE_OPEN, memory_order_relaxed);
 }
 
 /* A unit of the same name, but another disk: an initiator's cache and file systems belong to the old one. */
 static bool is_another(const struct scsi_lun *lun, const struct scsi_unit *u)
 {
-	return lun->known && strcmp(lun->facts.id.naa_text, u->id.naa_text) != 0;
+	return lun->known && (strcmp(lun->facts.id.naa_text, u->id.naa_text) != 0 ||
+				     lun->facts.id.block_size != u->id.block_size);
 }
 
 void lun_resolve(struct scsi_lun *lun)
@@ -73,14 +75,14 @@ void lun_resolve(struct scsi_lun *lun)
 		return;
 	}
 	if (u && u->identified && is_another(lun, u))
-		log_warn("%s was %s and is now %s: not exporting another disk under its name", lun->cfg.unit,
-			lun->facts.id.naa_text, u->id.naa_text);
-	else
-		log_warn("LUN of unit %s answers \"not supported\": %s", lun->cfg.unit, why.text);
+		err_set(&why, 0,
+			"it was %s with blocks of %u bytes and is now %s with %u: remove the LUN to use it",
+			lun->facts.id.naa_text, lun->facts.id.block_size, u->id.naa_text, u->id.block_size);
+	log_warn("the LUN of unit %s answers that there is no unit: %s", lun->cfg.unit, why.text);
 	lun_close(lun, SCSI_GATE_NO_UNIT);
 }
 
-/* --- life ------------------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------------------- */
 
 static void lun_join(struct loop_msg *msg)
 {
@@ -95,8 +97,8 @@ static void lun_join(struct loop_msg *msg)
 	lun_resolve(lun);
 }
 
-/* Joins by a message that nobody waits for: until it has run the LUN answers BECOMING READY, and what is posted to
- * the loop later (the start of its ring) finds it joined. */
+/* Joins by a message that nobody waits for: until it has run the LUN answers BECOMING READY, and what is
+ * posted to the loop later (the start of its ring) finds it joined. */
 int scsi_lun_create(struct scsi_host *s, const struct scsi_lun_config *cfg, struct scsi_lun **ret)
 {
 	struct scsi_lun *lun = calloc(1, sizeof(*lun));

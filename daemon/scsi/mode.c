@@ -17,15 +17,15 @@
 
 enum page_control { PC_CURRENT, PC_CHANGEABLE, PC_DEFAULT, PC_SAVED };
 
-/* --- pages: the bytes after code and length --------------------------------------------------------------- */
+/* --- pages: the bytes after code and length ----------------------------------------------------------- */
 
 static void fill_caching(const struct scsi_lun *lun, uint8_t *p)
 {
 	const struct hba_unit *u = lun->unit;
 
-	/* WCE when anything between us and the medium acknowledges writes before they are on it: the unit says so,
-	 * the controller's cache does (kept by a battery or not: batteries fail, and a flush costs little then), or
-	 * the member disks may. */
+	/* WCE when anything between us and the medium acknowledges writes before they are on it: the unit
+	 * says so, the controller's cache does (kept by a battery or not: batteries fail, and a flush costs
+	 * little then), or the member disks may. */
 	if (lun->facts.wce || u->write_back || u->disk_cache)
 		p[0] |= 0x04;
 	if (lun->facts.rcd)
@@ -53,7 +53,7 @@ static const struct mode_page {
 	{0x1c, 0x0a, fill_exceptions},
 };
 
-/* --- commands --------------------------------------------------------------------------------------------- */
+/* --- commands ----------------------------------------------------------------------------------------- */
 
 struct mode_data {
 	unsigned len;

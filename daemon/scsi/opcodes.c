@@ -39,6 +39,25 @@
 /* dir of VERIFY is what BYTCHK says: the command's function sets it */
 #define VERIFY(nm, op, len, ...)                                                                             \
 	AT_UNIT(nm, op, len, DMA_NONE, FATE_TRANSLATE, TIME_MEDIA, 0, cmd_verify, __VA_ARGS__)
+#define LIO(nm, op, len, dr, ...)                                                                            \
+	{                                                                                                    \
+		.name = nm, .opcode = op, .cdb_len = len, .dir = dr, .fate = FATE_LIO, .usage = {            \
+			op,                                                                                  \
+			__VA_ARGS__                                                                          \
+		}                                                                                            \
+	}
+#define LIO_SA(nm, op, svc, len, dr, ...)                                                                    \
+	{                                                                                                    \
+		.name = nm, .opcode = op, .sa = svc, .cdb_len = len, .dir = dr, .fate = FATE_LIO,            \
+		.flags = OP_SERVICE_ACTION, .usage = {                                                       \
+			op,                                                                                  \
+			__VA_ARGS__                                                                          \
+		}                                                                                            \
+	}
+#define PR_IN(nm, svc)                                                                                       \
+	LIO_SA("PERSISTENT RESERVE IN, " nm, 0x5e, svc, 10, DMA_FROM_DEVICE, svc, 0, 0, 0, 0, 0, LEN16, 0)
+#define PR_OUT(nm, svc)                                                                                      \
+	LIO_SA("PERSISTENT RESERVE OUT, " nm, 0x5f, svc, 10, DMA_TO_DEVICE, svc, 0xff, 0, 0, LEN32, 0)
 #define REJECT(nm, op, len, flg)                                                                             \
 	{                                                                                                    \
 		.name = nm, .opcode = op, .cdb_len = len, .fate = FATE_REJECT, .flags = flg                  \
@@ -49,9 +68,9 @@
 #define LEN16 0xff, 0xff
 #define LEN32 0xff, 0xff, 0xff, 0xff
 
-/* Byte 1 of reads and writes: DPO, FUA, FUA_NV (obsolete, taken for FUA: it asks for no less than a cache that keeps
- * its content without power, and nobody here can vouch for one). The protection field is not shown: only 0 is
- * accepted in it. */
+/* Byte 1 of reads and writes: DPO, FUA, FUA_NV (obsolete, taken for FUA: it asks for no less than a cache
+ * that keeps its content without power, and nobody here can vouch for one). The protection field is not
+ * shown: only 0 is accepted in it. */
 #define RW_BITS 0x1a
 #define BYTCHK	0x06
 
@@ -66,6 +85,8 @@ static const struct scsi_op table[] = {
 	WRITE("WRITE(6)", 0x0a, 6, 0x1f, 0xff, 0xff, 0xff, NACA),
 	EMULATE("INQUIRY", 0x12, 6, OP_ANY_GATE, cmd_inquiry, 0x01, 0xff, LEN16, NACA),
 	REJECT("MODE SELECT(6)", 0x15, 6, OP_WRITE),
+	LIO("RESERVE(6)", 0x16, 6, DMA_NONE, 0, 0, 0, 0, 0),
+	LIO("RELEASE(6)", 0x17, 6, DMA_NONE, 0, 0, 0, 0, 0),
 	EMULATE("MODE SENSE(6)", 0x1a, 6, 0, cmd_mode_sense6, 0x08, 0xff, 0xff, 0xff, NACA),
 	/* Marked as a write: stopping the unit is felt by those who may write to it. */
 	AT_UNIT("START STOP UNIT", 0x1b, 6, DMA_NONE, FATE_PASS, TIME_POWER, OP_WRITE, cmd_start_stop, 0x01,
@@ -91,9 +112,21 @@ static const struct scsi_op table[] = {
 	REJECT("LOG SELECT", 0x4c, 10, OP_WRITE | OP_DATALESS_WRITE),
 	REJECT("LOG SENSE", 0x4d, 10, 0),
 	REJECT("MODE SELECT(10)", 0x55, 10, OP_WRITE),
+	LIO("RESERVE(10)", 0x56, 10, DMA_NONE, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+	LIO("RELEASE(10)", 0x57, 10, DMA_NONE, 0, 0, 0, 0, 0, 0, 0, 0, 0),
 	EMULATE("MODE SENSE(10)", 0x5a, 10, 0, cmd_mode_sense10, 0x18, 0xff, 0xff, 0, 0, 0, LEN16, NACA),
-	REJECT("PERSISTENT RESERVE IN", 0x5e, 10, 0),
-	REJECT("PERSISTENT RESERVE OUT", 0x5f, 10, 0),
+	PR_IN("READ KEYS", 0x00),
+	PR_IN("READ RESERVATION", 0x01),
+	PR_IN("REPORT CAPABILITIES", 0x02),
+	PR_IN("READ FULL STATUS", 0x03),
+	PR_OUT("REGISTER", 0x00),
+	PR_OUT("RESERVE", 0x01),
+	PR_OUT("RELEASE", 0x02),
+	PR_OUT("CLEAR", 0x03),
+	PR_OUT("PREEMPT", 0x04),
+	PR_OUT("PREEMPT AND ABORT", 0x05),
+	PR_OUT("REGISTER AND IGNORE EXISTING KEY", 0x06),
+	PR_OUT("REGISTER AND MOVE", 0x07),
 	REJECT("EXTENDED COPY", 0x83, 16, OP_WRITE),
 	REJECT("RECEIVE COPY RESULTS", 0x84, 16, 0),
 	REJECT("ATA PASS-THROUGH(16)", 0x85, 16, OP_WRITE | OP_DATALESS_WRITE),
@@ -111,15 +144,16 @@ static const struct scsi_op table[] = {
 	REJECT("WRITE ATOMIC(16)", 0x9c, 16, OP_WRITE),
 	EMULATE_SA("READ CAPACITY(16)", 0x9e, 0x10, 16, 0, cmd_read_capacity16, 0, 0, 0, 0, 0, 0, 0, 0, LEN32,
 		0, NACA),
-	/* LIO answers REPORT LUNS, reservations and target port groups; they do not come this way. */
+	/* LIO's as well, but SPC wants it of every logical unit. */
 	EMULATE("REPORT LUNS", 0xa0, 12, OP_ANY_GATE, cmd_report_luns, 0, 0xff, 0, 0, 0, LEN32, 0, NACA),
 	REJECT("ATA PASS-THROUGH(12)", 0xa1, 12, OP_WRITE | OP_DATALESS_WRITE),
 	REJECT("SECURITY PROTOCOL IN", 0xa2, 12, 0),
+	LIO_SA("REPORT TARGET PORT GROUPS", 0xa3, 0x0a, 12, DMA_FROM_DEVICE, 0xea, 0, 0, 0, 0, LEN32, 0, 0),
 	EMULATE_SA("REPORT SUPPORTED OPERATION CODES", 0xa3, 0x0c, 12, OP_ANY_GATE, cmd_report_opcodes, 0x87,
 		0xff, 0xff, 0xff, LEN32, 0, NACA),
 	EMULATE_SA("REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", 0xa3, 0x0d, 12, OP_ANY_GATE, cmd_report_tmfs,
 		0x80, 0, 0, 0, LEN32, 0, NACA),
-	REJECT("SET TARGET PORT GROUPS", 0xa4, 12, 0),
+	LIO_SA("SET TARGET PORT GROUPS", 0xa4, 0x0a, 12, DMA_TO_DEVICE, 0x0a, 0, 0, 0, 0, LEN32, 0, 0),
 	READ("READ(12)", 0xa8, 12, RW_BITS, LBA32, LEN32, 0, NACA),
 	WRITE("WRITE(12)", 0xaa, 12, RW_BITS, LBA32, LEN32, 0, NACA),
 	REJECT("WRITE AND VERIFY(12)", 0xae, 12, OP_WRITE),
@@ -139,6 +173,7 @@ const char *scsi_fate_name(enum scsi_fate fate)
 		[FATE_PASS] = "pass",
 		[FATE_TRANSLATE] = "translate",
 		[FATE_EMULATE] = "emulate",
+		[FATE_LIO] = "LIO",
 		[FATE_REJECT] = "reject",
 	};
 
@@ -147,8 +182,9 @@ const char *scsi_fate_name(enum scsi_fate fate)
 
 unsigned scsi_time_seconds(enum scsi_time time)
 {
-	/* Media: a RAID controller that retries on a failing member disk needs tens of seconds, and giving up early
-	 * costs a reset. Flush: a gigabyte of cache onto slow disks. Power: spin-up of an array, disk by disk. */
+	/* Media: a RAID controller that retries on a failing member disk needs tens of seconds, and giving up
+	 * early costs a reset. Flush: a gigabyte of cache onto slow disks. Power: spin-up of an array, disk
+	 * by disk. */
 	static const uint16_t seconds[] = {
 		[TIME_NONE] = 0,
 		[TIME_SHORT] = 20,
@@ -205,7 +241,7 @@ const struct scsi_op *scsi_op_find(const uint8_t *cdb, enum scsi_sense *ret_why)
 		op = scsi_op_lookup(cdb[0], cdb[1] & 0x1f);
 		*ret_why = SENSE_INVALID_FIELD;
 	}
-	if (op && op->fate != FATE_REJECT)
-		*ret_why = SENSE_NONE;
+	if (op)
+		*ret_why = op->start ? SENSE_NONE : SENSE_INVALID_OPCODE;
 	return op;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * INQUIRY and VPD pages: the unit's own words where they stay true behind LIO, ours where they would not. Pages that
- * speak of limits and abilities describe what this daemon does; identity is the unit's.
+ * INQUIRY and VPD pages: the unit's own words where they stay true behind LIO, ours where they would not.
+ * Pages that speak of limits and abilities describe what this daemon does; identity is the unit's.
  */
 #include "facts.h"
 
@@ -18,13 +18,13 @@ const uint8_t scsi_page_code[PAGE_COUNT] = {
 	[PAGE_VPD_B2] = 0xb2,
 };
 
-/* --- standard INQUIRY data -------------------------------------------------------------------------------- */
+/* --- standard INQUIRY data ---------------------------------------------------------------------------- */
 
 #define VERSION_DESCRIPTORS	58
 #define VERSION_DESCRIPTORS_END 74
 
-/* Version descriptors of the architecture and command sets; those of the unit's transport are not true here. Codes
- * of one standard and its revisions share all but the low five bits. */
+/* Version descriptors of the architecture and command sets; those of the unit's transport are not true here.
+ * Codes of one standard and its revisions share all but the low five bits. */
 static bool is_command_set(uint16_t version)
 {
 	static const uint16_t standards[] = {
@@ -63,8 +63,8 @@ static void build_inquiry(const struct scsi_raw *raw, struct scsi_page *p)
 	p->data[0] = 0x00;			 /* a disk, connected */
 	p->data[3] = (p->data[3] & 0x10) | 0x02; /* HISUP as it is; no NORMACA; data format of SPC */
 	p->data[4] = (uint8_t)(p->len - 5);
-	/* No SCC, access controls coordinator, target port groups (LIO's, hazard H23), third party copy, or protection
-	 * information; no enclosure services or other ports. Commands are queued. */
+	/* No SCC, access controls coordinator, target port groups (LIO's, hazard H23), third party copy, or
+	 * protection information; no enclosure services or other ports. Commands are queued. */
 	p->data[5] = 0;
 	p->data[6] = 0;
 	p->data[7] = 0x02;
@@ -73,7 +73,7 @@ static void build_inquiry(const struct scsi_raw *raw, struct scsi_page *p)
 	filter_versions(p);
 }
 
-/* --- VPD pages -------------------------------------------------------------------------------------------- */
+/* --- VPD pages ---------------------------------------------------------------------------------------- */
 
 static void start_page(struct scsi_page *p, enum scsi_page_id id, uint16_t len)
 {
@@ -129,8 +129,9 @@ static void build_block_limits(const struct scsi_raw *raw, struct scsi_page *p)
 {
 	const struct scsi_page *own = &raw->page[PAGE_VPD_B0];
 
-	/* Any length is taken and split: MAXIMUM TRANSFER LENGTH 0, no limit. No COMPARE AND WRITE, PRE-FETCH, UNMAP,
-	 * WRITE SAME or atomic writes: 0 all of them. What is best for the medium, the unit knows. */
+	/* Any length is taken and split: MAXIMUM TRANSFER LENGTH 0, no limit. No COMPARE AND WRITE,
+	 * PRE-FETCH, UNMAP, WRITE SAME or atomic writes: 0 all of them. What is best for the medium, the unit
+	 * knows. */
 	start_page(p, PAGE_VPD_B0, 0x3c);
 	if (own->len >= 16) {
 		memcpy(p->data + 6, own->data + 6, 2);	 /* optimal transfer length granularity */

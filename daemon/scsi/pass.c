@@ -26,8 +26,8 @@ void cmd_test_unit_ready(struct scsi_task *t)
 
 void cmd_start_stop(struct scsi_task *t)
 {
-	/* SBC-3 5.25: what is cached goes to the medium before the unit stops. Not left to the unit alone, since the
-	 * cache may be the controller's. */
+	/* SBC-3 5.25: what is cached goes to the medium before the unit stops. Not left to the unit alone,
+	 * since the cache may be the controller's. */
 	if (!(t->cdb[4] & (START_START | START_NO_FLUSH)))
 		t->flags |= TASK_FLUSH_BEFORE;
 	task_work(t, &work_cdb, 1);

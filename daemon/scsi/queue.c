@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Between tasks and the controller. LUNs take turns, one request each, so that a deep queue on one does not starve
- * another; when the controller has no slot or memory left, all wait for hba->ready().
+ * Between tasks and the controller. LUNs take turns, one request each, so that a deep queue on one does not
+ * starve another; when the controller has no slot or memory left, all wait for hba->ready().
  */
 #include "task.h"
 
@@ -91,7 +91,8 @@ static int fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span)
 	return t->work->fill(t, req, ret_span);
 }
 
-/* The layer below refused for good: a bug of this layer or a controller whose limits contradict each other. */
+/* The layer below refused for good: a bug of this layer or a controller whose limits contradict each other.
+ */
 static void refused(struct scsi_task *t, int code)
 {
 	if (log_limit_ok(&t->lun->host->refused, 5, 60 * NS_PER_SEC))
@@ -100,7 +101,8 @@ static void refused(struct scsi_task *t, int code)
 	task_fail_at(t, t->next, SENSE_INTERNAL_FAILURE, NULL);
 }
 
-/* Hands one request down. -EAGAIN: no slot or memory now; -ENOBUFS: no scratch buffer. Other trouble is the task's. */
+/* Hands one request down. -EAGAIN: no slot or memory now; -ENOBUFS: no scratch buffer. Other trouble is the
+ * task's. */
 static int issue(struct scsi_host *s, struct scsi_task *t)
 {
 	struct hba_req *req = s->spare ? s->spare : hba_req_get(s->hba);
@@ -183,7 +185,8 @@ void host_kick(struct scsi_host *s)
 		host_lost(s, SCSI_GATE_GONE);
 	do {
 		s->kick_again = false;
-		/* What came free in between has told us so by kick_again; what comes free later calls ready(). */
+		/* What came free in between has told us so by kick_again; what comes free later calls
+		 * ready(). */
 	} while (!kick_round(s) && s->kick_again);
 	s->kicking = false;
 }

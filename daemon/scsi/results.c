@@ -10,8 +10,8 @@ bool req_sense(const struct hba_req *req, enum scsi_sense *ret)
 	       sense_parse(req->sense, req->sense_len, ret);
 }
 
-/* RECOVERED ERROR is a success with a story, which we do not offer to report (no PER bit in a mode page): one part of a
- * split command must not end the others for it. A read that brought less than asked is none. */
+/* RECOVERED ERROR is a success with a story, which we do not offer to report (no PER bit in a mode page): one
+ * part of a split command must not end the others for it. A read that brought less than asked is none. */
 bool req_is_good(const struct hba_req *req)
 {
 	enum scsi_sense code;
@@ -41,13 +41,12 @@ enum scsi_sense gate_sense(enum scsi_gate gate)
 /*
  * Requests that ended without a SCSI status.
  *
- * NO_UNIT	05/25/00: the controller says that there is no such unit; initiators with several paths try another.
- * IO_ERROR	04/44/00: firmware failed it without telling why. Not retried blindly by Linux.
+ * NO_UNIT	05/25/00: the controller says that there is no such unit; initiators with several paths try
+ *another. IO_ERROR	04/44/00: firmware failed it without telling why. Not retried blindly by Linux.
  * TIMEOUT	0B/08/01: it is proven not to run any more, so it can be sent again, and ABORTED COMMAND makes
- *		initiators do that. Not 2E/02 (command timeout), which newer Linux takes for an expired duration
- *		limit and gives up on.
- * GONE		02/04/03, as for every command that comes later: nobody can say whether it was done, and only a person
- *		can bring the controller back.
+ *		initiators do that. Not 2E/02 (command timeout), which newer Linux takes for an expired
+ *duration limit and gives up on. GONE		02/04/03, as for every command that comes later: nobody can
+ *say whether it was done, and only a person can bring the controller back.
  */
 static enum scsi_sense sense_of_result(enum hba_result result)
 {

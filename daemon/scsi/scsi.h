@@ -102,19 +102,22 @@ struct scsi_lun_config {
 	uint32_t block_size;
 };
 
-/* --- set-up thread ----------------------------------------------------------------------------------------
- */
+/* --- set-up thread ------------------------------------------------------------------------------------ */
 
 /* The host exists before its controller is up (LUNs answer BECOMING READY then). -errno. */
 int scsi_host_create(struct loop *loop, struct scsi_host **ret);
-/* Controller is started: asks every unit who it is. Resolves waiting LUNs and opens their gates. */
+/* Controller is started and the loop runs: asks every unit who it is. Resolves waiting LUNs and opens their
+ * gates. The same controller may be attached again to look at its units anew. -ENODEV: it went away;
+ * -ETIMEDOUT: the I/O thread does not answer. */
 int scsi_host_attach(struct scsi_host *s, struct hba *h, struct err *e);
-/* Controller is about to stop or is gone: gates close with the given reason; returns at once; tasks that are
- * at the controller complete through it. */
+/* Controller is about to stop or is gone: gates close with the given reason; tasks that are at the controller
+ * complete through it. Returns at once; the I/O thread lets go of the controller before it sees anything that
+ * is posted to the loop later, so hba_stop() may follow. */
 void scsi_host_detach(struct scsi_host *s, enum scsi_gate why);
 void scsi_host_destroy(struct scsi_host *s); /* no LUNs and tasks left; NULL is fine */
 
-/* Units as found; valid until the next scsi_host_attach(). Control thread. */
+/* Units as found, none while detached; valid until the next scsi_host_attach(), and their hba pointers until
+ * scsi_host_detach(). Control thread. */
 unsigned scsi_host_units(const struct scsi_host *s, const struct scsi_unit **ret);
 /* "ldN", "pdN" or "naa.…". NULL with a sentence that lists what there is. */
 const struct scsi_unit *scsi_host_find(const struct scsi_host *s, const char *unit, struct err *e);
@@ -126,13 +129,13 @@ int scsi_lun_parse(const char *text, struct scsi_lun_config *ret, struct err *e)
  * size), -EMEDIUMTYPE (not a disk), -EAGAIN (controller still booting: nothing can be said). */
 int scsi_lun_check(const struct scsi_host *s, const struct scsi_lun_config *cfg, struct err *e);
 
-/* Control thread; joins the host on the I/O thread. Not checked here (see scsi_lun_check). */
+/* Control thread; joins the host by a message to the I/O thread, until when it answers BECOMING READY. Not
+ * checked here (see scsi_lun_check). -ENOMEM. */
 int scsi_lun_create(struct scsi_host *s, const struct scsi_lun_config *cfg, struct scsi_lun **ret);
 /* I/O thread or loop stopped. No task may be left (scsi_lun_busy() == 0). */
 void scsi_lun_destroy(struct scsi_lun *lun);
 
-/* --- I/O thread -------------------------------------------------------------------------------------------
- */
+/* --- I/O thread --------------------------------------------------------------------------------------- */
 
 /* Takes the task; never refuses; queues without bound (tasks are the submitter's memory). */
 void scsi_submit(struct scsi_task *task);

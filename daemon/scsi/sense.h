@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Sense data (SPC-4 4.5): the conditions that this layer reports, each a named triple, and the one setter for them. */
+/* Sense data (SPC-4 4.5): the conditions that this layer reports, each a named triple, and the one setter for
+ * them. */
 #ifndef HBAD_SCSI_SENSE_H
 #define HBAD_SCSI_SENSE_H
 
@@ -40,9 +41,9 @@ struct sense_detail {
 	int bit; /* its most significant wrong bit, or SENSE_NO_BIT */
 };
 
-/* Fills all of buf (zero-padded) and returns the length of the sense data. detail may be NULL. Fixed format has four
- * bytes for the information: a larger value leaves VALID at 0, as SPC-4 table 48 wants; D_SENSE is 0 and cannot be
- * changed, so descriptor format is for REQUEST SENSE with DESC alone. */
+/* Fills all of buf (zero-padded) and returns the length of the sense data. detail may be NULL. Fixed format
+ * has four bytes for the information: a larger value leaves VALID at 0, as SPC-4 table 48 wants; D_SENSE is 0
+ * and cannot be changed, so descriptor format is for REQUEST SENSE with DESC alone. */
 uint8_t sense_fixed(uint8_t buf[SCSI_SENSE_SIZE], enum scsi_sense code, const struct sense_detail *detail);
 uint8_t sense_descriptor(uint8_t buf[SCSI_SENSE_SIZE], enum scsi_sense code);
 

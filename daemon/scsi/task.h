@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Tasks inside the layer. A command's function ends in exactly one of the calls below; after it the task may be
- * gone. Work at the controller has three phases: a flush before, a body of requests, a flush after; each starts
- * when all requests of the one before came back GOOD. The task completes when nothing is left to hand down and
- * nothing is at the controller.
+ * Tasks inside the layer. A command's function ends in exactly one of the calls below; after it the task may
+ * be gone. Work at the controller has three phases: a flush before, a body of requests, a flush after; each
+ * starts when all requests of the one before came back GOOD. The task completes when nothing is left to hand
+ * down and nothing is at the controller.
  */
 #ifndef HBAD_SCSI_TASK_H
 #define HBAD_SCSI_TASK_H
@@ -29,8 +29,9 @@ enum task_phase { PHASE_BEFORE, PHASE_BODY, PHASE_AFTER, PHASE_END };
 /* The body of a task. */
 struct scsi_work {
 	uint16_t max_children;
-	/* Fills req (prepared with unit, time limit and back pointer) with the part at task->next and says how many of
-	 * task->bytes it covers. Changes nothing in the task: the request may have to wait. -ENOBUFS: no scratch. */
+	/* Fills req (prepared with unit, time limit and back pointer) with the part at task->next and says
+	 * how many of task->bytes it covers. Changes nothing in the task but its scratch: the request may
+	 * have to wait. -ENOBUFS: no scratch. */
 	int (*fill)(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span);
 	/* Optional. A request came back GOOD; offset: of its part in task->bytes. May call task_fail_at(). */
 	void (*good)(struct scsi_task *t, const struct hba_req *req, uint64_t offset);
@@ -38,7 +39,7 @@ struct scsi_work {
 	bool (*rescue)(struct scsi_task *t, const struct hba_req *req, uint64_t offset);
 };
 
-/* --- results: the task completes --- */
+/* --- results: the task completes ---------------------------------------------------------------------- */
 
 void task_good(struct scsi_task *t);
 /* Data-in of an emulated command: at most alloc bytes (the CDB's allocation length) go to the initiator. */
@@ -48,24 +49,25 @@ void task_check(struct scsi_task *t, enum scsi_sense code);
 void task_bad_field(struct scsi_task *t, unsigned byte, int bit);
 void task_status(struct scsi_task *t, enum scsi_status status);
 
-/* --- work: the task completes later --- */
+/* --- work: the task completes later ------------------------------------------------------------------- */
 
 /* bytes: what work->fill covers in all; 0 leaves only the flushes that the flags ask for. */
 void task_work(struct scsi_task *t, const struct scsi_work *work, uint64_t bytes);
-/* Records an error for the part at offset, unless one nearer to the start is known. Nothing more is handed down. */
+/* Records an error for the part at offset, unless one nearer to the start is known. Nothing more is handed
+ * down. */
 void task_fail_at(
 	struct scsi_task *t, uint64_t offset, enum scsi_sense code, const struct sense_detail *detail);
 /* The task's scratch buffer, taken when it has none yet; NULL when none is free. */
 struct iovec *task_scratch(struct scsi_task *t);
 void scratch_release(struct scsi_host *s, int32_t scratch);
 
-/* --- queue.c --- */
+/* --- queue.c ------------------------------------------------------------------------------------------ */
 
 void task_advance(struct scsi_task *t); /* waits in its LUN's queue, or completes */
 void task_unqueue(struct scsi_task *t);
 void host_kick(struct scsi_host *s); /* hands down what can be */
 
-/* --- results.c --- */
+/* --- results.c ---------------------------------------------------------------------------------------- */
 
 /* Why a request did not end in GOOD, as the task's status and sense. */
 void task_fail_req(struct scsi_task *t, const struct hba_req *req, uint64_t offset);
@@ -74,15 +76,15 @@ bool req_is_good(const struct hba_req *req);
 bool req_sense(const struct hba_req *req, enum scsi_sense *ret);
 enum scsi_sense gate_sense(enum scsi_gate gate);
 
-/* --- iov.c --- */
+/* --- iov.c -------------------------------------------------------------------------------------------- */
 
 /* Copies into the iovecs from offset on, as much as fits. Returns what was copied. */
 uint64_t iov_put(const struct iovec *iov, uint32_t niov, uint64_t offset, const void *src, uint64_t len);
-/* Index of the first byte in which buf differs from the iovecs at offset, or len. Bytes that the iovecs do not hold
- * differ. */
+/* Index of the first byte in which buf differs from the iovecs at offset, or len. Bytes that the iovecs do
+ * not hold differ. */
 uint64_t iov_differs(const struct iovec *iov, uint32_t niov, uint64_t offset, const void *buf, uint64_t len);
 
-/* --- rw.c, for verify.c --- */
+/* --- rw.c, for verify.c ------------------------------------------------------------------------------- */
 
 extern const struct scsi_work work_rw;
 /* LBA and block count of a CDB of 6, 10, 12 or 16 bytes; false: completed with LBA OUT OF RANGE. */

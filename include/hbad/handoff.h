@@ -42,8 +42,8 @@
 #define HANDOFF_NAME_MAX    32 /* characters of an instance name: [a-z0-9][a-z0-9_-]* */
 
 /* Deadlines of the client for each reply, milliseconds (hazard H24: the runner has one thread for all). */
-#define HANDOFF_CALL_MS	  3000 /* CHECK, START, CLOSE, WATCH */
-#define HANDOFF_OPEN_MS	  8000
+#define HANDOFF_CALL_MS	  3000 /* CHECK, CLOSE, WATCH */
+#define HANDOFF_OPEN_MS	  8000 /* OPEN; START too, for which hbad waits up to 5 s for its I/O thread */
 #define HANDOFF_HELLO_MS  5000
 #define HANDOFF_PING_MS	  3000	/* interval of PINGs */
 #define HANDOFF_SILENT_MS 15000 /* no answer for so long: prove it dead */

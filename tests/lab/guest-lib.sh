@@ -135,10 +135,22 @@ find_disk() {
 	return 1
 }
 
-# disk_of loop|iscsi|kernel SERIAL: waits for it
+# disk_of loop|iscsi|kernel SERIAL: waits for it; a unit attention that LIO has pending is taken off, because the
+# sg3_utils report it instead of doing what they were asked for
 disk_of() {
+	local disk
 	wait_for 30 find_disk "$@" >/dev/null
-	find_disk "$@"
+	disk=$(find_disk "$@")
+	for _ in 1 2 3; do
+		# not sg_turs: that of Debian 13 sends nothing
+		sg_raw "$disk" 00 00 00 00 00 00 >/dev/null 2>&1 && break
+	done
+	echo "$disk"
+}
+
+# sg_of /dev/sdX: its SCSI generic device
+sg_of() {
+	echo "/dev/$(ls "/sys/block/${1##*/}/device/scsi_generic")"
 }
 
 # verify_fio FILE NAME OPTIONS...: writes, reads back, compares crc32c of every block

@@ -53,11 +53,12 @@ void mfi_boot_start(struct mfi *m, uint64_t now, bool tolerate_fault)
 /* What a state that has just been entered asks for. */
 static void enter_state(struct mfi *m, uint32_t word)
 {
-	char old[40], new[40];
+	char old[40] = "(first look)", new[40];
 	unsigned st = word >> MFI_STATE_SHIFT;
 
-	log_debug("%s: firmware %s -> %s", m->h->pci->uri, mfi_state_text(m->boot.word, old, sizeof(old)),
-		mfi_state_text(word, new, sizeof(new)));
+	if (m->boot.word != MFI_ALL_ONES)
+		mfi_state_text(m->boot.word, old, sizeof(old));
+	log_debug("%s: firmware %s -> %s", m->h->pci->uri, old, mfi_state_text(word, new, sizeof(new)));
 	if (st == MFI_ST_OPERATIONAL)
 		mfi_intr_mask(m);
 	if (states[st].doorbell)

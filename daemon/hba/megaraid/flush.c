@@ -32,14 +32,22 @@ bool mfi_flush_abortable(const struct hba_req *req)
 	return req->drv_step == FLUSH_SYNC;
 }
 
+/* Of this command: deferred sense (71h, 73h) is about another one. */
 static bool not_implemented(const struct hba_req *req)
 {
-	bool descriptor = (req->sense[0] & 0x7f) >= 0x72;
-	uint8_t key = (descriptor ? req->sense[1] : req->sense[2]) & 0xf;
-	uint8_t asc = descriptor ? req->sense[2] : req->sense[12];
+	const uint8_t *s = req->sense;
+	uint8_t code = s[0] & 0x7f, key = 0, asc = 0;
 
-	return req->result == HBA_DONE && req->scsi_status == SCSI_CHECK_CONDITION &&
-	       key == KEY_ILLEGAL_REQUEST && asc == ASC_INVALID_OPERATION_CODE;
+	if (req->result != HBA_DONE || req->scsi_status != SCSI_CHECK_CONDITION)
+		return false;
+	if (code == 0x70) {
+		key = s[2] & 0xf;
+		asc = s[12];
+	} else if (code == 0x72) {
+		key = s[1] & 0xf;
+		asc = s[2];
+	}
+	return key == KEY_ILLEGAL_REQUEST && asc == ASC_INVALID_OPERATION_CODE;
 }
 
 static void flush_start(struct mfi *m)

@@ -131,12 +131,13 @@ static bool take_sense(struct mfi *m, struct hba_req *req)
 	return true;
 }
 
-/* RECOVERED ERROR is a success that tells a story: all data was moved. */
+/* RECOVERED ERROR is a success that tells a story: all data was moved. Deferred sense (71h, 73h) tells of an
+ * earlier command, and this one has not run. */
 static bool recovered(const struct hba_req *req)
 {
 	uint8_t code = req->sense[0] & 0x7f;
 
-	return ((code < 0x72 ? req->sense[2] : req->sense[1]) & 0xf) == 1;
+	return (code == 0x70 && (req->sense[2] & 0xf) == 1) || (code == 0x72 && (req->sense[1] & 0xf) == 1);
 }
 
 static void with_scsi_status(struct mfi *m, struct hba_req *req, uint8_t scsi_status)

@@ -3,7 +3,7 @@
 #ifndef HBAD_HBA_MEGARAID_MEGARAID_H
 #define HBAD_HBA_MEGARAID_MEGARAID_H
 
-#include "hba.h"
+#include "hba/hba.h"
 
 extern const struct hba_ops mfi_ops; /* MFI firmware: SAS1078, SAS2108, SAS2008 */
 

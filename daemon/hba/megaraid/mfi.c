@@ -138,7 +138,6 @@ static int enable_irq(struct mfi *m, struct err *e)
 	struct pci_dev *pci = m->h->pci;
 	int r = -ENOTSUP;
 
-	err_set(e, r, "the device has no interrupt; check that the slot's interrupt is routed");
 	for (unsigned i = 0; i < ARRAY_SIZE(order); i++) {
 		if (!pci->n_vectors[order[i]] ||
 			(order[i] == PCI_IRQ_MSIX && !(m->boot.word & MFI_STATE_BIT26)))
@@ -149,6 +148,8 @@ static int enable_irq(struct mfi *m, struct err *e)
 			return 0;
 		}
 	}
+	if (r == -ENOTSUP)
+		err_set(e, r, "the device has no interrupt; check that the slot's interrupt is routed");
 	return r;
 }
 

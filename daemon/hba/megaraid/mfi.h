@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "hba.h"
+#include "hba/hba.h"
 #include "mfi_regs.h"
 
 struct mfi;
@@ -194,7 +194,8 @@ void mfi_fire(struct mfi *m, uint32_t slot, unsigned extra);
 uint8_t mfi_cmd_status(const struct mfi *m, uint32_t slot);
 /* hba_ops.poll */
 int mfi_poll(struct hba *h);
-/* Takes what is in the ring without any other look at the device. -EIO when something there was wild. */
+/* Takes what is in the ring without any other look at the device. 0; 1 when there is more than one call takes; -EIO
+ * when something there was wild. */
 int mfi_ring_drain(struct mfi *m);
 /* INIT: step 0 fires, then it is polled. 0 done, 1 wait, -errno. */
 void mfi_init_fire(struct mfi *m);

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 static le32_t *control32(const struct mfi *m, unsigned offset)
 {
@@ -25,7 +26,9 @@ static void store_consumer(struct mfi *m)
 
 void mfi_queue_reset(struct mfi *m)
 {
-	memset(m->slot, 0, (m->depth + MFI_INTERNAL) * sizeof(*m->slot));
+	/* Use counts go on: a context from before the reset stays unknown after it. */
+	for (uint32_t i = 0; i < m->depth + MFI_INTERNAL; i++)
+		m->slot[i].fired = false;
 	memset(m->control.cpu + MFI_CTL_RING, 0xff, (size_t)m->fw_cmds * sizeof(le32_t));
 	memset(m->control.cpu + MFI_CTL_PRODUCER, 0, sizeof(le32_t));
 	m->consumer = 0;
@@ -112,7 +115,7 @@ int mfi_ring_drain(struct mfi *m)
 	uint32_t budget = m->fw_cmds;
 	int r = 0;
 
-	while (budget) {
+	for (;;) {
 		/* Acquire: entries below the producer, frames and data are read after it. */
 		uint32_t producer =
 			le32_to_cpu(__atomic_load_n(control32(m, MFI_CTL_PRODUCER), __ATOMIC_ACQUIRE));
@@ -123,10 +126,12 @@ int mfi_ring_drain(struct mfi *m)
 			return -EIO;
 		}
 		if (producer == m->consumer)
-			break;
-		for (; m->consumer != producer && budget; budget--) {
+			return r;
+		for (; m->consumer != producer; budget--) {
 			uint32_t context = le32_to_cpu(__atomic_load_n(&ring[m->consumer], __ATOMIC_RELAXED));
 
+			if (!budget)
+				return r < 0 ? r : 1;
 			m->consumer = m->consumer + 1 == m->fw_cmds ? 0 : m->consumer + 1;
 			store_consumer(m);
 			/* The rest of the ring is still good after one wild entry. */
@@ -134,7 +139,6 @@ int mfi_ring_drain(struct mfi *m)
 				r = -EIO;
 		}
 	}
-	return r;
 }
 
 /* FAULT may come without an interrupt. A sleeping firmware is asked once per second. */
@@ -157,6 +161,16 @@ static int check_health(struct mfi *m, uint32_t status)
 	return 0;
 }
 
+/* More is in the ring than one call takes, and its interrupt is spent: come back after the other descriptors. */
+static void wake_again(struct mfi *m)
+{
+	uint64_t one = 1;
+
+	/* It fails only when the counter is full: then it is readable anyhow. */
+	if (write(m->h->irq_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
 int mfi_poll(struct hba *h)
 {
 	struct mfi *m = mfi_of(h);
@@ -167,7 +181,9 @@ int mfi_poll(struct hba *h)
 		return -ENODEV;
 	/* With MSI-X the status may read 0 although there are replies, so the ring is looked at in any case. */
 	r = mfi_ring_drain(m);
-	if (r == 0)
+	if (r > 0)
+		wake_again(m);
+	if (r >= 0)
 		r = check_health(m, status);
 	if (m->irq == PCI_IRQ_INTX)
 		h->pci->ops->intx_unmask(h->pci);

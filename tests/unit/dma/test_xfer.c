@@ -81,7 +81,8 @@ START_TEST(write_data_reaches_the_device_from_any_offset)
 		ck_assert_int_eq(dma_xfer_map(&pool, &x, &l, 0), 0);
 		ck_assert_uint_eq(l.bytes, cases[c].len);
 		for (uint32_t i = 0; i < cases[c].len; i++)
-			ck_assert_uint_eq(*device_byte(&l, i), mem[cases[c].offset + i]);
+			if (*device_byte(&l, i) != mem[cases[c].offset + i])
+				ck_abort_msg("case %u: byte %u", c, i);
 		dma_xfer_unmap(&pool, &x, 0);
 		ck_assert_uint_eq(pool.n_free, CHUNKS);
 	}
@@ -108,7 +109,8 @@ START_TEST(read_copies_the_valid_bytes_and_touches_no_other)
 		for (uint32_t i = 0; i < sizeof(mem); i++) {
 			bool in = i >= offset && i < offset + good;
 
-			ck_assert_uint_eq(mem[i], in ? (i - offset) * 13 % 200 : 0xee);
+			if (mem[i] != (in ? (i - offset) * 13 % 200 : 0xee))
+				ck_abort_msg("case %u: byte %u", c, i);
 		}
 	}
 }
@@ -125,6 +127,20 @@ START_TEST(write_data_is_never_copied_back)
 	*device_byte(&l, 0) = 0x99;
 	dma_xfer_unmap(&pool, &x, 4096);
 	ck_assert_uint_eq(mem[0], 0x11);
+}
+END_TEST
+
+START_TEST(memory_of_a_read_is_not_shown_to_the_device)
+{
+	struct dma_xfer x = {iov, ARRAY_SIZE(iov), 0, 4096, DMA_FROM_DEVICE};
+	struct dma_sgl l = new_sgl(64);
+
+	cut_memory();
+	memset(mem, 0x77, sizeof(mem));
+	memset(pool.arena.cpu, 0, pool.arena.size);
+	ck_assert_int_eq(dma_xfer_map(&pool, &x, &l, 0), 0);
+	ck_assert_uint_eq(*device_byte(&l, 0), 0);
+	dma_xfer_unmap(&pool, &x, 0);
 }
 END_TEST
 
@@ -253,8 +269,8 @@ START_TEST(chunks_of_live_transfers_never_overlap)
 		}
 		for (unsigned k = 0; k < CHUNKS; k++)
 			for (unsigned c = 0; live[k] && c < x[k].n_chunks; c++) {
-				ck_assert_uint_lt(x[k].chunk[c], CHUNKS);
-				ck_assert(!(seen & 1u << x[k].chunk[c]));
+				if (x[k].chunk[c] >= CHUNKS || seen & 1u << x[k].chunk[c])
+					ck_abort_msg("chunk %u is given out twice", x[k].chunk[c]);
 				seen |= 1u << x[k].chunk[c];
 			}
 		ck_assert_uint_eq(pool.n_free, CHUNKS - used);
@@ -291,6 +307,7 @@ int main(void)
 	tcase_add_test(tc, write_data_reaches_the_device_from_any_offset);
 	tcase_add_test(tc, read_copies_the_valid_bytes_and_touches_no_other);
 	tcase_add_test(tc, write_data_is_never_copied_back);
+	tcase_add_test(tc, memory_of_a_read_is_not_shown_to_the_device);
 	tcase_add_test(tc, unmapping_twice_frees_once);
 	tcase_add_test(tc, pool_that_is_empty_for_now_takes_nothing);
 	tcase_add_test(tc, what_can_never_fit_is_told_apart_from_what_must_wait);

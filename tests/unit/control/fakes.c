@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Link-time fakes of scsi, front and hba. Rings and LUNs are never freed, so that tests can look at the dead. */
+#include "fakes.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "base/clock.h"
+
+struct fake_answers *fake_shared;
+struct loop *fake_loop;
+
+static pthread_t io_thread;
+static struct shared {
+	struct fake_answers answers;
+	pthread_mutex_t lock;
+	char calls[4096];
+} * shared;
+static char calls_out[4096];
+static struct front_ring *rings[32];
+static struct scsi_lun *scsi_luns[128];
+static unsigned n_rings, n_luns;
+static atomic_bool hang;
+
+/* Before main(), so that Check's and the tests' own child processes share it. */
+__attribute__((constructor)) static void share(void)
+{
+	pthread_mutexattr_t attr;
+
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	fake_shared = &shared->answers;
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_mutex_init(&shared->lock, &attr);
+}
+
+void fakes_reset(void)
+{
+	memset(&fake, 0, sizeof(fake));
+	fake.state = HBA_RUNNING;
+	fake_calls();
+}
+
+static void note(const char *what, const char *name)
+{
+	size_t at;
+
+	pthread_mutex_lock(&shared->lock);
+	at = strlen(shared->calls);
+	snprintf(shared->calls + at, sizeof(shared->calls) - at, "%s%s%s%s", at ? ", " : "", what,
+		*name ? " " : "", name);
+	pthread_mutex_unlock(&shared->lock);
+}
+
+const char *fake_calls(void)
+{
+	pthread_mutex_lock(&shared->lock);
+	memcpy(calls_out, shared->calls, sizeof(calls_out));
+	shared->calls[0] = 0;
+	pthread_mutex_unlock(&shared->lock);
+	return calls_out;
+}
+
+struct front_ring *fake_ring(unsigned n)
+{
+	return n < n_rings ? rings[n] : NULL;
+}
+
+/* --- I/O thread ----------------------------------------------------------------------------------------- */
+
+static void *io_main(void *arg)
+{
+	loop_run(fake_loop);
+	return NULL;
+}
+
+static void do_hang(void *arg)
+{
+	while (hang)
+		clock_sleep_ms(5);
+}
+
+void fakes_start(void)
+{
+	fakes_reset();
+	loop_create(&fake_loop);
+	pthread_create(&io_thread, NULL, io_main, NULL);
+	while (!loop_heartbeat_ns(fake_loop))
+		clock_sleep_ms(1);
+}
+
+void fakes_hang_io(bool on)
+{
+	hang = on;
+	if (on)
+		loop_call(fake_loop, do_hang, NULL, 1);
+}
+
+void fakes_stop(void)
+{
+	hang = false;
+	loop_stop(fake_loop);
+	pthread_join(io_thread, NULL);
+	loop_destroy(fake_loop);
+}
+
+/* --- scsi: ld0 and ld1 are disks, ld2 has a problem ----------------------------------------------------- */
+
+static struct hba_unit hba_units[3] = {
+	{.name = "ld0",
+		.state = HBA_UNIT_OPTIMAL,
+		.raid = "RAID 5",
+		.write_back = true,
+		.cache_protected = true},
+	{.name = "ld1", .state = HBA_UNIT_DEGRADED, .disk_cache = true},
+	{.name = "pd8", .kind = HBA_UNIT_PD, .state = HBA_UNIT_OFFLINE, .blocks = 77},
+};
+static struct scsi_unit units[3] = {
+	{
+		.hba = &hba_units[0],
+		.identified = true,
+		.id = {.naa_text = "naa.60a0",
+			.serial = "S0",
+			.vendor = "ACME",
+			.product = "Disk",
+			.revision = "1.0",
+			.naa_from_unit = true,
+			.blocks = 2048,
+			.block_size = 512},
+	},
+	{.hba = &hba_units[1],
+		.identified = true,
+		.id = {.naa_text = "naa.60a1", .blocks = 10, .block_size = 4096}},
+	{.hba = &hba_units[2], .problem = "is a tape"},
+};
+
+struct scsi_host *fake_host(void)
+{
+	return (struct scsi_host *)&units;
+}
+
+unsigned scsi_host_units(const struct scsi_host *s, const struct scsi_unit **ret)
+{
+	*ret = units;
+	return ARRAY_SIZE(units);
+}
+
+const struct scsi_unit *scsi_host_find(const struct scsi_host *s, const char *unit, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (!strcmp(unit, hba_units[i].name) || !strcmp(unit, units[i].id.naa_text))
+			return &units[i];
+	err_set(e, -ENOENT, "no unit %s; there are ld0, ld1 and pd8", unit);
+	return NULL;
+}
+
+int scsi_lun_parse(const char *text, struct scsi_lun_config *ret, struct err *e)
+{
+	size_t len = strcspn(text, ";");
+
+	memset(ret, 0, sizeof(*ret));
+	if (!len || len >= sizeof(ret->unit))
+		return err_set(e, -EINVAL, "no unit in the configuration string");
+	memcpy(ret->unit, text, len);
+	ret->ro = !strcmp(text + len, ";ro=1");
+	return 0;
+}
+
+int scsi_lun_check(const struct scsi_host *s, const struct scsi_lun_config *cfg, struct err *e)
+{
+	const struct scsi_unit *u = scsi_host_find(s, cfg->unit, e);
+
+	if (fake.check)
+		return err_set(e, fake.check, "fake check");
+	if (!u)
+		return -ENOENT;
+	if (!u->identified)
+		return err_set(e, -EMEDIUMTYPE, "unit %s cannot be exported: it %s", cfg->unit, u->problem);
+	if (!cfg->blocks)
+		return 0;
+	if (cfg->blocks != u->id.blocks || cfg->block_size != u->id.block_size)
+		return err_set(e, -EINVAL, "%s has %llu blocks of %u", cfg->unit,
+			(unsigned long long)u->id.blocks, u->id.block_size);
+	return 0;
+}
+
+int scsi_lun_create(struct scsi_host *s, const struct scsi_lun_config *cfg, struct scsi_lun **ret)
+{
+	if (fake.create_lun)
+		return fake.create_lun;
+	*ret = calloc(1, sizeof(**ret));
+	(*ret)->cfg = *cfg;
+	scsi_luns[n_luns++ % ARRAY_SIZE(scsi_luns)] = *ret;
+	note("lun", cfg->unit);
+	return 0;
+}
+
+void scsi_lun_destroy(struct scsi_lun *lun)
+{
+	if (lun->busy || lun->destroyed)
+		abort();
+	lun->destroyed = true;
+	note("unlun", lun->cfg.unit);
+}
+
+unsigned scsi_lun_busy(const struct scsi_lun *lun)
+{
+	return lun->busy;
+}
+
+enum scsi_gate scsi_lun_gate(const struct scsi_lun *lun)
+{
+	return SCSI_GATE_OPEN;
+}
+
+void scsi_lun_get_stats(const struct scsi_lun *lun, struct scsi_lun_stats *ret)
+{
+	*ret = (struct scsi_lun_stats){.tasks = 12, .read_bytes = 1ull << 40};
+}
+
+/* --- front ---------------------------------------------------------------------------------------------- */
+
+int front_create(const struct front_config *cfg, struct front_ring **ret, struct err *e)
+{
+	struct front_ring *r;
+
+	if (fake.create_ring)
+		return err_set(e, fake.create_ring, "the ring cannot be mapped");
+	r = calloc(1, sizeof(*r));
+	snprintf(r->name, sizeof(r->name), "%s", cfg->name);
+	r->fd = cfg->uio_fd;
+	r->map_len = cfg->map_len;
+	r->map_offset = cfg->map_offset;
+	r->lun = cfg->lun;
+	rings[n_rings++ % ARRAY_SIZE(rings)] = *ret = r;
+	note("create", r->name);
+	return 0;
+}
+
+int front_start(struct front_ring *r, struct err *e)
+{
+	note("start", r->name);
+	if (fake.start)
+		return err_set(e, fake.start, "the ring makes no sense");
+	r->started = true;
+	return 0;
+}
+
+int front_drain(struct front_ring *r, unsigned timeout_ms)
+{
+	note("drain", r->name);
+	return fake.drain;
+}
+
+int front_stop(struct front_ring *r, unsigned timeout_ms)
+{
+	note("stop", r->name);
+	clock_sleep_ms(MIN(fake.stop_sleep_ms, timeout_ms));
+	if (fake.stop < 0)
+		return fake.stop;
+	r->stopped = true;
+	r->outstanding = r->lun->busy = (unsigned)fake.stop;
+	return fake.stop;
+}
+
+unsigned front_outstanding(const struct front_ring *r)
+{
+	return r->outstanding;
+}
+
+void front_destroy(struct front_ring *r)
+{
+	if (!r->stopped || r->destroyed)
+		abort();
+	r->destroyed = true;
+	close(r->fd);
+	note("destroy", r->name);
+}
+
+bool front_dropped(const struct front_ring *r, const char **ret_reason)
+{
+	*ret_reason = r->dropped;
+	return r->dropped;
+}
+
+void front_get_stats(const struct front_ring *r, struct front_stats *ret)
+{
+	*ret = (struct front_stats){.commands = 5, .completions = 4, .outstanding = r->outstanding};
+}
+
+/* --- hba ------------------------------------------------------------------------------------------------ */
+
+static struct hba the_hba = {.info = {.product = "Fake", .firmware = "1"}, .limits = {.queue_depth = 8}};
+
+static int step(const char *what, int result, struct err *e)
+{
+	note(what, "");
+	return result ? err_set(e, result, "%s failed", what) : 0;
+}
+
+int hba_open(const struct hba_config *cfg, struct loop *loop, struct hba **ret, struct err *e)
+{
+	int r = step("open", fake.hba_open, e);
+
+	if (!r)
+		*ret = &the_hba;
+	return r;
+}
+
+int hba_attach(struct hba *h, struct err *e)
+{
+	return step("attach", fake.hba_attach, e);
+}
+
+int hba_start(struct hba *h, struct err *e)
+{
+	clock_sleep_ms(fake.boot_ms);
+	return step("start", fake.hba_start, e);
+}
+
+int hba_drain(struct hba *h, unsigned timeout_ms)
+{
+	return step("drain", fake.hba_drain, NULL);
+}
+
+void hba_stop(struct hba *h)
+{
+	note("halt", "");
+}
+
+void hba_close(struct hba *h)
+{
+	if (h)
+		note("close", "");
+}
+
+int scsi_host_create(struct loop *loop, struct scsi_host **ret)
+{
+	*ret = fake_host();
+	return 0;
+}
+
+int scsi_host_attach(struct scsi_host *s, struct hba *h, struct err *e)
+{
+	return step("host-attach", fake.host_attach, e);
+}
+
+void scsi_host_detach(struct scsi_host *s, enum scsi_gate why)
+{
+	note("host-detach", why == SCSI_GATE_GONE ? "gone" : "");
+}
+
+void scsi_host_destroy(struct scsi_host *s)
+{
+	note("host-destroy", "");
+}
+
+enum hba_state hba_state(const struct hba *h)
+{
+	return fake.state;
+}
+
+unsigned hba_inflight(const struct hba *h)
+{
+	return 3;
+}
+
+void hba_get_stats(const struct hba *h, struct hba_stats *ret)
+{
+	*ret = (struct hba_stats){.requests = 9, .flushes = 2};
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The layers below control/, as far as it calls them: every call is written down, every answer can be chosen. */
+#ifndef TESTS_CONTROL_FAKES_H
+#define TESTS_CONTROL_FAKES_H
+
+#include "front/front.h"
+#include "scsi/scsi.h"
+
+struct scsi_lun {
+	struct scsi_lun_config cfg;
+	unsigned busy;
+	bool destroyed;
+};
+
+struct front_ring {
+	char name[64];
+	int fd;
+	uint64_t map_len, map_offset;
+	struct scsi_lun *lun;
+	bool started, stopped, destroyed;
+	const char *dropped;
+	unsigned outstanding;
+};
+
+/* What the next calls answer; zero: success. Shared with processes forked after the program's start. */
+struct fake_answers {
+	int create_lun, create_ring, start, stop, drain; /* -errno; stop: or a number of orphans */
+	int check;					 /* scsi_lun_check() */
+	const char *unidentified;			 /* unit ld2's problem */
+	unsigned stop_sleep_ms; /* how long front_stop() takes; it is never longer than it may be */
+	unsigned boot_ms;	/* how long hba_start() takes */
+	int hba_open, hba_attach, hba_start, host_attach, hba_drain;
+	enum hba_state state;
+};
+
+extern struct fake_answers *fake_shared;
+#define fake (*fake_shared)
+extern struct loop *fake_loop; /* runs on a thread of its own */
+
+void fakes_reset(void);
+void fakes_start(void);
+void fakes_stop(void);
+void fakes_hang_io(bool hang); /* the I/O thread's heartbeat stands still */
+
+/* "create a, start a, ..." since the last call, oldest first */
+const char *fake_calls(void);
+/* The n-th ring that was made, destroyed ones included */
+struct front_ring *fake_ring(unsigned n);
+struct scsi_host *fake_host(void);
+
+#endif

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The whole daemon above fake layers, in a process of its own: start, stop, failure and unplugging. */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include "client.h"
+#include "control/lock.h"
+#include "control/proto.h"
+#include "hbad.h"
+
+static pid_t pid;
+static int notify_fd;
+static char heard[8192]; /* what systemd was told, newline separated */
+
+static void start(void)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+
+	temp_make();
+	fakes_reset();
+	notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/notify", temp_dir);
+	ck_assert_int_eq(bind(notify_fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	setenv("NOTIFY_SOCKET", sa.sun_path, 1);
+	heard[0] = 0;
+	pid = 0;
+}
+
+static void stop(void)
+{
+	if (pid > 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	close(notify_fd);
+	temp_remove();
+}
+
+static void run_daemon(void)
+{
+	static struct hbad d;
+	struct err e = {""};
+
+	hbad_init(&d, "g2", temp_dir);
+	d.peer_uid = getuid();
+	d.times.boot_ready_ms = 600;
+	d.times.stop_boot_ms = 500;
+	config_init(&d.config);
+	strcpy(d.config.device, "0000:03:00.0");
+	if (hbad_prepare(&d, &e)) {
+		fprintf(stderr, "%s\n", e.text);
+		exit(99);
+	}
+	exit(hbad_run(&d));
+}
+
+static void spawn(void)
+{
+	fflush(stdout);
+	pid = server_pid = fork();
+	if (!pid)
+		run_daemon();
+}
+
+static const char *hear(void)
+{
+	for (;;) {
+		size_t at = strlen(heard);
+		ssize_t n = recv(notify_fd, heard + at, sizeof(heard) - at - 2, MSG_DONTWAIT);
+
+		if (n <= 0)
+			return heard;
+		heard[at + (size_t)n] = '\n';
+		heard[at + (size_t)n + 1] = 0;
+	}
+}
+
+static bool told(const char *what, unsigned ms)
+{
+	uint64_t end = clock_ns() + ms * NS_PER_MS;
+
+	while (!strstr(hear(), what)) {
+		if (clock_ns() > end)
+			return false;
+		clock_sleep_ms(5);
+	}
+	return true;
+}
+
+/* The exit code; fails when the daemon does not end in time. */
+static int ended_within(unsigned ms)
+{
+	uint64_t end = clock_ns() + ms * NS_PER_MS;
+	int status;
+
+	while (!waitpid(pid, &status, WNOHANG)) {
+		ck_assert_msg(clock_ns() < end, "hbad does not end");
+		clock_sleep_ms(5);
+	}
+	pid = 0;
+	ck_assert_msg(WIFEXITED(status), "status %x", status);
+	return WEXITSTATUS(status);
+}
+
+static void wait_for_socket(void)
+{
+	for (int i = 0; i < 1000 && access(temp_path("g2/control.sock"), F_OK); i++)
+		clock_sleep_ms(5);
+}
+
+static void expect_status(const char *words)
+{
+	g_autofree char *reply = NULL;
+	struct err e = {""};
+
+	ck_assert_msg(!proto_call(temp_dir, "g2", "status", 5000, &reply, &e), "%s", e.text);
+	ck_assert_msg(strstr(reply, words) != NULL, "%s is not in %s", words, reply);
+}
+
+#define DOWN "host-detach, drain, halt, host-destroy, close"
+
+START_TEST(daemon_starts_gets_ready_and_stops_in_order)
+{
+	spawn();
+	ck_assert(told("READY=1", 3000));
+	ck_assert(told("STATUS=Fake, 3 units, 0 LUNs served", 3000));
+	ck_assert_str_eq(fake_calls(), "open, attach, start, host-attach");
+	expect_status("\"state\":\"ready\"");
+	kill(pid, SIGTERM);
+	ck_assert_int_eq(ended_within(3000), 0);
+	ck_assert(told("STOPPING=1", 0));
+	ck_assert_str_eq(fake_calls(), DOWN);
+}
+END_TEST
+
+static const struct {
+	size_t step; /* offset in struct fake_answers */
+	const char *calls;
+} failures[] = {
+	{offsetof(struct fake_answers, hba_open), "open, host-detach, host-destroy"},
+	{offsetof(struct fake_answers, hba_attach), "open, attach, host-detach, close, host-destroy"},
+	{offsetof(struct fake_answers, hba_start), "open, attach, start, host-detach, close, host-destroy"},
+	{offsetof(struct fake_answers, host_attach),
+		"open, attach, start, host-attach, host-detach, close, host-destroy"},
+};
+
+START_TEST(controller_that_cannot_start_ends_the_daemon_with_1)
+{
+	memcpy((char *)&fake + failures[_i].step, &(int){-EIO}, sizeof(int));
+	spawn();
+	ck_assert_int_eq(ended_within(3000), 1);
+	ck_assert(!told("READY=1", 0));
+	ck_assert_str_eq(fake_calls(), failures[_i].calls);
+}
+END_TEST
+
+START_TEST(slow_controller_is_announced_and_its_known_luns_are_taken)
+{
+	struct handoff_open m = open_msg("a", "hba/g2/ld0", 1);
+	int fd;
+
+	fake.boot_ms = 1500;
+	spawn();
+	wait_for_socket();
+	fd = client_connect();
+	m.known = 1;
+	m.head.seq = next_seq;
+	ck_assert_uint_eq(client_send_open(fd, &m).state, HANDOFF_BOOTING);
+	ck_assert(!told("READY=1", 0));
+	ck_assert(told("READY=1", 1000));
+	expect_status("\"state\":\"booting\"");
+	ck_assert(told("STATUS=Fake", 3000));
+	expect_status("\"state\":\"ready\"");
+	ck_assert_ptr_null(strstr(strstr(hear(), "READY=1") + 1, "READY=1"));
+	close(fd);
+}
+END_TEST
+
+START_TEST(failed_start_lets_go_of_the_luns_taken_meanwhile)
+{
+	struct handoff_open m = open_msg("a", "hba/g2/ld0", 1);
+	struct handoff_reply r;
+	int fd;
+
+	fake.boot_ms = 500;
+	fake.hba_start = -EIO;
+	spawn();
+	wait_for_socket();
+	fd = client_connect();
+	m.known = 1;
+	r = client_send_open(fd, &m);
+	ck_assert_int_eq(client_handle(fd, HANDOFF_START, r.handle).head.status, 0);
+	fake_calls();
+	ck_assert_int_eq(ended_within(3000), 1);
+	ck_assert_str_eq(
+		fake_calls(), "start, host-detach, close, stop a, destroy a, unlun ld0, host-destroy");
+	close(fd);
+}
+END_TEST
+
+static int serve_and_watch(void)
+{
+	int fd, watch;
+
+	spawn();
+	ck_assert(told("STATUS=Fake", 3000));
+	fd = client_connect();
+	watch = client_connect();
+	client_serve(fd, "a", "hba/g2/ld0", 1);
+	client_plain(watch, HANDOFF_WATCH);
+	ck_assert(told("1 LUNs served", 1000));
+	fake_calls();
+	close(fd);
+	return watch;
+}
+
+static void expect_event(int fd)
+{
+	struct handoff_event ev;
+
+	ck_assert(pump(fd, 1000));
+	ck_assert_int_eq(recv(fd, &ev, sizeof(ev), 0), sizeof(ev));
+	ck_assert_uint_eq(ev.what, HANDOFF_EVENT_STOPPING);
+}
+
+START_TEST(stop_waits_for_the_gates_then_drains)
+{
+	int watch = serve_and_watch();
+
+	kill(pid, SIGINT);
+	expect_event(watch);
+	clock_sleep_ms(100);
+	ck_assert_str_eq(fake_calls(), "");
+	client_plain(watch, HANDOFF_GATED);
+	ck_assert_int_eq(ended_within(3000), 0);
+	ck_assert_str_eq(fake_calls(), "drain a, stop a, destroy a, unlun ld0, " DOWN);
+	close(watch);
+}
+END_TEST
+
+START_TEST(stop_without_handler_leaves_unread_entries)
+{
+	close(serve_and_watch());
+	clock_sleep_ms(50);
+	kill(pid, SIGTERM);
+	ck_assert_int_eq(ended_within(3000), 0);
+	ck_assert_str_eq(fake_calls(), "stop a, destroy a, unlun ld0, " DOWN);
+}
+END_TEST
+
+START_TEST(second_signal_shortens_nothing)
+{
+	int watch = serve_and_watch();
+
+	kill(pid, SIGTERM);
+	clock_sleep_ms(50);
+	kill(pid, SIGTERM);
+	kill(pid, SIGINT);
+	kill(pid, SIGHUP);
+	clock_sleep_ms(200);
+	ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), 0);
+	ck_assert_int_eq(ended_within(HANDOFF_GATED_MS + 2000), 0);
+	ck_assert_str_eq(fake_calls(), "stop a, destroy a, unlun ld0, " DOWN);
+	close(watch);
+}
+END_TEST
+
+START_TEST(stop_during_a_short_boot_stops_the_controller)
+{
+	fake.boot_ms = 400;
+	spawn();
+	wait_for_socket();
+	clock_sleep_ms(100);
+	kill(pid, SIGTERM);
+	ck_assert_int_eq(ended_within(3000), 0);
+	ck_assert_str_eq(fake_calls(), "open, attach, start, host-attach, " DOWN);
+}
+END_TEST
+
+START_TEST(stop_during_a_failing_boot_ends_well)
+{
+	fake.boot_ms = 400;
+	fake.hba_start = -EIO;
+	spawn();
+	wait_for_socket();
+	clock_sleep_ms(100);
+	kill(pid, SIGTERM);
+	ck_assert_int_eq(ended_within(3000), 0);
+}
+END_TEST
+
+START_TEST(stop_during_a_long_boot_does_not_wait_for_it)
+{
+	uint64_t start_ns;
+
+	fake.boot_ms = 20000;
+	spawn();
+	wait_for_socket();
+	clock_sleep_ms(100);
+	start_ns = clock_ns();
+	kill(pid, SIGTERM);
+	ck_assert_int_eq(ended_within(3000), 0);
+	ck_assert_uint_ge((clock_ns() - start_ns) / NS_PER_MS, 450);
+}
+END_TEST
+
+static const struct {
+	enum hba_state state;
+	const char *name;
+} losses[] = {
+	{HBA_REMOVED, "\"state\":\"removed\""},
+	{HBA_FAILED, "\"state\":\"failed\""},
+};
+
+START_TEST(lost_controller_is_given_back_and_the_daemon_stays)
+{
+	int watch = serve_and_watch();
+
+	fake.state = losses[_i].state;
+	ck_assert(told("STATUS=the controller at 0000:03:00.0", 2000));
+	clock_sleep_ms(100);
+	ck_assert_str_eq(fake_calls(), "host-detach gone, halt, close");
+	expect_status(losses[_i].name);
+	expect_status("systemctl restart hbad@g2");
+	ck_assert_uint_eq(client_plain(watch, HANDOFF_PING).state, HANDOFF_FAILED);
+	kill(pid, SIGTERM);
+	expect_event(watch);
+	client_plain(watch, HANDOFF_GATED);
+	ck_assert_int_eq(ended_within(3000), 0);
+	ck_assert_str_eq(fake_calls(), "drain a, stop a, destroy a, unlun ld0, host-destroy");
+	close(watch);
+}
+END_TEST
+
+START_TEST(second_daemon_of_a_name_is_refused)
+{
+	struct hbad d;
+	struct err e = {""};
+	char want[32];
+
+	spawn();
+	ck_assert(told("READY=1", 3000));
+	hbad_init(&d, "g2", temp_dir);
+	ck_assert_int_eq(hbad_prepare(&d, &e), -EBUSY);
+	snprintf(want, sizeof(want), "process %d", pid);
+	ck_assert_ptr_nonnull(strstr(e.text, want));
+	/* The first one's sockets are still there. */
+	expect_status("\"state\":\"ready\"");
+}
+END_TEST
+
+START_TEST(watchdog_is_fed)
+{
+	setenv("WATCHDOG_USEC", "200000", 1);
+	spawn();
+	ck_assert(told("WATCHDOG=1", 2000));
+	unsetenv("WATCHDOG_USEC");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("daemon");
+	TCase *t = tcase_create("daemon");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	suite_add_tcase(s, t);
+	tcase_set_timeout(t, 30);
+	tcase_add_checked_fixture(t, start, stop);
+	tcase_add_test(t, daemon_starts_gets_ready_and_stops_in_order);
+	tcase_add_loop_test(t, controller_that_cannot_start_ends_the_daemon_with_1, 0, ARRAY_SIZE(failures));
+	tcase_add_test(t, slow_controller_is_announced_and_its_known_luns_are_taken);
+	tcase_add_test(t, failed_start_lets_go_of_the_luns_taken_meanwhile);
+	tcase_add_test(t, stop_waits_for_the_gates_then_drains);
+	tcase_add_test(t, stop_without_handler_leaves_unread_entries);
+	tcase_add_test(t, second_signal_shortens_nothing);
+	tcase_add_test(t, stop_during_a_short_boot_stops_the_controller);
+	tcase_add_test(t, stop_during_a_failing_boot_ends_well);
+	tcase_add_test(t, stop_during_a_long_boot_does_not_wait_for_it);
+	tcase_add_loop_test(t, lost_controller_is_given_back_and_the_daemon_stays, 0, ARRAY_SIZE(losses));
+	tcase_add_test(t, second_daemon_of_a_name_is_refused);
+	tcase_add_test(t, watchdog_is_fed);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

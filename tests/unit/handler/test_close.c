@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* close(): the runner stops, the backstore is deleted, or its creation failed after open(). */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+#include "fake.h"
+#include "handler/timing.h"
+
+int __wrap_cfgfs_read(int fd, char *text, size_t size);
+int __real_cfgfs_read(int fd, char *text, size_t size);
+
+static struct tcmu_device *dev;
+static atomic_int read_error; /* what reading the fate gives */
+
+int __wrap_cfgfs_read(int fd, char *text, size_t size)
+{
+	return atomic_load(&read_error) ? read_error : __real_cfgfs_read(fd, text, size);
+}
+
+static void setup(void)
+{
+	fake_setup();
+	hbad_start(fake.a);
+}
+
+static void act(enum handoff_type type, enum act what)
+{
+	atomic_store(&fake.a->act[type], what);
+}
+
+static void open_dev(bool configured)
+{
+	dev = fake_device("vol1", "hba/g2/ld0", configured);
+	ck_assert_int_eq(fake.handler->open(dev, false), 0);
+	eventually(hbad_count(fake.a, "PING") || !hbad_alive(fake.a));
+}
+
+static void delete_backstore(void)
+{
+	read_error = -ENOENT;
+	record_fail("vol1/block_dev", ENOENT);
+	record_fail("vol1/reset_ring", ENOENT);
+	record_fail("vol1/cmd_time_out", ENOENT);
+}
+
+static void *close_in_thread(void *arg)
+{
+	fake.handler->close(arg);
+	return NULL;
+}
+
+/* As the runner does it: in the thread that it has cancelled, and waits for. */
+static unsigned timed_close(void)
+{
+	uint64_t start = now_ms();
+	pthread_t t;
+
+	pthread_create(&t, NULL, close_in_thread, dev);
+	pthread_join(t, NULL);
+	return (unsigned)(now_ms() - start);
+}
+
+START_TEST(deletion_takes_the_device_back)
+{
+	unsigned before = open_fds(), n;
+
+	open_dev(true);
+	n = open_fds();
+	delete_backstore();
+	ck_assert_uint_lt(timed_close(), 600);
+	ck_assert_str_eq(hbad_log(fake.a, "CLOSE", 0), "CLOSE 7001");
+	ck_assert_uint_lt(open_fds(), n);
+	/* The runner's own end and the test's copies are left, and the watcher's eventfds. */
+	close(dev->fd);
+	close(dev->real_fd);
+	eventually(open_fds() == before + 2);
+	ck_assert_ptr_null(dev->priv);
+	ck_assert(hbad_alive(fake.a));
+}
+END_TEST
+
+START_TEST(deletion_does_not_wait_long_for_a_silent_hbad)
+{
+	open_dev(true);
+	act(HANDOFF_CLOSE, ACT_SILENT);
+	delete_backstore();
+	ck_assert_uint_lt(timed_close(), timing.call + 600);
+	ck_assert_uint_eq(log_count("did not say that it let go"), 1);
+	/* Removal is safe (H5): nobody dies for it. */
+	ck_assert(hbad_alive(fake.a));
+}
+END_TEST
+
+START_TEST(deletion_without_hbad_is_quick)
+{
+	open_dev(true);
+	kill(fake.a->pid, SIGKILL);
+	hbad_wait_dead(fake.a);
+	delete_backstore();
+	ck_assert_uint_lt(timed_close(), 600);
+}
+END_TEST
+
+/* What another process says about a handle is no proof. */
+START_TEST(deletion_asks_only_the_process_that_has_the_device)
+{
+	open_dev(true);
+	atomic_store(&fake.b->act[HANDOFF_CLOSE], ACT_NOENT);
+	hbad_start(fake.b); /* has the socket now; the first one lives */
+	delete_backstore();
+	ck_assert_uint_lt(timed_close(), 600);
+	ck_assert_uint_eq(hbad_count(fake.b, "CLOSE"), 0);
+	ck_assert_uint_eq(log_count("did not say that it let go"), 1);
+}
+END_TEST
+
+START_TEST(deletion_interrupts_the_watcher)
+{
+	timing.open = 5000; /* far from the limit below */
+	open_dev(true);
+	kill(fake.a->pid, SIGKILL);
+	atomic_store(&fake.b->act[HANDOFF_OPEN], ACT_SILENT);
+	hbad_start(fake.b);
+	eventually(hbad_count(fake.b, "OPEN") == 1);
+	delete_backstore();
+	ck_assert_uint_lt(timed_close(), 600);
+	/* and is no reason to kill anybody */
+	ck_assert(hbad_alive(fake.b));
+	eventually(hbad_count(fake.b, "dropped") == 1);
+}
+END_TEST
+
+START_TEST(deletion_in_the_middle_of_start_takes_the_device_back)
+{
+	timing.open = 5000; /* far from the limit below */
+	open_dev(true);
+	kill(fake.a->pid, SIGKILL);
+	atomic_store(&fake.b->act[HANDOFF_START], ACT_SILENT);
+	hbad_start(fake.b);
+	eventually(hbad_count(fake.b, "START") == 1);
+	delete_backstore();
+	ck_assert_uint_lt(timed_close(), 600);
+	ck_assert(hbad_alive(fake.b));
+	ck_assert_str_eq(hbad_log(fake.b, "CLOSE", 0), "CLOSE 7001");
+}
+END_TEST
+
+START_TEST(watcher_leaves_a_closed_device_alone)
+{
+	unsigned n;
+
+	open_dev(true);
+	delete_backstore();
+	timed_close();
+	n = record_total();
+	kill(fake.a->pid, SIGKILL);
+	stays(record_total() == n, 300);
+}
+END_TEST
+
+START_TEST(stopping_runner_leaves_the_device_with_hbad)
+{
+	open_dev(true);
+	ck_assert_uint_lt(timed_close(), 600);
+	ck_assert_uint_eq(hbad_count(fake.a, "CLOSE"), 0);
+	ck_assert_uint_eq(record_count("vol1/reset_ring=1"), 0);
+	ck_assert_uint_eq(record_count("vol1/block_dev=0"), 0);
+	/* nor does the end of the plugin change that */
+	fake.handler->destroy();
+	ck_assert_uint_eq(hbad_count(fake.a, "CLOSE"), 0);
+	ck_assert_uint_eq(record_count("vol1/reset_ring=1"), 0);
+	ck_assert(hbad_alive(fake.a));
+}
+END_TEST
+
+/* The runner opens the gate after close(); with nobody behind it, initiators would wait for ever. */
+START_TEST(stopping_runner_leaves_an_unserved_device_closed)
+{
+	char text[16];
+
+	open_dev(true);
+	kill(fake.a->pid, SIGKILL);
+	eventually(record_count("vol1/reset_ring=1") > 0);
+	timed_close();
+	fake_write("cfg/target/core/user_0/vol1/action/block_dev", "0");
+	fake.handler->destroy();
+	fake_read("cfg/target/core/user_0/vol1/action/block_dev", text, sizeof(text));
+	ck_assert_str_eq(text, "1");
+	ck_assert_str_eq(record_at(record_total() - 1), "vol1/reset_ring=1");
+}
+END_TEST
+
+START_TEST(failed_create_takes_the_device_back)
+{
+	open_dev(false);
+	record_fail("vol1/block_dev", EINVAL);
+	ck_assert_uint_lt(timed_close(), 600);
+	ck_assert_str_eq(hbad_log(fake.a, "CLOSE", 0), "CLOSE 7001");
+	ck_assert(hbad_alive(fake.a));
+}
+END_TEST
+
+START_TEST(failed_create_with_a_silent_hbad_kills)
+{
+	open_dev(false);
+	act(HANDOFF_CLOSE, ACT_SILENT);
+	record_fail("vol1/block_dev", EINVAL);
+	ck_assert_uint_lt(timed_close(), timing.call + timing.grace + 500);
+	ck_assert(!hbad_alive(fake.a));
+}
+END_TEST
+
+START_TEST(close_of_what_was_never_opened_is_harmless)
+{
+	dev = fake_device("vol1", "hba/g2/ld0", false);
+	fake.handler->close(dev);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("handler close");
+	TCase *t = tcase_create("close");
+
+	tcase_set_timeout(t, 40);
+	tcase_add_checked_fixture(t, setup, fake_teardown);
+	tcase_add_test(t, deletion_takes_the_device_back);
+	tcase_add_test(t, deletion_does_not_wait_long_for_a_silent_hbad);
+	tcase_add_test(t, deletion_without_hbad_is_quick);
+	tcase_add_test(t, deletion_asks_only_the_process_that_has_the_device);
+	tcase_add_test(t, deletion_interrupts_the_watcher);
+	tcase_add_test(t, deletion_in_the_middle_of_start_takes_the_device_back);
+	tcase_add_test(t, watcher_leaves_a_closed_device_alone);
+	tcase_add_test(t, stopping_runner_leaves_the_device_with_hbad);
+	tcase_add_test(t, stopping_runner_leaves_an_unserved_device_closed);
+	tcase_add_test(t, failed_create_takes_the_device_back);
+	tcase_add_test(t, failed_create_with_a_silent_hbad_kills);
+	tcase_add_test(t, close_of_what_was_never_opened_is_harmless);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+int main(void)
+{
+	return run_suite(suite());
+}

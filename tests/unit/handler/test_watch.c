@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The watcher: death, silence, planned stops, and what it must not do without a proof. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+#include "fake.h"
+#include "handler/timing.h"
+
+static struct tcmu_device *dev;
+
+static void setup(void)
+{
+	fake_setup();
+	hbad_start(fake.a);
+	dev = fake_device("vol1", "hba/g2/ld0", true);
+	ck_assert_int_eq(fake.handler->open(dev, false), 0);
+	eventually(hbad_count(fake.a, "PING") > 1);
+}
+
+/* What happens then happens at once, and not because somebody looks again. */
+static void setup_slow(void)
+{
+	fake_setup();
+	timing.retry = 3000;
+	timing.ping = 3000;
+	hbad_start(fake.a);
+	dev = fake_device("vol1", "hba/g2/ld0", true);
+	ck_assert_int_eq(fake.handler->open(dev, false), 0);
+	eventually(hbad_count(fake.a, "WATCH") == 1);
+	usleep(200000);
+}
+
+static void act(enum handoff_type type, enum act what)
+{
+	atomic_store(&fake.a->act[type], what);
+}
+
+static bool untouched(void)
+{
+	return !record_count("vol1/block_dev=1") && !record_count("vol1/reset_ring=1");
+}
+
+/* From here on another hbad serves the device, and the gate was opened last. */
+static void expect_next_hbad(void)
+{
+	unsigned opened;
+
+	hbad_start(fake.b);
+	eventually(record_count("vol1/block_dev=0") == 1);
+	opened = (unsigned)record_index("vol1/block_dev=0", 0);
+	ck_assert_str_eq(hbad_log(fake.b, "OPEN", 0), "OPEN vol1 hba/g2/ld0 known=1 blocks=2048*512 ring=ok");
+	ck_assert_uint_eq(hbad_count(fake.b, "START"), 1);
+	stays(record_count("vol1/block_dev=0") == 1, 100);
+	for (unsigned n = opened + 1; n < record_total(); n++)
+		ck_assert(strcmp(record_at(n), "vol1/reset_ring=1") &&
+			  strcmp(record_at(n), "vol1/block_dev=1"));
+}
+
+START_TEST(healthy_hbad_is_left_alone)
+{
+	stays(untouched() && hbad_alive(fake.a), timing.silent + 300);
+	ck_assert_uint_eq(hbad_count(fake.a, "WATCH"), 1);
+	ck_assert_uint_eq(hbad_count(fake.a, "HELLO"), 0); /* it did not run yet when the plugin was loaded */
+}
+END_TEST
+
+START_TEST(death_is_answered_with_kick_block_reset)
+{
+	kill(fake.a->pid, SIGKILL);
+	eventually(record_count("vol1/reset_ring=1") > 0);
+	ck_assert_uint_eq(kicks(dev), 1);
+	ck_assert_int_ge(record_index("vol1/block_dev=1", 0), 0);
+	ck_assert_int_lt(record_index("vol1/block_dev=1", 0), record_index("vol1/reset_ring=1", 0));
+	/* again and again, but not opened */
+	eventually(record_count("vol1/block_dev=1") > 2);
+	ck_assert_uint_eq(record_count("vol1/block_dev=0"), 0);
+	expect_next_hbad();
+	ck_assert_uint_eq(kicks(dev), 1);
+}
+END_TEST
+
+START_TEST(death_is_answered_at_once)
+{
+	uint64_t start;
+
+	start = now_ms();
+	kill(fake.a->pid, SIGKILL);
+	eventually(record_count("vol1/reset_ring=1") > 0);
+	ck_assert_uint_lt(now_ms() - start, 500);
+}
+END_TEST
+
+START_TEST(second_death_is_answered_too)
+{
+	unsigned n;
+
+	kill(fake.a->pid, SIGKILL);
+	eventually(record_count("vol1/reset_ring=1") > 0);
+	expect_next_hbad();
+	n = record_count("vol1/reset_ring=1");
+	kill(fake.b->pid, SIGKILL);
+	eventually(record_count("vol1/reset_ring=1") > n);
+	ck_assert_uint_eq(kicks(dev), 2);
+}
+END_TEST
+
+/* H1, H10: a closed connection is not a death. */
+START_TEST(lost_connection_to_a_living_hbad_resets_nothing)
+{
+	atomic_store(&fake.a->hang_up_watch, 1);
+	eventually(hbad_count(fake.a, "WATCH") == 2);
+	stays(untouched(), timing.silent + 300);
+	ck_assert(hbad_alive(fake.a));
+	ck_assert_uint_eq(hbad_count(fake.a, "OPEN"), 1);
+}
+END_TEST
+
+START_TEST(living_hbad_that_does_not_let_watch_is_killed_in_time)
+{
+	uint64_t start = now_ms();
+
+	act(HANDOFF_WATCH, ACT_SILENT);
+	atomic_store(&fake.a->hang_up_watch, 1);
+	eventually(!hbad_alive(fake.a));
+	ck_assert_uint_ge(now_ms() - start, timing.silent - 200);
+	eventually(record_count("vol1/reset_ring=1") > 0);
+}
+END_TEST
+
+START_TEST(living_hbad_that_refuses_to_be_watched_is_left_alone)
+{
+	act(HANDOFF_WATCH, ACT_REFUSE);
+	atomic_store(&fake.a->hang_up_watch, 1);
+	stays(untouched() && hbad_alive(fake.a), timing.silent + 500);
+	ck_assert_uint_eq(log_count("on holiday"), 1);
+}
+END_TEST
+
+START_TEST(frozen_hbad_is_killed_when_its_time_is_up)
+{
+	uint64_t start = now_ms();
+
+	kill(fake.a->pid, SIGSTOP);
+	stays(hbad_alive(fake.a) && untouched(), timing.silent - 300);
+	eventually(!hbad_alive(fake.a));
+	ck_assert_uint_lt(now_ms() - start, timing.silent + 1000);
+	eventually(record_count("vol1/reset_ring=1") > 0);
+	ck_assert_int_lt(record_index("vol1/block_dev=1", 0), record_index("vol1/reset_ring=1", 0));
+	ck_assert_uint_eq(kicks(dev), 1);
+	expect_next_hbad();
+}
+END_TEST
+
+/* Its main thread lives, but it does not say that all its threads do. */
+START_TEST(hbad_that_does_not_answer_pings_is_killed)
+{
+	act(HANDOFF_PING, _i ? ACT_REFUSE : ACT_SILENT);
+	eventually(!hbad_alive(fake.a));
+	ck_assert_uint_eq(log_count("has not answered"), 1);
+	eventually(record_count("vol1/reset_ring=1") > 0);
+}
+END_TEST
+
+START_TEST(short_silence_is_forgiven)
+{
+	act(HANDOFF_PING, ACT_SILENT);
+	usleep(timing.silent * 600);
+	act(HANDOFF_PING, ACT_OK);
+	stays(untouched() && hbad_alive(fake.a), timing.silent);
+}
+END_TEST
+
+START_TEST(hbad_that_does_not_die_is_blocked_and_not_reset)
+{
+	atomic_store(&fake.killing_off, 1);
+	kill(fake.a->pid, SIGSTOP);
+	eventually(record_count("vol1/block_dev=1") > 0);
+	eventually(log_count("does not die") > 1); /* repeated */
+	ck_assert_uint_eq(record_count("vol1/reset_ring=1"), 0);
+	/* A new one gets nothing either. */
+	hbad_start(fake.b);
+	stays(!record_count("vol1/reset_ring=1") && !hbad_count(fake.b, "OPEN"), 300);
+	kill(fake.a->pid, SIGKILL);
+	eventually(record_count("vol1/reset_ring=1") > 0);
+	eventually(record_count("vol1/block_dev=0") == 1);
+}
+END_TEST
+
+START_TEST(planned_stop_closes_the_gates_before_it_is_confirmed)
+{
+	atomic_store(&fake.a->stop_event, 1);
+	eventually(hbad_count(fake.a, "GATED") == 1);
+	ck_assert_uint_ge(record_count("vol1/block_dev=1"), 1);
+	/* It drains now; it is alive, so nothing is reset, and it is not asked to take anything. */
+	stays(!record_count("vol1/reset_ring=1"), 300);
+	ck_assert_uint_eq(record_count("vol1/block_dev=0"), 0);
+	ck_assert_uint_eq(hbad_count(fake.a, "OPEN"), 1);
+	ck_assert(hbad_alive(fake.a));
+	atomic_store(&fake.a->exit_now, 1);
+	eventually(record_count("vol1/reset_ring=1") > 0);
+	expect_next_hbad();
+}
+END_TEST
+
+/* Flushing the controller's cache can take longer than anything else that hbad is silent about. */
+START_TEST(stopping_hbad_has_more_time)
+{
+	uint64_t start;
+
+	atomic_store(&fake.a->stop_event, 1);
+	eventually(hbad_count(fake.a, "GATED") == 1);
+	start = now_ms();
+	kill(fake.a->pid, SIGSTOP);
+	stays(hbad_alive(fake.a) && !record_count("vol1/reset_ring=1"), timing.silent + 500);
+	eventually(!hbad_alive(fake.a));
+	ck_assert_uint_ge(now_ms() - start, timing.stop - 300);
+}
+END_TEST
+
+START_TEST(netlink_replies_are_switched_on_once_and_late)
+{
+	/* The fixture has "0" there, as a saved configuration may. */
+	ck_assert_uint_eq(record_count("vol1/nl_reply_supported=1"), 0);
+	eventually(record_count("vol1/nl_reply_supported=1") == 1);
+	stays(record_count("vol1/nl_reply_supported=1") == 1, 400);
+}
+END_TEST
+
+START_TEST(netlink_replies_that_are_on_are_left_alone)
+{
+	fake_write("cfg/target/core/user_0/vol1/attrib/nl_reply_supported", "1\n");
+	stays(record_count("vol1/nl_reply_supported=1") == 0, 500);
+}
+END_TEST
+
+START_TEST(all_devices_of_an_instance_are_guarded)
+{
+	struct tcmu_device *second = fake_device("vol2", "hba/g2/ld1", true);
+
+	ck_assert_int_eq(fake.handler->open(second, false), 0);
+	atomic_store(&fake.a->stop_event, 1);
+	eventually(hbad_count(fake.a, "GATED") == 1);
+	ck_assert(record_count("vol1/block_dev=1") && record_count("vol2/block_dev=1"));
+	kill(fake.a->pid, SIGKILL);
+	eventually(record_count("vol1/reset_ring=1") && record_count("vol2/reset_ring=1"));
+	hbad_start(fake.b);
+	eventually(record_count("vol1/block_dev=0") == 1 && record_count("vol2/block_dev=0") == 1);
+	ck_assert_uint_eq(hbad_count(fake.b, "OPEN vol1"), 1);
+	ck_assert_uint_eq(hbad_count(fake.b, "OPEN vol2"), 1);
+	ck_assert_uint_eq(hbad_count(fake.b, "WATCH"), 1);
+}
+END_TEST
+
+START_TEST(refused_device_stays_blocked_and_the_others_are_served)
+{
+	kill(fake.a->pid, SIGKILL);
+	atomic_store(&fake.b->act[HANDOFF_OPEN], ACT_REFUSE);
+	hbad_start(fake.b);
+	eventually(hbad_count(fake.b, "OPEN") > 2);
+	ck_assert_uint_eq(log_count("is not served"), 1);
+	ck_assert_uint_eq(record_count("vol1/block_dev=0"), 0);
+	atomic_store(&fake.b->act[HANDOFF_OPEN], ACT_OK);
+	eventually(record_count("vol1/block_dev=0") == 1);
+}
+END_TEST
+
+START_TEST(silence_on_start_is_taken_back_before_the_next_attempt)
+{
+	kill(fake.a->pid, SIGKILL);
+	atomic_store(&fake.b->act[HANDOFF_START], ACT_SILENT);
+	hbad_start(fake.b);
+	eventually(hbad_count(fake.b, "CLOSE 7001") == 1);
+	atomic_store(&fake.b->act[HANDOFF_START], ACT_OK);
+	eventually(record_count("vol1/block_dev=0") == 1);
+	ck_assert_uint_ge(hbad_count(fake.b, "OPEN"), 2);
+	ck_assert(hbad_alive(fake.b));
+}
+END_TEST
+
+/* A protocol error is no proof of anything: the connection is made again. */
+START_TEST(garbage_from_a_living_hbad_resets_nothing)
+{
+	act(HANDOFF_PING, ACT_MAGIC);
+	eventually(hbad_count(fake.a, "WATCH") >= 2);
+	ck_assert(untouched());
+	act(HANDOFF_PING, ACT_OK);
+	stays(untouched() && hbad_alive(fake.a), timing.silent + 200);
+}
+END_TEST
+
+START_TEST(time_out_is_written_until_luns_exist)
+{
+	eventually(record_count("vol1/cmd_time_out=0") > 3);
+	ck_assert_uint_eq(log_count("ALARM"), 0);
+}
+END_TEST
+
+START_TEST(time_out_that_cannot_be_changed_is_an_alarm_once)
+{
+	unsigned n;
+
+	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "30\n");
+	record_fail("vol1/cmd_time_out", EINVAL);
+	eventually(log_count("cmd_time_out=30") == 1);
+	n = record_count("vol1/cmd_time_out=0");
+	stays(record_count("vol1/cmd_time_out=0") == n && log_count("ALARM") == 1, 300);
+}
+END_TEST
+
+START_TEST(time_out_that_is_right_and_fixed_is_no_alarm)
+{
+	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "0\n");
+	record_fail("vol1/cmd_time_out", EINVAL);
+	stays(!log_count("ALARM"), 300);
+}
+END_TEST
+
+START_TEST(end_of_the_plugin_ends_the_watcher)
+{
+	unsigned n;
+
+	record_fail("vol1/block_dev", ENOENT);
+	fake.handler->close(dev);
+	fake.handler->destroy();
+	n = record_total();
+	kill(fake.a->pid, SIGKILL);
+	stays(record_total() == n, 200);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("handler watch");
+	TCase *t = tcase_create("watch"), *slow = tcase_create("at once");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_checked_fixture(t, setup, fake_teardown);
+	tcase_add_test(t, healthy_hbad_is_left_alone);
+	tcase_add_test(t, death_is_answered_with_kick_block_reset);
+	tcase_add_test(t, second_death_is_answered_too);
+	tcase_add_test(t, lost_connection_to_a_living_hbad_resets_nothing);
+	tcase_add_test(t, living_hbad_that_does_not_let_watch_is_killed_in_time);
+	tcase_add_test(t, living_hbad_that_refuses_to_be_watched_is_left_alone);
+	tcase_add_test(t, frozen_hbad_is_killed_when_its_time_is_up);
+	tcase_add_loop_test(t, hbad_that_does_not_answer_pings_is_killed, 0, 2);
+	tcase_add_test(t, short_silence_is_forgiven);
+	tcase_add_test(t, hbad_that_does_not_die_is_blocked_and_not_reset);
+	tcase_add_test(t, planned_stop_closes_the_gates_before_it_is_confirmed);
+	tcase_add_test(t, stopping_hbad_has_more_time);
+	tcase_add_test(t, netlink_replies_are_switched_on_once_and_late);
+	tcase_add_test(t, netlink_replies_that_are_on_are_left_alone);
+	tcase_add_test(t, all_devices_of_an_instance_are_guarded);
+	tcase_add_test(t, refused_device_stays_blocked_and_the_others_are_served);
+	tcase_add_test(t, silence_on_start_is_taken_back_before_the_next_attempt);
+	tcase_add_test(t, garbage_from_a_living_hbad_resets_nothing);
+	tcase_add_test(t, time_out_is_written_until_luns_exist);
+	tcase_add_test(t, time_out_that_cannot_be_changed_is_an_alarm_once);
+	tcase_add_test(t, time_out_that_is_right_and_fixed_is_no_alarm);
+	tcase_add_test(t, end_of_the_plugin_ends_the_watcher);
+	suite_add_tcase(s, t);
+
+	tcase_set_timeout(slow, 30);
+	tcase_add_checked_fixture(slow, setup_slow, fake_teardown);
+	tcase_add_test(slow, death_is_answered_at_once);
+	suite_add_tcase(s, slow);
+	return s;
+}
+
+int main(void)
+{
+	return run_suite(suite());
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A small MFI controller behind struct pci_ops: registers without a BAR mapping, frames read from the driver's own
+ * memory by I/O virtual address. Written from facts/megaraid.md and with its own offsets, so that it does not share
+ * the driver's mistakes. Misbehaves on request.
+ *
+ * Register accesses come from the driver's threads, everything else from the test: one mutex covers both.
+ */
+#ifndef HBAD_TESTS_HBA_MFI_MODEL_H
+#define HBAD_TESTS_HBA_MFI_MODEL_H
+
+#include <pthread.h>
+
+#include "pci/pci.h"
+
+enum model_gen { GEN1, GEN2, SKINNY };
+
+#define MODEL_LDS	   3
+#define MODEL_LD_BLOCKS	   8192
+#define MODEL_PENDING	   512
+#define MODEL_SYNC_GOOD	   0
+#define MODEL_SYNC_UNKNOWN 1 /* CHECK CONDITION 5/20/00 */
+#define MODEL_SYNC_FAILS   2 /* CHECK CONDITION 4/44/00 */
+
+struct model_map {
+	uint64_t iova, size;
+	uint8_t *va;
+};
+
+struct mfi_model {
+	struct pci_dev pci; /* what the driver sees */
+	pthread_mutex_t lock;
+	enum model_gen gen;
+
+	/* --- set by the test before or between accesses (under the lock once the driver runs) --- */
+	uint32_t fw_cmds, fw_sge;
+	uint32_t boot[8]; /* states that it walks through by itself, one for each read of the state word */
+	unsigned boot_n;
+	bool stuck;	     /* doorbells change nothing */
+	bool adapter_dead;   /* the adapter reset never ends */
+	bool adapter_faults; /* after an adapter reset firmware is in FAULT for good */
+	uint8_t init_status;
+	bool init_silent;
+	bool real_dont_post; /* DONT_POST is honoured, as real firmware does; QEMU does not */
+	bool gone;	     /* all ones */
+	bool hold;	     /* data and SCSI commands wait for model_complete() */
+	bool hold_flush;     /* the flush DCMD waits for model_finish_flush() */
+	bool abort_lies;     /* ABORT is answered with OK and does nothing */
+	int sync_mode;	     /* MODEL_SYNC_* */
+	uint8_t flush_status, shutdown_status;
+	uint8_t ctrl_info_status, ctrl_info_old; /* old: refuses more than 2048 bytes */
+	uint8_t ld_list_status, ld_info_status, pd_list_status;
+	uint8_t silent_dcmd; /* 1: DCMDs are never answered */
+	uint32_t ld_count;   /* as told in the list */
+	uint16_t pd_ids[8];
+	uint8_t pd_types[8];
+	uint32_t pd_count;
+	uint32_t on_off; /* controller properties */
+	uint8_t cache_policy, disk_cache_policy;
+	uint32_t strip_min, max_strips, max_sectors;
+	uint8_t io_status, io_scsi_status; /* forced on data and SCSI commands unless 0 */
+	uint8_t io_sense[32];
+	uint32_t io_short; /* SCSI data-in: only so many bytes are written; 0: all */
+
+	/* --- observed by the test --- */
+	bool bus_master, irq_on;
+	int irq_fd;
+	enum pci_irq_kind irq_kind;
+	unsigned n_init, n_soft_reset, n_adapter_reset, n_flush, n_shutdown, n_abort, n_sync[MODEL_LDS],
+		n_unmask;
+	unsigned n_ld_rw, n_scsi;
+	unsigned dma_faults;	  /* accesses to unmapped memory, or without bus mastering */
+	unsigned protocol_errors; /* things that real firmware or QEMU would choke on */
+	uint8_t last_frame[256];
+	uint32_t last_fire;
+	uint8_t ld[MODEL_LDS][MODEL_LD_BLOCKS * 512];
+
+	/* --- private --- */
+	struct model_map map[16];
+	uint16_t command;
+	uint32_t state, mask, status, diag, fire_high;
+	unsigned boot_at, key_at;
+	bool queue_active, closed;
+	uint64_t ring, producer_at, consumer_at;
+	uint32_t head;
+	uint64_t pending[MODEL_PENDING]; /* frame addresses, in the order of arrival */
+	unsigned n_pending;
+	uint64_t flush_frame;
+};
+
+void model_init(struct mfi_model *m, enum model_gen gen);
+void model_set_state(struct mfi_model *m, uint32_t state);
+
+/* All below take the lock. */
+unsigned model_pending(struct mfi_model *m);
+/* Executes and answers the i-th held command. */
+void model_complete(struct mfi_model *m, unsigned i);
+/* Executes it, but tells nobody. */
+void model_lose(struct mfi_model *m, unsigned i);
+uint32_t model_context(struct mfi_model *m, unsigned i); /* of the i-th held command */
+bool model_flush_waits(struct mfi_model *m);
+void model_finish_flush(struct mfi_model *m);
+/* Puts any context into the ring and interrupts. */
+void model_post(struct mfi_model *m, uint32_t context);
+/* Sets the producer index to any value and interrupts. */
+void model_set_producer(struct mfi_model *m, uint32_t value);
+void model_interrupt(struct mfi_model *m);
+
+#endif

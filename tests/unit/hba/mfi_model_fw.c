@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The model's firmware: DMA, replies, data, DCMDs, frames. Numbers in this file are offsets and codes of
+ * facts/megaraid.md, sections 3, 4 and 7.
+ */
+#include "mfi_model.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mfi_model_fw.h"
+
+#define FRAME 2048
+
+/* --- DMA ---------------------------------------------------------------------------------------------------- */
+
+static uint8_t *at(struct mfi_model *m, uint64_t iova, uint64_t len)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(m->map); i++) {
+		const struct model_map *p = &m->map[i];
+
+		if (m->bus_master && p->size && iova >= p->iova && iova + len <= p->iova + p->size)
+			return p->va + (iova - p->iova);
+	}
+	m->dma_faults++;
+	return NULL;
+}
+
+static void dma_read(struct mfi_model *m, void *to, uint64_t iova, uint64_t len)
+{
+	const uint8_t *p = at(m, iova, len);
+
+	if (p)
+		memcpy(to, p, len);
+	else
+		memset(to, 0xff, len);
+}
+
+static void dma_write(struct mfi_model *m, uint64_t iova, const void *from, uint64_t len)
+{
+	uint8_t *p = at(m, iova, len);
+
+	if (p)
+		memcpy(p, from, len);
+}
+
+static void dma_write8(struct mfi_model *m, uint64_t iova, uint8_t v)
+{
+	uint8_t *p = at(m, iova, 1);
+
+	if (p)
+		__atomic_store_n(p, v, __ATOMIC_RELEASE);
+}
+
+void fw_dma_write32(struct mfi_model *m, uint64_t iova, uint32_t v)
+{
+	uint8_t *p = at(m, iova, 4);
+
+	if (p)
+		__atomic_store_n((uint32_t *)p, htole32(v), __ATOMIC_RELEASE);
+}
+
+uint32_t fw_dma_read32(struct mfi_model *m, uint64_t iova)
+{
+	uint8_t *p = at(m, iova, 4);
+
+	return p ? le32toh(__atomic_load_n((uint32_t *)p, __ATOMIC_ACQUIRE)) : 0;
+}
+
+static uint16_t le16_at(const uint8_t *p)
+{
+	return (uint16_t)(p[0] | p[1] << 8);
+}
+static uint32_t le32_at(const uint8_t *p)
+{
+	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+static uint64_t le64_at(const uint8_t *p)
+{
+	return le32_at(p) | (uint64_t)le32_at(p + 4) << 32;
+}
+static void put_le16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)v;
+	p[1] = (uint8_t)(v >> 8);
+}
+static void put_le32(uint8_t *p, uint32_t v)
+{
+	put_le16(p, (uint16_t)v);
+	put_le16(p + 2, (uint16_t)(v >> 16));
+}
+
+/* --- interrupts and replies --------------------------------------------------------------------------------- */
+
+void fw_interrupt(struct mfi_model *m)
+{
+	uint64_t one = 1;
+
+	if (m->mask == 0xffffffff || !m->irq_on)
+		return;
+	/* Under MSI and MSI-X the status register reads 0, as in QEMU. */
+	if (m->irq_kind == PCI_IRQ_INTX)
+		m->status = m->gen == GEN1 ? 0x80000001 : 0x00000001;
+	if (write(m->irq_fd, &one, sizeof(one)) < 0)
+		m->protocol_errors++;
+}
+
+void fw_post(struct mfi_model *m, uint32_t context)
+{
+	if (!m->queue_active)
+		return;
+	fw_dma_write32(m, m->ring + 4 * m->head, context);
+	if (m->mask == 0xffffffff)
+		return; /* QEMU: the producer stays */
+	m->head = m->head + 1 == m->fw_cmds ? 0 : m->head + 1;
+	if (m->head == fw_dma_read32(m, m->consumer_at))
+		m->protocol_errors++; /* the ring is full: it must not be possible */
+	fw_dma_write32(m, m->producer_at, m->head);
+	fw_interrupt(m);
+}
+
+void fw_answer(struct mfi_model *m, uint64_t frame, uint8_t status, uint8_t scsi_status)
+{
+	uint8_t head[0x18];
+	bool dont_post;
+
+	dma_read(m, head, frame, sizeof(head));
+	dont_post = le16_at(head + 0x10) & 1;
+	dma_write8(m, frame + 3, scsi_status);
+	dma_write8(m, frame + 2, status);
+	if (!dont_post || !m->real_dont_post)
+		fw_post(m, le32_at(head + 8));
+}
+
+/* --- data --------------------------------------------------------------------------------------------------- */
+
+/* Moves up to len bytes between buf and the SGL at f + off. */
+static bool move(
+	struct mfi_model *m, const uint8_t *f, unsigned off, uint8_t *buf, uint64_t len, bool to_host)
+{
+	uint16_t flags = le16_at(f + 0x10);
+	unsigned n = f[7];
+
+	for (unsigned i = 0; i < n; i++) {
+		const uint8_t *e;
+		uint64_t addr, here;
+
+		if (flags & 0x20) {
+			e = f + off + 16 * i;
+			addr = le64_at(e);
+			here = le32_at(e + 8);
+			if (le32_at(e + 12))
+				m->protocol_errors++;
+		} else if (flags & 2) {
+			e = f + off + 12 * i;
+			addr = le64_at(e);
+			here = le32_at(e + 8);
+		} else {
+			e = f + off + 8 * i;
+			addr = le32_at(e);
+			here = le32_at(e + 4);
+		}
+		if (!addr || !here)
+			return false;
+		here = MIN(here, len);
+		if (here && to_host)
+			dma_write(m, addr, buf, here);
+		else if (here)
+			dma_read(m, buf, addr, here);
+		buf += here;
+		len -= here;
+	}
+	return len == 0;
+}
+
+static void sense(struct mfi_model *m, const uint8_t *f, uint8_t key, uint8_t asc)
+{
+	uint8_t s[18] = {0x70, 0, key, 0, 0, 0, 0, 10};
+
+	s[12] = asc;
+	dma_write(m, le32_at(f + 0x18), s, sizeof(s));
+}
+
+static void ld_rw(struct mfi_model *m, uint64_t frame, const uint8_t *f)
+{
+	uint64_t lba = le64_at(f + 0x20), n = le32_at(f + 0x14);
+	bool read = f[0] == 1;
+
+	m->n_ld_rw++;
+	if (f[4] >= m->ld_count || f[4] >= MODEL_LDS) {
+		fw_answer(m, frame, 0x0c, 0);
+		return;
+	}
+	if (lba + n > MODEL_LD_BLOCKS) {
+		sense(m, f, 5, 0x21);
+		fw_answer(m, frame, 0x2d, 2);
+		return;
+	}
+	if (!move(m, f, 0x28, m->ld[f[4]] + lba * 512, n * 512, read)) {
+		sense(m, f, 4, 0x44);
+		fw_answer(m, frame, 0x2d, 2);
+		return;
+	}
+	fw_answer(m, frame, 0, 0);
+}
+
+static void scsi_rw(
+	struct mfi_model *m, uint64_t frame, const uint8_t *f, uint64_t lba, uint64_t n, bool read)
+{
+	uint64_t bytes = le32_at(f + 0x14);
+	unsigned unit = f[0] == 3 ? f[4] : 0;
+
+	if (bytes % (n ? n : 1) || (lba + n) * (bytes / (n ? n : 1)) > sizeof(m->ld[0])) {
+		sense(m, f, 5, 0x21);
+		fw_answer(m, frame, 0x2d, 2);
+		return;
+	}
+	if (!move(m, f, 0x30, m->ld[unit] + lba * (bytes / n), bytes, read))
+		m->protocol_errors++;
+	fw_answer(m, frame, 0, 0);
+}
+
+static void sync_cache(struct mfi_model *m, uint64_t frame, const uint8_t *f)
+{
+	m->n_sync[f[4] % MODEL_LDS]++;
+	if (m->sync_mode == MODEL_SYNC_GOOD) {
+		fw_answer(m, frame, 0, 0);
+		return;
+	}
+	if (m->sync_mode == MODEL_SYNC_UNKNOWN)
+		sense(m, f, 5, 0x20);
+	else
+		sense(m, f, 4, 0x44);
+	fw_answer(m, frame, 0x2d, 2);
+}
+
+static void inquiry(struct mfi_model *m, uint64_t frame, const uint8_t *f)
+{
+	uint8_t data[96] = {0, 0, 5, 2, 31, 0, 0, 2, 'M', 'O', 'D', 'E', 'L', ' ', ' ', ' '};
+	uint32_t len = le32_at(f + 0x14);
+
+	memset(data + 16, 'x', 20);
+	len = MIN(len, m->io_short ? m->io_short : 36);
+	if (!move(m, f, 0x30, data, len, true) && le32_at(f + 0x14) <= 36)
+		m->protocol_errors++;
+	fw_answer(m, frame, 0, 0);
+}
+
+static void scsi_io(struct mfi_model *m, uint64_t frame, const uint8_t *f)
+{
+	const uint8_t *cdb = f + 0x20;
+
+	m->n_scsi++;
+	if (f[7] == 0 || f[5] != 0 || f[6] > 16) {
+		/* No SGE at all: QEMU fails it. */
+		m->protocol_errors++;
+		fw_answer(m, frame, 0x2d, 2);
+		return;
+	}
+	if (f[0] == 3 && f[4] >= m->ld_count) {
+		fw_answer(m, frame, 0x0c, 0);
+		return;
+	}
+	switch (cdb[0]) {
+	case 0x00:
+		fw_answer(m, frame, 0, 0);
+		return;
+	case 0x12:
+		inquiry(m, frame, f);
+		return;
+	case 0x28:
+	case 0x2a:
+		scsi_rw(m, frame, f, get_be32(cdb + 2), get_be16(cdb + 7), cdb[0] == 0x28);
+		return;
+	case 0x88:
+	case 0x8a:
+		scsi_rw(m, frame, f, get_be64(cdb + 2), get_be32(cdb + 10), cdb[0] == 0x88);
+		return;
+	case 0x35:
+		sync_cache(m, frame, f);
+		return;
+	}
+	sense(m, f, 5, 0x20);
+	fw_answer(m, frame, 0x2d, 2);
+}
+
+void fw_execute(struct mfi_model *m, uint64_t frame)
+{
+	uint8_t f[FRAME];
+
+	dma_read(m, f, frame, sizeof(f));
+	if (m->io_status || m->io_scsi_status) {
+		dma_write(m, le32_at(f + 0x18), m->io_sense, sizeof(m->io_sense));
+		fw_answer(m, frame, m->io_status, m->io_scsi_status);
+	} else if (f[0] == 1 || f[0] == 2) {
+		ld_rw(m, frame, f);
+	} else {
+		scsi_io(m, frame, f);
+	}
+}
+
+/* --- DCMDs -------------------------------------------------------------------------------------------------- */
+
+/* Exactly one SG32 element, as Linux sends them. */
+static void dcmd_data(struct mfi_model *m, const uint8_t *f, const uint8_t *data, uint32_t len)
+{
+	if (f[7] != 1 || (le16_at(f + 0x10) & 0x2a) || le32_at(f + 0x14) != le32_at(f + 0x2c)) {
+		m->protocol_errors++;
+		return;
+	}
+	dma_write(m, le32_at(f + 0x28), data, MIN(len, le32_at(f + 0x2c)));
+}
+
+static uint8_t ctrl_get_info(struct mfi_model *m, const uint8_t *f)
+{
+	static uint8_t d[0x950];
+	uint32_t len = le32_at(f + 0x14);
+
+	if (m->ctrl_info_status)
+		return m->ctrl_info_status;
+	if (len < 2048 || (m->ctrl_info_old && len > 2048) || f[0x1c] != 1)
+		return 3;
+	memset(d, 0, sizeof(d));
+	memcpy(d + 0x540, "LSI MegaRAID MODEL   ", 21);
+	memcpy(d + 0x590,
+		"SV\x01"
+		"234 ",
+		7);
+	d[0x5b0] = 1;
+	put_le32(d + 0x5bc, m->max_sectors);
+	put_le16(d + 0x5d0, 512);
+	put_le16(d + 0x5da, (uint16_t)m->max_strips);
+	d[0x5e8] = (uint8_t)m->strip_min;
+	put_le32(d + 0x620, m->on_off);
+	memcpy(d + 0x640, "12.3.4", 6);
+	dcmd_data(m, f, d, sizeof(d));
+	return 0;
+}
+
+/* In reverse order, as QEMU does; the last one is offline, the one before degraded. */
+static uint8_t ld_get_list(struct mfi_model *m, const uint8_t *f)
+{
+	static uint8_t d[1032];
+
+	if (m->ld_list_status || le32_at(f + 0x14) > sizeof(d))
+		return m->ld_list_status ? m->ld_list_status : 3;
+	memset(d, 0, sizeof(d));
+	put_le32(d, m->ld_count);
+	for (unsigned i = 0; i < MIN(m->ld_count, 64u); i++) {
+		uint8_t *e = d + 8 + 16 * i;
+
+		e[0] = (uint8_t)(m->ld_count - 1 - i);
+		e[4] = (uint8_t)(e[0] == 2 ? 0 : 3 - e[0]);
+		put_le32(e + 8, MODEL_LD_BLOCKS);
+	}
+	dcmd_data(m, f, d, sizeof(d));
+	return 0;
+}
+
+static uint8_t ld_get_info(struct mfi_model *m, const uint8_t *f)
+{
+	static uint8_t d[384];
+
+	if (m->ld_info_status)
+		return m->ld_info_status;
+	memset(d, 0, sizeof(d));
+	d[0] = f[0x1c];
+	d[0x16] = m->disk_cache_policy;
+	d[0x17] = m->cache_policy;
+	d[0x20] = f[0x1c] == 0 ? 1 : 5;
+	d[0x25] = f[0x1c] == 0 ? 2 : 1;
+	dcmd_data(m, f, d, sizeof(d));
+	return 0;
+}
+
+static uint8_t pd_list(struct mfi_model *m, const uint8_t *f)
+{
+	static uint8_t d[8192];
+
+	if (m->pd_list_status || f[0x1c] != 5)
+		return m->pd_list_status ? m->pd_list_status : 3;
+	memset(d, 0, sizeof(d));
+	put_le32(d, 8 + 24 * m->pd_count);
+	put_le32(d + 4, m->pd_count);
+	for (unsigned i = 0; i < MIN(m->pd_count, ARRAY_SIZE(m->pd_ids)); i++) {
+		put_le16(d + 8 + 24 * i, m->pd_ids[i]);
+		d[8 + 24 * i + 6] = m->pd_types[i];
+	}
+	dcmd_data(m, f, d, sizeof(d));
+	return 0;
+}
+
+static uint8_t pd_info(struct mfi_model *m, const uint8_t *f)
+{
+	static uint8_t d[512];
+
+	memset(d, 0, sizeof(d));
+	put_le32(d + 0xf8, 0x1000u + f[0x1c]);
+	dcmd_data(m, f, d, sizeof(d));
+	return 0;
+}
+
+static void dcmd(struct mfi_model *m, uint64_t frame, const uint8_t *f)
+{
+	uint8_t status;
+
+	if (m->silent_dcmd)
+		return;
+	switch (le32_at(f + 0x18)) {
+	case 0x01010000:
+		status = ctrl_get_info(m, f);
+		break;
+	case 0x03010000:
+		status = ld_get_list(m, f);
+		break;
+	case 0x03020000:
+		status = ld_get_info(m, f);
+		break;
+	case 0x02010100:
+		status = pd_list(m, f);
+		break;
+	case 0x02020000:
+		status = pd_info(m, f);
+		break;
+	case 0x01101000:
+		m->n_flush++;
+		if (f[0x1c] != 3 || f[7] != 0)
+			m->protocol_errors++;
+		if (m->hold_flush) {
+			if (m->flush_frame)
+				m->protocol_errors++; /* one at a time */
+			m->flush_frame = frame;
+			return;
+		}
+		status = m->flush_status;
+		break;
+	case 0x01050000:
+		m->n_shutdown++;
+		status = m->shutdown_status;
+		if (!status) {
+			m->state = 0xb;
+			m->closed = true;
+		}
+		break;
+	default:
+		m->protocol_errors++;
+		status = 2;
+	}
+	fw_answer(m, frame, status, 0);
+}
+
+/* --- frames ------------------------------------------------------------------------------------------------- */
+
+void fw_drop_pending(struct mfi_model *m, unsigned i)
+{
+	assert(i < m->n_pending);
+	memmove(m->pending + i, m->pending + i + 1, (--m->n_pending - i) * sizeof(m->pending[0]));
+}
+
+static void abort_frame(struct mfi_model *m, uint64_t frame, const uint8_t *f)
+{
+	uint64_t victim = le64_at(f + 0x20);
+
+	m->n_abort++;
+	for (unsigned i = 0; i < m->n_pending && !m->abort_lies; i++)
+		if (m->pending[i] == victim) {
+			if (fw_dma_read32(m, victim + 8) != le32_at(f + 0x18)) {
+				m->protocol_errors++;
+				fw_answer(m, frame, 5, 0);
+				return;
+			}
+			fw_drop_pending(m, i);
+			fw_answer(m, victim, 0x2e, 0);
+			break;
+		}
+	fw_answer(m, frame, 0, 0);
+}
+
+static void init(struct mfi_model *m, uint64_t frame, const uint8_t *f)
+{
+	uint8_t q[32];
+
+	m->n_init++;
+	if (m->init_silent)
+		return;
+	if (m->init_status || le32_at(f + 0x14) != 32) {
+		fw_answer(m, frame, m->init_status ? m->init_status : 3, 0);
+		return;
+	}
+	/* QEMU: says OK to a second INIT, and to one after CTRL_SHUTDOWN, and does nothing. */
+	if (m->queue_active || m->closed) {
+		fw_answer(m, frame, 0, 0);
+		return;
+	}
+	dma_read(m, q, le64_at(f + 0x18), sizeof(q));
+	if (le32_at(q) != 0 || le32_at(q + 4) != m->fw_cmds)
+		m->protocol_errors++;
+	m->ring = le64_at(q + 8);
+	m->producer_at = le64_at(q + 0x10);
+	m->consumer_at = le64_at(q + 0x18);
+	m->head = fw_dma_read32(m, m->producer_at);
+	if (m->head != 0 || fw_dma_read32(m, m->consumer_at) != 0)
+		m->protocol_errors++;
+	m->queue_active = true;
+	m->state = 0xc;
+	fw_answer(m, frame, 0, 0);
+}
+
+void fw_submit(struct mfi_model *m, uint64_t frame)
+{
+	uint8_t f[FRAME];
+
+	if (frame & 63)
+		m->protocol_errors++;
+	/* QEMU wants 2048 readable bytes behind every frame. */
+	dma_read(m, f, frame, sizeof(f));
+	memcpy(m->last_frame, f, sizeof(m->last_frame));
+	if (f[0] != 0 && (m->state != 0xc || !m->queue_active)) {
+		m->protocol_errors++;
+		return;
+	}
+	switch (f[0]) {
+	case 0:
+		init(m, frame, f);
+		return;
+	case 1:
+	case 2:
+	case 3:
+	case 4:
+		if (m->hold && m->n_pending < MODEL_PENDING) {
+			m->pending[m->n_pending++] = frame;
+			return;
+		}
+		fw_execute(m, frame);
+		return;
+	case 5:
+		dcmd(m, frame, f);
+		return;
+	case 6:
+		abort_frame(m, frame, f);
+		return;
+	}
+	m->protocol_errors++;
+}

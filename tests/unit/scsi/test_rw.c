@@ -1,0 +1,826 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reads, writes, flushes: limits of the medium, lengths, splitting, FUA. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/endian.h"
+#include "fixture.h"
+
+#define BLOCKS 16384 /* 8 MiB: all of it remembers writes */
+
+static struct fx x;
+
+static void setup(void)
+{
+	fx_setup(&x, BLOCKS);
+}
+static void teardown(void)
+{
+	fx_teardown(&x);
+}
+
+/* --- ranges ------------------------------------------------------------------------------------------- */
+
+struct row {
+	const char *cdb;
+	uint8_t cdb_len;
+	uint32_t blocks; /* moved; iov_bytes is that much */
+	bool in_range;
+	uint64_t lba;
+};
+
+/* 16384 = 4000h blocks */
+static const struct row read_rows[] = {
+	{"\x08\x00\x00\x00\x01\x00", 6, 1, true, 0},
+	{"\x08\x00\x00\x00\x00\x00", 6, 256, true, 0}, /* 0 is 256 */
+	{"\x08\x00\x3f\xff\x01\x00", 6, 1, true, 0x3fff},
+	{"\x08\x00\x3f\xff\x02\x00", 6, 2, false, 0},
+	{"\x08\x00\x3f\x00\x00\x00", 6, 256, true, 0x3f00},
+	{"\x08\x00\x3f\x01\x00\x00", 6, 256, false, 0},
+	{"\x08\xe0\x00\x05\x01\x00", 6, 1, true, 5}, /* reserved bits above the 21 of the LBA */
+	{"\x28\x00\x00\x00\x3f\xff\x00\x00\x01\x00", 10, 1, true, 0x3fff},
+	{"\x28\x00\x00\x00\x3f\xff\x00\x00\x02\x00", 10, 2, false, 0},
+	{"\x28\x00\x00\x00\x40\x00\x00\x00\x01\x00", 10, 1, false, 0},
+	{"\x28\x00\x00\x00\x40\x00\x00\x00\x00\x00", 10, 0, true, 0x4000},
+	{"\x28\x00\x00\x00\x40\x01\x00\x00\x00\x00", 10, 0, false, 0},
+	{"\x28\x00\x00\x00\x00\x00\x00\x00\x00\x00", 10, 0, true, 0},
+	{"\x28\x00\xff\xff\xff\xff\x00\x00\x01\x00", 10, 1, false, 0},
+	{"\x28\x00\x80\x00\x00\x00\x00\x00\x00\x00", 10, 0, false, 0},
+	{"\x28\x00\x00\x00\x10\x00\x1f\x00\x07\x40", 10, 7, true, 0x1000}, /* group number, vendor bits */
+	{"\xa8\x00\x00\x00\x3f\xff\x00\x00\x00\x01\x00\x00", 12, 1, true, 0x3fff},
+	{"\xa8\x00\x00\x00\x3f\xff\xff\xff\xff\xff\x00\x00", 12, 1, false, 0},
+	{"\x88\x00\x00\x00\x00\x00\x00\x00\x3f\xff\x00\x00\x00\x01\x00\x00", 16, 1, true, 0x3fff},
+	{"\x88\x00\x00\x00\x00\x00\x00\x00\x40\x00\x00\x00\x00\x01\x00\x00", 16, 1, false, 0},
+	{"\x88\x00\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x01\x00\x00", 16, 1, false, 0},
+	{"\x88\x00\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00\x00\x00", 16, 0, false, 0},
+	{"\x88\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00", 16, 1, false, 0},
+	{"\x88\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\x00\x00", 16, 1, false, 0},
+	{"\x88\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00", 16, 1, false, 0},
+};
+
+START_TEST(reads_are_checked_against_the_end_of_the_medium)
+{
+	const struct row *r = &read_rows[_i];
+	struct tst t;
+
+	tst_do(&t, &x, r->cdb, r->cdb_len, r->blocks * 512);
+	ck_assert_uint_eq(t.task.dir, DMA_FROM_DEVICE);
+	if (r->in_range) {
+		assert_good(&t);
+		ck_assert_uint_eq(t.task.in_bytes, r->blocks * 512);
+		ck_assert(is_pattern(t.buf, r->lba, t.len, 512));
+	} else {
+		assert_check(&t, 0x05, 0x21, 0x00);
+		ck_assert_uint_eq(t.task.in_bytes, 0);
+		ck_assert_uint_eq(x.fake->n_log, 0);
+	}
+	tst_fini(&t);
+}
+END_TEST
+
+/* The same CDBs as writes: opcode + 2. */
+START_TEST(writes_are_checked_against_the_end_of_the_medium)
+{
+	const struct row *r = &read_rows[_i];
+	uint8_t cdb[16];
+	struct tst t;
+
+	memcpy(cdb, r->cdb, r->cdb_len);
+	cdb[0] += 2;
+	tst_init(&t, x.lun, cdb, r->cdb_len, r->blocks * 512, r->blocks ? 1 : 0);
+	tst_fill(&t, 3);
+	tst_submit(&t);
+	fake_run(x.fake, 0);
+	ck_assert_uint_eq(t.task.dir, DMA_TO_DEVICE);
+	if (r->in_range) {
+		assert_good(&t);
+		ck_assert_mem_eq(x.disk->store + r->lba * 512, t.buf, t.len);
+	} else {
+		assert_check(&t, 0x05, 0x21, 0x00);
+		ck_assert_uint_eq(x.fake->n_log, 0);
+	}
+	tst_fini(&t);
+}
+END_TEST
+
+START_TEST(protection_information_is_refused)
+{
+	static const uint8_t opcodes[] = {0x28, 0xa8, 0x88, 0x2a, 0xaa, 0x8a, 0x2f, 0xaf, 0x8f};
+	struct tst t;
+
+	for (unsigned i = 0; i < sizeof(opcodes); i++) {
+		uint8_t cdb[16] = {opcodes[i], 0x20};
+
+		tst_do(&t, &x, cdb, sizeof(cdb), 0);
+		assert_check(&t, 0x05, 0x24, 0x00);
+		ck_assert_mem_eq(t.task.sense + 15, "\xcf\x00\x01", 3);
+		tst_fini(&t);
+	}
+}
+END_TEST
+
+START_TEST(a_disk_beyond_32_bits_is_addressed_whole)
+{
+	struct fx big;
+	uint8_t cdb[16];
+	struct tst t;
+
+	fx_setup(&big, UINT64_C(1) << 36);
+	cdb16(cdb, 0x88, 0, (UINT64_C(1) << 36) - 1, 1);
+	tst_do(&t, &big, cdb, 16, 512);
+	assert_good(&t);
+	ck_assert(is_pattern(t.buf, (UINT64_C(1) << 36) - 1, 512, 512));
+	tst_fini(&t);
+	cdb16(cdb, 0x88, 0, UINT64_C(1) << 36, 1);
+	tst_do(&t, &big, cdb, 16, 512);
+	assert_check(&t, 0x05, 0x21, 0x00);
+	tst_fini(&t);
+	fx_teardown(&big);
+}
+END_TEST
+
+/* --- lengths, hazard H15 ------------------------------------------------------------------------------ */
+
+static const struct {
+	uint32_t blocks, room, moved;
+} residuals[] = {
+	{2, 1024, 1024},
+	{2, 4096, 1024},
+	{2, 512, 512},
+	{2, 0, 0},
+	{2, 700, 700},
+	{2, 511, 511},
+	{2, 1, 1},
+	{1, 200, 200},
+	{2, 1023, 1023},
+	{0, 512, 0},
+	{600, 300 * 512 + 7, 300 * 512 + 7},
+};
+
+START_TEST(a_read_moves_the_lesser_of_cdb_and_room)
+{
+	uint8_t cdb[10];
+	struct tst t;
+
+	cdb10(cdb, 0x28, 0, 77, (uint16_t)residuals[_i].blocks);
+	tst_init(&t, x.lun, cdb, 10, residuals[_i].room, residuals[_i].room ? 3 : 0);
+	tst_submit(&t);
+	fake_run(x.fake, 5);
+	assert_good(&t);
+	ck_assert_uint_eq(t.task.in_bytes, residuals[_i].moved);
+	ck_assert(is_pattern(t.buf, 77, residuals[_i].moved, 512));
+	tst_fini(&t);
+}
+END_TEST
+
+START_TEST(a_write_of_another_length_than_its_data_is_refused)
+{
+	static const struct {
+		uint16_t blocks;
+		uint32_t room;
+	} rows[] = {{2, 512}, {2, 1023}, {2, 1025}, {2, 0}, {0, 512}, {1, 4096}, {2, 1536}};
+	uint8_t cdb[10];
+	struct tst t;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		cdb10(cdb, 0x2a, 0, 0, rows[i].blocks);
+		tst_do(&t, &x, cdb, 10, rows[i].room);
+		assert_check(&t, 0x05, 0x0e, 0x03);
+		tst_fini(&t);
+	}
+	ck_assert_uint_eq(x.fake->n_log, 0);
+}
+END_TEST
+
+START_TEST(tails_wait_for_scratch_and_all_get_one)
+{
+	enum { N = 150 }; /* more than there is scratch */
+	static struct tst t[N];
+	uint8_t cdb[10];
+
+	x.fake->slots = 200;
+	for (unsigned i = 0; i < N; i++) {
+		cdb10(cdb, 0x28, 0, i, 1);
+		tst_init(&t[i], x.lun, cdb, 10, 100 + i, 1);
+		tst_submit(&t[i]);
+	}
+	ck_assert_uint_eq(x.fake->n_flight, 64);
+	scsi_task_abort(&t[100].task); /* one that waits for scratch */
+	ck_assert_uint_eq(t[100].done, 1);
+	ck_assert_uint_eq(t[100].task.status, SCSI_TASK_ABORTED);
+	fake_run(x.fake, 77);
+	for (unsigned i = 0; i < N; i++) {
+		ck_assert_uint_eq(t[i].done, 1);
+		if (i != 100)
+			ck_assert(is_pattern(t[i].buf, i, 100 + i, 512));
+		tst_fini(&t[i]);
+	}
+}
+END_TEST
+
+/* --- splitting ---------------------------------------------------------------------------------------- */
+
+#define MIB4 (4U << 20)
+
+START_TEST(a_read_of_4_mib_is_split_and_put_together)
+{
+	uint8_t cdb[16];
+	struct tst t;
+
+	cdb16(cdb, 0x88, 0, 100, MIB4 / 512);
+	tst_init(&t, x.lun, cdb, 16, MIB4, 300); /* iovecs that end anywhere */
+	tst_submit(&t);
+	ck_assert_uint_eq(x.fake->n_flight, 8);
+	fake_run(x.fake, (unsigned)_i);
+	assert_good(&t);
+	ck_assert_uint_eq(t.task.in_bytes, MIB4);
+	ck_assert(is_pattern(t.buf, 100, MIB4, 512));
+	ck_assert_uint_eq(x.fake->n_log, 32);
+	ck_assert_uint_eq(x.fake->most_in_flight, 8);
+	for (unsigned i = 0; i < 32; i++) {
+		ck_assert_uint_eq(x.fake->log[i].lba, 100 + i * 256);
+		ck_assert_uint_eq(x.fake->log[i].nblocks, 256);
+	}
+	tst_fini(&t);
+}
+END_TEST
+
+START_TEST(a_write_of_4_mib_is_split_and_every_byte_lands)
+{
+	uint8_t cdb[16];
+	struct tst t;
+
+	cdb16(cdb, 0x8a, 0x10, 33, MIB4 / 512);
+	tst_init(&t, x.lun, cdb, 16, MIB4, 300);
+	tst_fill(&t, 9);
+	tst_submit(&t);
+	fake_run(x.fake, (unsigned)_i);
+	assert_good(&t);
+	ck_assert_mem_eq(x.disk->store + 33 * 512, t.buf, MIB4);
+	ck_assert(is_pattern(x.disk->store, 0, 33 * 512, 512));
+	ck_assert(x.fake->log[0].dpo && !x.fake->log[0].fua);
+	tst_fini(&t);
+}
+END_TEST
+
+START_TEST(pieces_are_whole_blocks_at_an_odd_limit)
+{
+	struct fake *f = fake_new(1, 4096, 4096);
+	struct fx odd;
+	uint8_t cdb[10];
+	struct tst t;
+
+	f->hba.limits.max_transfer = 3 * 4096 + 4095;
+	fx_attach(&odd, f);
+	cdb10(cdb, 0x28, 0, 1, 10);
+	tst_do(&t, &odd, cdb, 10, 10 * 4096);
+	assert_good(&t);
+	ck_assert(is_pattern(t.buf, 1, t.len, 4096));
+	ck_assert_uint_eq(f->n_log, 4);
+	ck_assert_uint_eq(f->log[3].nblocks, 1);
+	tst_fini(&t);
+	fx_teardown(&odd);
+}
+END_TEST
+
+START_TEST(a_medium_error_ends_the_command_with_its_lba_and_what_came_before)
+{
+	uint8_t cdb[16];
+	struct tst t;
+
+	x.disk->bad_lba = 256 * 5 + 17; /* in the sixth piece */
+	cdb16(cdb, 0x88, 0, 0, MIB4 / 512);
+	tst_init(&t, x.lun, cdb, 16, MIB4, 7);
+	tst_submit(&t);
+	fake_run(x.fake, (unsigned)_i);
+	assert_check(&t, 0x03, 0x11, 0x00);
+	ck_assert_uint_eq(t.task.sense[0], 0xf0);
+	ck_assert_uint_eq(get_be32(t.task.sense + 3), 256 * 5 + 17);
+	ck_assert_uint_eq(t.task.in_bytes, 5 * 131072);
+	ck_assert(is_pattern(t.buf, 0, t.task.in_bytes, 512));
+	free(t.buf);
+}
+END_TEST
+
+START_TEST(after_an_error_nothing_more_is_handed_down)
+{
+	uint8_t cdb[16];
+	struct tst t;
+
+	cdb16(cdb, 0x88, 0, 0, MIB4 / 512);
+	tst_init(&t, x.lun, cdb, 16, MIB4, 1);
+	tst_submit(&t);
+	fake_end(x.fake, 7, HBA_DONE, 0x02, fake_sense_medium, 18);
+	ck_assert_uint_eq(t.done, 0);
+	ck_assert_uint_eq(x.fake->n_flight, 7);
+	/* A second error nearer to the start, when one further on is known already. */
+	fake_end(x.fake, 2, HBA_IO_ERROR, 0, NULL, 0);
+	fake_end(x.fake, 5, HBA_TIMEOUT, 0, NULL, 0);
+	fake_run(x.fake, 3);
+	assert_check(&t, 0x04, 0x44, 0x00);
+	ck_assert_uint_eq(t.task.in_bytes, 2 * 131072);
+	ck_assert_uint_eq(x.fake->n_log, 8);
+	free(t.buf);
+}
+END_TEST
+
+START_TEST(an_error_in_the_first_piece_leaves_no_data)
+{
+	uint8_t cdb[10];
+	struct tst t;
+
+	x.disk->bad_lba = 3;
+	cdb10(cdb, 0x28, 0, 3, 1);
+	tst_do(&t, &x, cdb, 10, 512);
+	assert_check(&t, 0x03, 0x11, 0x00);
+	ck_assert_uint_eq(t.task.in_bytes, 0);
+	tst_fini(&t);
+}
+END_TEST
+
+/* --- sharing the controller --------------------------------------------------------------------------- */
+
+START_TEST(a_big_command_leaves_slots_to_small_ones)
+{
+	uint8_t cdb[16];
+	struct tst big, small;
+
+	x.fake->slots = 9;
+	cdb16(cdb, 0x88, 0, 0, MIB4 / 512);
+	tst_init(&big, x.lun, cdb, 16, MIB4, 1);
+	tst_submit(&big);
+	cdb10(cdb, 0x28, 0, 1, 1);
+	tst_init(&small, x.lun, cdb, 10, 512, 1);
+	tst_submit(&small);
+	ck_assert_uint_eq(x.fake->n_flight, 9);
+	fake_complete(x.fake, 8);
+	assert_good(&small);
+	fake_run(x.fake, 0);
+	assert_good(&big);
+	tst_fini(&small);
+	tst_fini(&big);
+}
+END_TEST
+
+START_TEST(luns_take_turns)
+{
+	static struct tst t[40];
+	struct fake *f = fake_new(2, BLOCKS, 512);
+	struct scsi_lun *second;
+	struct fx two;
+	uint8_t cdb[10];
+
+	fx_attach(&two, f);
+	second = fx_lun(&two, "ld1");
+	f->slots = 1;
+	for (unsigned i = 0; i < 40; i++) {
+		cdb10(cdb, 0x28, 0, i, 1);
+		tst_init(&t[i], i < 20 ? two.lun : second, cdb, 10, 512, 1);
+		tst_submit(&t[i]);
+	}
+	ck_assert_uint_eq(f->n_flight, 1);
+	fake_run(f, 0);
+	/* After the first, which was alone, one each; the last has nobody to take turns with. */
+	for (unsigned i = 1; i < 38; i++)
+		ck_assert_uint_ne(f->log[i].unit, f->log[i + 1].unit);
+	for (unsigned i = 0; i < 40; i++) {
+		assert_good(&t[i]);
+		tst_fini(&t[i]);
+	}
+	scsi_lun_destroy(second);
+	fx_teardown(&two);
+}
+END_TEST
+
+START_TEST(thousands_of_commands_wait_for_one_slot)
+{
+	enum { N = 3000 };
+	static struct tst t[N];
+	uint8_t cdb[10];
+
+	x.fake->slots = 1;
+	for (unsigned i = 0; i < N; i++) {
+		cdb10(cdb, 0x28, 0, i, 1);
+		tst_init(&t[i], x.lun, cdb, 10, 512, 1);
+		tst_submit(&t[i]);
+	}
+	ck_assert_uint_eq(scsi_lun_busy(x.lun), N);
+	fake_run(x.fake, 0);
+	ck_assert_uint_eq(scsi_lun_busy(x.lun), 0);
+	for (unsigned i = 0; i < N; i++) {
+		assert_good(&t[i]);
+		ck_assert_uint_eq(x.fake->log[i].lba, i); /* oldest first */
+		tst_fini(&t[i]);
+	}
+}
+END_TEST
+
+START_TEST(without_bounce_memory_commands_wait_for_ready)
+{
+	uint8_t cdb[10];
+	struct tst t;
+
+	cdb10(cdb, 0x28, 0, 0, 8);
+	tst_init(&t, x.lun, cdb, 10, 8 * 512, 1);
+	x.fake->refuse_eagain = 2;
+	tst_submit(&t);
+	ck_assert_uint_eq(x.fake->n_flight, 0);
+	fake_ready(x.fake);
+	ck_assert_uint_eq(x.fake->n_flight, 0);
+	fake_ready(x.fake);
+	ck_assert_uint_eq(x.fake->n_flight, 1);
+	fake_run(x.fake, 0);
+	assert_good(&t);
+	ck_assert(is_pattern(t.buf, 0, t.len, 512));
+	tst_fini(&t);
+}
+END_TEST
+
+/* The request that had to wait was filled for another task. */
+START_TEST(a_request_that_waited_carries_nothing_of_an_aborted_task)
+{
+	uint8_t cdb[16];
+	struct tst t, flush;
+
+	cdb16(cdb, 0x8a, 0x08, 5, 8);
+	tst_init(&t, x.lun, cdb, 16, 8 * 512, 2);
+	x.fake->refuse_eagain = 1;
+	tst_submit(&t);
+	scsi_task_abort(&t.task);
+	ck_assert_uint_eq(t.task.status, SCSI_TASK_ABORTED);
+	tst_init(&flush, x.lun, "\x35\0\0\0\0\0\0\0\0\0", 10, 0, 0);
+	tst_submit(&flush);
+	ck_assert_uint_eq(x.fake->n_flight, 1);
+	ck_assert_uint_eq(x.fake->log[0].kind, HBA_REQ_FLUSH);
+	ck_assert_uint_eq(x.fake->log[0].len, 0);
+	fake_run(x.fake, 0);
+	assert_good(&flush);
+	tst_fini(&flush);
+	tst_fini(&t);
+}
+END_TEST
+
+START_TEST(while_the_controller_resets_commands_wait)
+{
+	uint8_t cdb[10];
+	struct tst t;
+
+	x.fake->state = HBA_RESETTING;
+	cdb10(cdb, 0x28, 0, 0, 1);
+	tst_init(&t, x.lun, cdb, 10, 512, 1);
+	tst_submit(&t);
+	fake_ready(x.fake);
+	ck_assert_uint_eq(t.done, 0);
+	x.fake->state = HBA_RUNNING;
+	fake_ready(x.fake);
+	fake_run(x.fake, 0);
+	assert_good(&t);
+	tst_fini(&t);
+}
+END_TEST
+
+START_TEST(a_request_refused_for_good_fails_its_command_alone)
+{
+	uint8_t cdb[10];
+	struct tst t;
+
+	x.fake->refuse = -E2BIG;
+	cdb10(cdb, 0x28, 0, 0, 1);
+	tst_do(&t, &x, cdb, 10, 512);
+	assert_check(&t, 0x04, 0x44, 0x00);
+	tst_fini(&t);
+	x.fake->refuse = 0;
+	tst_do(&t, &x, cdb, 10, 512);
+	assert_good(&t);
+	tst_fini(&t);
+}
+END_TEST
+
+/* --- FUA and flush ------------------------------------------------------------------------------------ */
+
+START_TEST(without_native_fua_a_flush_follows_the_last_data)
+{
+	uint8_t cdb[16];
+	struct tst t;
+
+	cdb16(cdb, 0x8a, _i ? 0x02 : 0x08, 0, 3 * 256); /* FUA; FUA_NV is taken for it */
+	tst_init(&t, x.lun, cdb, 16, 3 * 131072, 4);
+	tst_fill(&t, 1);
+	tst_submit(&t);
+	ck_assert_uint_eq(x.fake->n_flight, 3);
+	fake_complete(x.fake, 2);
+	fake_complete(x.fake, 0);
+	ck_assert_uint_eq(x.fake->n_log, 3); /* no flush yet */
+	fake_complete(x.fake, 0);
+	ck_assert_uint_eq(x.fake->n_log, 4);
+	ck_assert_uint_eq(x.fake->log[3].kind, HBA_REQ_FLUSH);
+	ck_assert_uint_eq(t.done, 0);
+	ck_assert(x.disk->dirty);
+	fake_complete(x.fake, 0);
+	assert_good(&t);
+	ck_assert(!x.disk->dirty);
+	tst_fini(&t);
+}
+END_TEST
+
+START_TEST(a_failed_flush_fails_the_write)
+{
+	uint8_t cdb[10];
+	struct tst t;
+
+	x.fake->fault.count = 1;
+	x.fake->fault.kind = HBA_REQ_FLUSH;
+	x.fake->fault.result = HBA_IO_ERROR;
+	cdb10(cdb, 0x2a, 0x08, 0, 1);
+	tst_do(&t, &x, cdb, 10, 512);
+	assert_check(&t, 0x04, 0x44, 0x00);
+	tst_fini(&t);
+}
+END_TEST
+
+START_TEST(a_failed_write_is_not_flushed)
+{
+	uint8_t cdb[10];
+	struct tst t;
+
+	x.disk->bad_lba = 0;
+	cdb10(cdb, 0x2a, 0x08, 0, 1);
+	tst_do(&t, &x, cdb, 10, 512);
+	assert_check(&t, 0x03, 0x11, 0x00);
+	ck_assert_uint_eq(x.fake->n_log, 1);
+	tst_fini(&t);
+}
+END_TEST
+
+START_TEST(a_fua_read_comes_after_a_flush)
+{
+	uint8_t cdb[10];
+	struct tst t;
+
+	cdb10(cdb, 0x28, 0x08, 9, 300);
+	tst_init(&t, x.lun, cdb, 10, 300 * 512, 1);
+	tst_submit(&t);
+	ck_assert_uint_eq(x.fake->n_flight, 1);
+	ck_assert_uint_eq(x.fake->log[0].kind, HBA_REQ_FLUSH);
+	fake_complete(x.fake, 0);
+	ck_assert_uint_eq(x.fake->n_flight, 2);
+	fake_run(x.fake, 1);
+	assert_good(&t);
+	ck_assert(is_pattern(t.buf, 9, t.len, 512));
+	tst_fini(&t);
+	/* A failed flush: nothing can be said about the medium. */
+	x.fake->fault.count = 1;
+	x.fake->fault.kind = HBA_REQ_FLUSH;
+	x.fake->fault.result = HBA_TIMEOUT;
+	tst_do(&t, &x, cdb, 10, 300 * 512);
+	assert_check(&t, 0x0b, 0x08, 0x01);
+	ck_assert_uint_eq(t.task.in_bytes, 0);
+	tst_fini(&t);
+}
+END_TEST
+
+START_TEST(native_fua_goes_with_every_piece)
+{
+	struct fake *f = fake_new(1, BLOCKS, 512);
+	struct fx native;
+	uint8_t cdb[16];
+	struct tst t;
+
+	f->hba.fua_native = true;
+	fx_attach(&native, f);
+	cdb16(cdb, _i ? 0x88 : 0x8a, 0x18, 0, 3 * 256);
+	tst_init(&t, native.lun, cdb, 16, 3 * 131072, 1);
+	if (!_i)
+		tst_fill(&t, 2);
+	tst_submit(&t);
+	fake_run(f, 0);
+	assert_good(&t);
+	ck_assert_uint_eq(f->n_log, 3);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert(f->log[i].fua && f->log[i].dpo);
+	tst_fini(&t);
+	fx_teardown(&native);
+}
+END_TEST
+
+START_TEST(fua_of_nothing_is_nothing)
+{
+	struct tst t;
+
+	tst_do(&t, &x, "\x2a\x08\0\0\0\0\0\0\0\0", 10, 0);
+	assert_good(&t);
+	tst_fini(&t);
+	tst_do(&t, &x, "\x28\x08\0\0\0\0\0\0\x01\0", 10, 0);
+	assert_good(&t);
+	tst_fini(&t);
+	ck_assert_uint_eq(x.fake->n_log, 0);
+}
+END_TEST
+
+START_TEST(synchronize_cache_is_one_flush_of_a_valid_range)
+{
+	static const struct {
+		const char *cdb;
+		uint8_t len;
+		bool good;
+	} rows[] = {
+		{"\x35\0\0\0\0\0\0\0\0\0", 10, true},
+		{"\x35\x02\0\0\0\0\0\0\0\0", 10, true}, /* IMMED: GOOD comes after the flush all the same */
+		{"\x35\0\0\0\x3f\xff\0\0\x01\0", 10, true},
+		{"\x35\0\0\0\x3f\xff\0\0\x02\0", 10, false},
+		{"\x35\0\0\0\x40\x01\0\0\0\0", 10, false},
+		{"\x91\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16, true},
+		{"\x91\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0", 16, false},
+	};
+	struct tst t;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		x.disk->dirty = true;
+		x.fake->n_log = 0;
+		tst_do(&t, &x, rows[i].cdb, rows[i].len, 0);
+		ck_assert(x.disk->dirty == !rows[i].good);
+		ck_assert_uint_eq(x.fake->n_log, rows[i].good);
+		if (!rows[i].good) {
+			assert_check(&t, 0x05, 0x21, 0x00);
+		} else {
+			assert_good(&t);
+			ck_assert_uint_ge(x.fake->log[0].timeout_ms, 120000);
+		}
+		tst_fini(&t);
+	}
+}
+END_TEST
+
+START_TEST(a_flush_of_unknown_outcome_is_an_error)
+{
+	static const struct {
+		enum hba_result result;
+		uint8_t key, asc, ascq;
+	} rows[] = {
+		{HBA_NO_UNIT, 0x05, 0x25, 0x00},
+		{HBA_IO_ERROR, 0x04, 0x44, 0x00},
+		{HBA_TIMEOUT, 0x0b, 0x08, 0x01},
+		{HBA_GONE, 0x02, 0x04, 0x03},
+	};
+	struct tst t;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		x.fake->fault.count = 1;
+		x.fake->fault.kind = HBA_REQ_FLUSH;
+		x.fake->fault.result = rows[i].result;
+		tst_do(&t, &x, "\x35\0\0\0\0\0\0\0\0\0", 10, 0);
+		assert_check(&t, rows[i].key, rows[i].asc, rows[i].ascq);
+		tst_fini(&t);
+	}
+}
+END_TEST
+
+/* --- results of the unit ------------------------------------------------------------------------------ */
+
+static void one_read(struct tst *t, enum hba_result result, uint8_t status, const uint8_t *sense, uint8_t len)
+{
+	tst_init(t, x.lun, "\x28\0\0\0\0\0\0\0\x01\0", 10, 512, 1);
+	tst_submit(t);
+	fake_end(x.fake, 0, result, status, sense, len);
+	ck_assert_uint_eq(t->done, 1);
+}
+
+START_TEST(the_units_statuses_and_sense_come_through)
+{
+	static const uint8_t plain[] = {SCSI_BUSY, 0x18, SCSI_TASK_SET_FULL, SCSI_TASK_ABORTED};
+	uint8_t sense[255];
+	struct tst t;
+
+	for (unsigned i = 0; i < sizeof(plain); i++) {
+		one_read(&t, HBA_DONE, plain[i], NULL, 0);
+		ck_assert_uint_eq(t.task.status, plain[i]);
+		ck_assert_uint_eq(t.task.sense_len, 0);
+		tst_fini(&t);
+	}
+	one_read(&t, HBA_ABORTED, 0, NULL, 0);
+	ck_assert_uint_eq(t.task.status, SCSI_TASK_ABORTED);
+	tst_fini(&t);
+	/* Descriptor format, and a length beyond what there is room for. */
+	memset(sense, 0x5a, sizeof(sense));
+	memcpy(sense, "\x72\x06\x2a\x01\0\0\0\x58", 8);
+	one_read(&t, HBA_DONE, 0x02, sense, 8);
+	ck_assert_uint_eq(t.task.status, SCSI_CHECK_CONDITION);
+	ck_assert_uint_eq(t.task.sense_len, 8);
+	ck_assert_mem_eq(t.task.sense, sense, 8);
+	for (unsigned i = 8; i < SCSI_SENSE_SIZE; i++)
+		ck_assert_uint_eq(t.task.sense[i], 0);
+	tst_fini(&t);
+	one_read(&t, HBA_DONE, 0x02, sense, 255);
+	ck_assert_uint_eq(t.task.sense_len, SCSI_SENSE_SIZE);
+	tst_fini(&t);
+}
+END_TEST
+
+START_TEST(check_condition_without_sense_and_odd_statuses_become_hardware_errors)
+{
+	static const uint8_t zeros[18];
+	struct tst t;
+
+	one_read(&t, HBA_DONE, 0x02, NULL, 0);
+	assert_check(&t, 0x04, 0x44, 0x00);
+	tst_fini(&t);
+	one_read(&t, HBA_DONE, 0x02, zeros, 18);
+	assert_check(&t, 0x04, 0x44, 0x00);
+	tst_fini(&t);
+	one_read(&t, HBA_DONE, 0x77, NULL, 0);
+	assert_check(&t, 0x04, 0x44, 0x00);
+	tst_fini(&t);
+	/* GOOD for a read of which less came than was asked */
+	x.fake->short_moved = 512;
+	tst_do(&t, &x, "\x28\0\0\0\0\0\0\0\x02\0", 10, 1024);
+	assert_check(&t, 0x04, 0x44, 0x00);
+	ck_assert_uint_eq(t.task.in_bytes, 0);
+	free(t.buf);
+}
+END_TEST
+
+START_TEST(a_recovered_error_is_a_success)
+{
+	static const uint8_t recovered[18] = {0x70, 0, 0x01, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x17, 0x01};
+	uint8_t cdb[16];
+	struct tst t;
+
+	cdb16(cdb, 0x8a, 0, 0, 1024);
+	tst_init(&t, x.lun, cdb, 16, 1024 * 512, 1);
+	tst_fill(&t, 1);
+	tst_submit(&t);
+	fake_end(x.fake, 1, HBA_DONE, 0x02, recovered, 18);
+	fake_run(x.fake, 0);
+	assert_good(&t);
+	tst_fini(&t);
+}
+END_TEST
+
+START_TEST(counters_count)
+{
+	struct scsi_lun_stats st;
+	struct tst t;
+
+	tst_do(&t, &x, "\x28\0\0\0\0\0\0\0\x02\0", 10, 1024);
+	tst_fini(&t);
+	tst_do(&t, &x, "\x28\0\0\0\0\0\0\0\x02\0", 10, 512);
+	tst_fini(&t);
+	tst_do(&t, &x, "\x2a\x08\0\0\0\0\0\0\x01\0", 10, 512);
+	tst_fini(&t);
+	tst_do(&t, &x, "\x2a\0\0\0\x7f\0\0\0\x01\0", 10, 512);
+	tst_fini(&t);
+	tst_do(&t, &x, "\x35\0\0\0\0\0\0\0\0\0", 10, 0);
+	tst_fini(&t);
+	scsi_lun_get_stats(x.lun, &st);
+	ck_assert_uint_eq(st.tasks, 5);
+	ck_assert_uint_eq(st.reads, 2);
+	ck_assert_uint_eq(st.read_bytes, 1536);
+	ck_assert_uint_eq(st.writes, 2);
+	ck_assert_uint_eq(st.write_bytes, 512);
+	ck_assert_uint_eq(st.flushes, 2);
+	ck_assert_uint_eq(st.errors, 1);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("scsi rw");
+	TCase *c = tcase_create("rw");
+
+	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_set_timeout(c, 60);
+	tcase_add_loop_test(c, reads_are_checked_against_the_end_of_the_medium, 0, ARRAY_SIZE(read_rows));
+	tcase_add_loop_test(c, writes_are_checked_against_the_end_of_the_medium, 0, ARRAY_SIZE(read_rows));
+	tcase_add_test(c, protection_information_is_refused);
+	tcase_add_test(c, a_disk_beyond_32_bits_is_addressed_whole);
+	tcase_add_loop_test(c, a_read_moves_the_lesser_of_cdb_and_room, 0, ARRAY_SIZE(residuals));
+	tcase_add_test(c, a_write_of_another_length_than_its_data_is_refused);
+	tcase_add_test(c, tails_wait_for_scratch_and_all_get_one);
+	tcase_add_loop_test(c, a_read_of_4_mib_is_split_and_put_together, 0, 4);
+	tcase_add_loop_test(c, a_write_of_4_mib_is_split_and_every_byte_lands, 0, 4);
+	tcase_add_test(c, pieces_are_whole_blocks_at_an_odd_limit);
+	tcase_add_loop_test(c, a_medium_error_ends_the_command_with_its_lba_and_what_came_before, 0, 8);
+	tcase_add_test(c, after_an_error_nothing_more_is_handed_down);
+	tcase_add_test(c, an_error_in_the_first_piece_leaves_no_data);
+	tcase_add_test(c, a_big_command_leaves_slots_to_small_ones);
+	tcase_add_test(c, luns_take_turns);
+	tcase_add_test(c, thousands_of_commands_wait_for_one_slot);
+	tcase_add_test(c, without_bounce_memory_commands_wait_for_ready);
+	tcase_add_test(c, a_request_that_waited_carries_nothing_of_an_aborted_task);
+	tcase_add_test(c, while_the_controller_resets_commands_wait);
+	tcase_add_test(c, a_request_refused_for_good_fails_its_command_alone);
+	tcase_add_loop_test(c, without_native_fua_a_flush_follows_the_last_data, 0, 2);
+	tcase_add_test(c, a_failed_flush_fails_the_write);
+	tcase_add_test(c, a_failed_write_is_not_flushed);
+	tcase_add_test(c, a_fua_read_comes_after_a_flush);
+	tcase_add_loop_test(c, native_fua_goes_with_every_piece, 0, 2);
+	tcase_add_test(c, fua_of_nothing_is_nothing);
+	tcase_add_test(c, synchronize_cache_is_one_flush_of_a_valid_range);
+	tcase_add_test(c, a_flush_of_unknown_outcome_is_an_error);
+	tcase_add_test(c, the_units_statuses_and_sense_come_through);
+	tcase_add_test(c, check_condition_without_sense_and_odd_statuses_become_hardware_errors);
+	tcase_add_test(c, a_recovered_error_is_a_success);
+	tcase_add_test(c, counters_count);
+	suite_add_tcase(s, c);
+	return run_suite(s);
+}
