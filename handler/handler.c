@@ -46,30 +46,28 @@ static void say_closed(const struct device *d, const struct err *e)
 			d->cfg.text, e->text);
 	else
 		hlog_err("ALARM: %s (%s) was created with its gate closed: hbad may have its ring mapped, so "
-			 "that the "
-			 "create could not be undone: %s",
+			 "that the create could not be undone: %s",
 			d->name, d->cfg.text, e->text);
 }
 
 static int hand_over(struct device *d, struct err *e)
 {
 	enum offer o = device_offer(d, e);
-	struct err ignored;
 	int r;
 
-	if (o != OFFER_SERVED && may_fail(d, o))
-		return -EIO;
-	if (o != OFFER_SERVED) {
-		r = device_lay_decoy(d, d->known ? e : &ignored);
-		/* Without a decoy the runner itself would consume. Nobody else does: see may_fail(). */
-		if (r)
-			return r;
-		say_closed(d, e);
-		strcpy(d->refusal, e->text);
+	if (o == OFFER_SERVED) {
+		hlog_info("%s (%s) is served by hbad@%s, process %d", d->name, d->cfg.text, d->cfg.instance,
+			(int)d->server.pid);
 		return 0;
 	}
-	hlog_info("%s (%s) is served by hbad@%s, process %d", d->name, d->cfg.text, d->cfg.instance,
-		(int)d->server.pid);
+	if (may_fail(d, o))
+		return -EIO;
+	/* Nobody consumes, or nobody is known to; without a decoy the runner itself would. */
+	r = device_lay_decoy(d, NULL);
+	if (r)
+		return r;
+	say_closed(d, e);
+	strcpy(d->refusal, e->text);
 	return 0;
 }
 

@@ -41,18 +41,20 @@ struct front_stats {
 /* Maps the ring and checks the mailbox (version, sizes, flags); touches no data page (hazard H5). Nothing is
  * consumed. On failure uio_fd is still the caller's. Preallocates command slots. */
 int front_create(const struct front_config *cfg, struct front_ring **ret, struct err *e);
-/* Consumes from the mailbox's cmd_tail on. Waits for the I/O thread, 5 s at most (-ETIMEDOUT; then nothing is
- * consumed later either). -EIO: the ring makes no sense. After any failure: front_destroy(). */
+/* Consumes from the mailbox's cmd_tail on. Waits for the I/O thread, 5 s at most: -ETIMEDOUT, and it does
+ * not start later unless it was just doing so. -EIO: the ring makes no sense. After any failure:
+ * front_destroy(). */
 int front_start(struct front_ring *r, struct err *e);
 /* Drain for a ring that changes hands (rule 4): the gate is closed outside; consume everything, complete
  * everything. 0 when the ring is empty, -ETIMEDOUT when time is over (it goes on consuming), -EIO when it was
  * dropped: it will never be empty. */
 int front_drain(struct front_ring *r, unsigned timeout_ms);
-/* Stops intake (unread entries stay unread), waits at most timeout_ms for commands at the controller,
- * publishes, closes uio_fd, then never touches the ring again. Commands still at the SCSI layer are aborted
- * there and, as far as the controller has them, become orphans: they run to their end without an entry to
- * complete, and their late data goes to private memory that takes the place of the mapping. Returns how many
- * (>= 0), or -ETIMEDOUT when the I/O thread does not answer (it then lets go as soon as it does). */
+/* Stops intake (unread entries stay unread), waits at most timeout_ms for commands at the controller (and 5 s
+ * for each of two answers of the I/O thread), publishes, closes uio_fd, then never touches the ring again.
+ * Commands still at the SCSI layer are aborted there and, as far as the controller has them, become orphans:
+ * they run to their end without an entry to complete, and their late data goes to private memory that takes
+ * the place of the mapping. Returns how many (>= 0), or -ETIMEDOUT when the I/O thread does not answer (it
+ * then lets go as soon as it does). */
 int front_stop(struct front_ring *r, unsigned timeout_ms);
 /* Commands that this process has at the controller for the ring, orphans included. Any thread. */
 unsigned front_outstanding(const struct front_ring *r);

@@ -222,7 +222,6 @@ static void leave_loop(void *arg)
 	loop_del_hook(&c->hook);
 	if (c->state == HBA_RESETTING)
 		hba_set_state(h, HBA_FAILED);
-	c->draining = true;
 	requests_finish(h);
 	runs_cancel(h);
 }

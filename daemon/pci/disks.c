@@ -102,6 +102,9 @@ static void disk_read(const struct scan *s, const char *name, struct pci_disk *d
 	snprintf(d->name, sizeof(d->name), "%s", name);
 	tree_line(vendor, sizeof(vendor), s->tables.root, "/sys/class/block/%s/device/vendor", name);
 	tree_line(model, sizeof(model), s->tables.root, "/sys/class/block/%s/device/model", name);
+	/* Not SCSI (virtio-blk has a PCI number there): no name to show. */
+	if (!model[0])
+		vendor[0] = '\0';
 	snprintf(d->model, sizeof(d->model), "%.14s%s%.48s", vendor, vendor[0] && model[0] ? " " : "", model);
 	if (tree_number(&sectors, s->tables.root, "/sys/class/block/%s/size", name) == 0)
 		d->bytes = sectors * 512;

@@ -176,7 +176,7 @@ verify_matrix() {
 			verify_fio "$disk" "$name-512" --rw=randwrite --bs=512 --iodepth=64 --offset=3584 --size=1m
 			verify_fio "$disk" "$name-4k" --rw=randwrite --bs=4k --iodepth=64 --offset=$((64 * 1024 * 1024 + 512)) --size=8m
 			verify_fio "$disk" "$name-q1" --rw=randwrite --bs=4k --iodepth=1 --offset=$((96 * 1024 * 1024)) --size=1m
-			verify_fio "$disk" "$name-mix" --rw=randwrite --bsrange=512-1m --blockalign=512 --bs_unaligned=1 \
+			verify_fio "$disk" "$name-mix" --rw=randwrite --bsrange=512-1m --blockalign=512 \
 				--iodepth=16 --offset=$((128 * 1024 * 1024 + 1536)) --size=24m
 			verify_fio "$disk" "$name-64k" --rw=write --bs=64k --iodepth=16 --offset=$((256 * 1024 * 1024 + 2560)) --size=32m
 			verify_fio "$disk" "$name-1m" --rw=randwrite --bs=1m --iodepth=8 --offset=$((512 * 1024 * 1024 + 512)) --size=64m

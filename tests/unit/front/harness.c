@@ -35,6 +35,8 @@ static int os_kick(int fd)
 	if (h.kick_fails || h.m.removed)
 		return h.kick_fails ? h.kick_fails : -EINVAL;
 	model_completions(&h.m);
+	if (h.after_kick)
+		h.after_kick();
 	return 0;
 }
 

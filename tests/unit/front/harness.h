@@ -12,7 +12,7 @@ struct harness {
 	struct loop *loop;
 	struct front_ring *r;
 	uint64_t now_ns;
-	void (*before_ack)(void);
+	void (*before_ack)(void), (*after_kick)(void);
 	int ack_fails, kick_fails; /* -errno */
 	uint32_t cmd_time_out_s;
 };

@@ -291,7 +291,8 @@ void fw_execute(struct mfi_model *m, uint64_t frame)
 
 	dma_read(m, f, frame, sizeof(f));
 	if (m->io_status || m->io_scsi_status) {
-		dma_write(m, le32_at(f + 0x18), m->io_sense, sizeof(m->io_sense));
+		if (m->io_sense[0])
+			dma_write(m, le32_at(f + 0x18), m->io_sense, sizeof(m->io_sense));
 		fw_answer(m, frame, m->io_status, m->io_scsi_status);
 	} else if (f[0] == 1 || f[0] == 2) {
 		ld_rw(m, frame, f);

@@ -179,6 +179,10 @@ START_TEST(reset_repeats_both_steps)
 }
 END_TEST
 
+static void nothing(void *arg)
+{
+}
+
 START_TEST(flush_that_never_ends_costs_a_reset)
 {
 	struct rig *r = rig_up(GEN2);
@@ -190,8 +194,20 @@ START_TEST(flush_that_never_ends_costs_a_reset)
 	job_wait(job);
 	ck_assert_int_eq(job->result, HBA_TIMEOUT);
 	ck_assert_uint_eq(seen(r, n_init), 2);
+	/* Its slot goes to a write, which another flush must leave alone. */
 	tell(r, hold_flush, false);
-	ck_assert_int_eq(flushed(r, 1, 0)->result, HBA_DONE);
+	tell(r, hold, true);
+	job_submit(job_rw(r, 1, 0, DMA_TO_DEVICE, 0, 1));
+	ck_assert_uint_eq(model_context(r->model, 0) & 0xffff, 0);
+	job_submit(job_flush(r, 2, 0));
+	model_complete(r->model, 1);
+	job_wait(&r->job[2]);
+	ck_assert_int_eq(r->job[2].result, HBA_DONE);
+	rig_io(r, nothing, NULL);
+	ck_assert_uint_eq(job_done(&r->job[1]), 0);
+	model_complete(r->model, 0);
+	job_wait(&r->job[1]);
+	ck_assert_int_eq(r->job[1].result, HBA_DONE);
 	rig_down(r);
 }
 END_TEST

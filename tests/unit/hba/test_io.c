@@ -383,6 +383,29 @@ START_TEST(no_slot_then_ready)
 }
 END_TEST
 
+static void take_and_put_back(void *arg)
+{
+	struct rig *r = arg;
+	struct hba_req *req = hba_req_get(r->h);
+
+	ck_assert_ptr_nonnull(req);
+	ck_assert_ptr_null(hba_req_get(r->h)); /* somebody else goes away empty-handed */
+	__atomic_store_n(&r->n_ready, 0, __ATOMIC_RELAXED);
+	hba_req_put(req);
+}
+
+START_TEST(slot_put_back_unused_is_news_to_who_missed_it)
+{
+	struct rig *r = rig_new(GEN2);
+
+	r->cfg.queue_depth = 1;
+	ck_assert_int_eq(rig_start(r), 0);
+	rig_io(r, take_and_put_back, r);
+	rig_wait(__atomic_load_n(&r->n_ready, __ATOMIC_RELAXED) == 1);
+	rig_down(r);
+}
+END_TEST
+
 static void greedy_ready(struct hba *h)
 {
 	struct rig *r = h->ready_user;
@@ -559,6 +582,7 @@ int main(void)
 	tcase_add_test(c, sense_is_not_left_over);
 	tcase_add_test(c, callers_bugs_are_refused);
 	tcase_add_test(c, no_slot_then_ready);
+	tcase_add_test(c, slot_put_back_unused_is_news_to_who_missed_it);
 	tcase_add_test(c, no_bounce_memory_then_ready);
 	tcase_add_test(c, run_waits_for_the_answer);
 	tcase_add_test(c, run_waits_for_a_slot);

@@ -385,6 +385,30 @@ START_TEST(abort_during_a_reset_is_not_reissued)
 }
 END_TEST
 
+static void answer_unseen_then_fault(void *arg)
+{
+	struct rig *r = arg;
+
+	model_complete(r->model, 0);
+	hba_fault(r->h, "the test says so");
+}
+
+START_TEST(answered_before_the_reset_is_not_run_again)
+{
+	struct rig *r = rig_up(GEN2);
+
+	hold_writes(r, 2);
+	rig_io(r, answer_unseen_then_fault, r);
+	job_wait(&r->job[0]);
+	ck_assert_int_eq(r->job[0].result, HBA_DONE);
+	rig_wait(model_pending(r->model) == 1);
+	ck_assert_uint_eq(stat_of(r, reissues), 1);
+	model_complete(r->model, 0);
+	job_wait(&r->job[1]);
+	rig_down(r);
+}
+END_TEST
+
 START_TEST(fault_state_is_noticed_and_cured)
 {
 	struct rig *r = rig_up(gens[_i]);
@@ -449,6 +473,7 @@ int main(void)
 	tcase_add_test(c, reissued_twice_at_most);
 	tcase_add_test(c, submitted_during_a_reset_runs_after_it);
 	tcase_add_test(c, abort_during_a_reset_is_not_reissued);
+	tcase_add_test(c, answered_before_the_reset_is_not_run_again);
 	tcase_add_loop_test(c, fault_state_is_noticed_and_cured, 0, 3);
 	tcase_add_loop_test(c, doorbell_that_is_ignored_leads_to_adapter_reset, 0, 2);
 	tcase_add_test(c, io_goes_on_over_a_shared_line_after_a_reset);

@@ -92,6 +92,10 @@ START_TEST(function_is_read_whole)
 	ck_assert_uint_eq(c.disks[0].bytes, UINT64_C(2) << 30);
 	ck_assert_str_eq(c.disks[0].use, "");
 	ck_assert_str_eq(c.disks[1].name, "sdaa");
+	pci_candidate_free(&c);
+	drop("/sys/devices/pci0000:00/" HBA "/host0/block/sda/device/model");
+	ck_assert_int_eq(pci_candidate_read(root, HBA, &c, &e), 0);
+	ck_assert_str_eq(c.disks[0].model, "");
 	ck_assert_str_eq(c.disks[2].name, "sdb");
 	pci_candidate_free(&c);
 }
