@@ -153,12 +153,42 @@ static void on_stopping(struct watch *w)
 	hlog_info("hbad@%s is being stopped: gates are closed until it is back", w->i->name);
 }
 
+struct dropped {
+	const struct watch *w;
+	uint64_t handle;
+};
+
+/* hbad lives and has let go of it: from now on it is like a device whose server died, but for the proof. */
+static void release_dropped(struct device *d, void *arg)
+{
+	const struct dropped *x = arg;
+
+	if (!device_served(d) || d->server.pid != x->w->link.pid || d->server.handle != x->handle)
+		return;
+	device_block(d);
+	if (!device_take_back(d))
+		return;
+	hlog_err("%s (%s): hbad@%s had to let go of the ring; it is reset and handed over again", d->name,
+		d->cfg.text, d->cfg.instance);
+	device_guard(d);
+	d->next_offer_ns = 0;
+}
+
+static void on_pong(struct watch *w, const struct handoff_reply *reply)
+{
+	struct dropped x = {.w = w, .handle = reply->handle};
+
+	heard(w);
+	if (x.handle)
+		instance_each(w->i, release_dropped, &x);
+}
+
 static void on_message(struct watch *w, const union link_message *m)
 {
 	if (m->head.type == HANDOFF_EVENT && m->event.what == HANDOFF_EVENT_STOPPING)
 		on_stopping(w);
 	else if (m->head.type == (HANDOFF_PING | HANDOFF_REPLY) && !m->head.status)
-		heard(w);
+		on_pong(w, &m->reply);
 }
 
 static void listen_hbad(struct watch *w)

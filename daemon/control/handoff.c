@@ -142,11 +142,11 @@ static bool on_watch(struct handoff_conn *c, const union handoff_msg *m)
  */
 static bool on_ping(struct handoff_conn *c, const union handoff_msg *m)
 {
-	uint64_t beat = loop_heartbeat_ns(c->service->luns->loop);
+	struct luns *l = c->service->luns;
 
-	if (beat + LUNS_ALIVE_AGE_MS * NS_PER_MS < clock_ns())
+	if (loop_heartbeat_ns(l->loop) + LUNS_ALIVE_AGE_MS * NS_PER_MS < clock_ns())
 		return true;
-	return handoff_answer(c, &m->head, 0, 0, NULL);
+	return handoff_answer(c, &m->head, l->away ? 0 : luns_next_dropped(l), 0, NULL);
 }
 
 /* --- stop ----------------------------------------------------------------------------------------------- */

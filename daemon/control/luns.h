@@ -47,6 +47,7 @@ struct luns {
 	bool loop_gone;		  /* the I/O thread has ended */
 	struct list all;
 	uint64_t last_handle;
+	uint64_t told_dropped; /* handle that luns_next_dropped() returned last */
 };
 
 void luns_init(struct luns *l, const char *name, struct scsi_host *host, struct loop *loop);
@@ -76,6 +77,9 @@ void luns_tick(struct luns *l);
  * complete everything; else stop intake and wait for what is at the controller. Returns how many LUNs did not
  * get there in time. */
 unsigned luns_drain(struct luns *l, bool gated, unsigned timeout_ms);
+
+/* Handle of a dropped LUN, each in turn; 0: there is none. */
+uint64_t luns_next_dropped(struct luns *l);
 
 struct lun *luns_find(const struct luns *l, uint64_t handle);
 /* Who serves this unit now; NULL: nobody. */

@@ -171,6 +171,24 @@ void luns_drop(struct lun *lun, const char *reason)
 	lun->owner = NULL;
 }
 
+uint64_t luns_next_dropped(struct luns *l)
+{
+	uint64_t lowest = 0, next = 0;
+
+	list_for_each(pos, &l->all) {
+		const struct lun *lun = container_of(pos, struct lun, link);
+
+		if (lun->state != LUN_DROPPED)
+			continue;
+		if (!lowest || lun->handle < lowest)
+			lowest = lun->handle;
+		if (lun->handle > l->told_dropped && (!next || lun->handle < next))
+			next = lun->handle;
+	}
+	l->told_dropped = next ? next : lowest;
+	return l->told_dropped;
+}
+
 void luns_tick(struct luns *l)
 {
 	if (l->away)

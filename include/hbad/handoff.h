@@ -19,7 +19,9 @@
  *	START	consume
  *	CLOSE	let go of the device: reply after munmap and close
  *	WATCH	this connection is for events and PING
- *	PING	are all your threads alive?
+ *	PING	are all your threads alive? The reply's handle names a device whose ring hbad had to drop while both
+ *		lived (somebody reset it by hand): hbad holds it no more, the handler guards and offers it again;
+ *		0: none. Several take turns.
  *	GATED	answer to EVENT_STOPPING: block_dev=1 is written for all devices of this instance
  */
 #ifndef HBAD_HANDOFF_H

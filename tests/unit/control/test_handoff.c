@@ -489,6 +489,27 @@ START_TEST(dropped_lun_is_forgotten_when_its_backstore_returns)
 }
 END_TEST
 
+START_TEST(dropped_luns_are_told_by_ping_in_turn)
+{
+	int fd = client_connect();
+	uint64_t a = client_serve(fd, "a", "hba/g2/ld0", 1);
+	uint64_t b = client_serve(fd, "b", "hba/g2/ld1", 1);
+
+	ck_assert_uint_eq(client_plain(fd, HANDOFF_PING).handle, 0);
+	fake_ring(0)->dropped = "reset by hand";
+	fake_ring(1)->dropped = "reset by hand";
+	luns_tick(&luns);
+	ck_assert_uint_eq(client_plain(fd, HANDOFF_PING).handle, a);
+	ck_assert_uint_eq(client_plain(fd, HANDOFF_PING).handle, b);
+	ck_assert_uint_eq(client_plain(fd, HANDOFF_PING).handle, a);
+	client_handle(fd, HANDOFF_CLOSE, a);
+	ck_assert_uint_eq(client_plain(fd, HANDOFF_PING).handle, b);
+	client_handle(fd, HANDOFF_CLOSE, b);
+	ck_assert_uint_eq(client_plain(fd, HANDOFF_PING).handle, 0);
+	close(fd);
+}
+END_TEST
+
 /* --- the socket ----------------------------------------------------------------------------------------- */
 
 START_TEST(strange_packets_end_the_connection)
@@ -670,6 +691,7 @@ int main(void)
 	tcase_add_test(t, io_thread_without_answer_is_said_and_nothing_is_freed);
 	tcase_add_test(t, dropped_ring_is_let_go_of_at_once_and_shown_until_close);
 	tcase_add_test(t, dropped_lun_is_forgotten_when_its_backstore_returns);
+	tcase_add_test(t, dropped_luns_are_told_by_ping_in_turn);
 	tcase_add_test(t, strange_packets_end_the_connection);
 	tcase_add_test(t, malformed_messages_are_answered_and_the_connection_stays);
 	tcase_add_test(t, descriptors_come_with_open_only_and_never_leak);

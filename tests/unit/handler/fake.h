@@ -51,6 +51,7 @@ enum act {
 	ACT_VERSION, /* another version, status 0 */
 	/* another version, said as the protocol wants it */
 	ACT_EPROTO,
+	ACT_DROPPED, /* PING: names the device as one that was let go of */
 };
 
 struct fake_hbad {

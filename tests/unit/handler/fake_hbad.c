@@ -149,7 +149,7 @@ static void answer(struct conn *c, enum act act, const struct handoff_head *requ
 	m.reply.head.type = request->type | 0x80;
 	m.reply.head.magic = 0x44414248;
 	m.reply.head.seq = request->seq;
-	m.reply.handle = FAKE_HANDLE;
+	m.reply.handle = request->type == HANDOFF_PING && act != ACT_DROPPED ? 0 : FAKE_HANDLE;
 	m.reply.state = HANDOFF_READY;
 	m.reply.pid = (uint32_t)getpid();
 	strcpy(m.reply.version, "9.9-fake");

@@ -162,6 +162,22 @@ START_TEST(hbad_that_does_not_answer_pings_is_killed)
 }
 END_TEST
 
+/* Somebody reset the ring by hand; both live. */
+START_TEST(dropped_device_is_taken_back_guarded_and_offered_again)
+{
+	unsigned opens = hbad_count(fake.a, "OPEN");
+
+	act(HANDOFF_PING, ACT_DROPPED);
+	eventually(record_count("vol1/reset_ring=1") > 0);
+	act(HANDOFF_PING, ACT_OK);
+	ck_assert_int_ge(hbad_count(fake.a, "CLOSE"), 1);
+	ck_assert_int_lt(record_index("vol1/block_dev=1", 0), record_index("vol1/reset_ring=1", 0));
+	eventually(hbad_count(fake.a, "OPEN") > opens);
+	eventually(record_count("vol1/block_dev=0") > 0);
+	ck_assert(hbad_alive(fake.a));
+}
+END_TEST
+
 START_TEST(short_silence_is_forgiven)
 {
 	act(HANDOFF_PING, ACT_SILENT);
@@ -344,6 +360,7 @@ static Suite *suite(void)
 	tcase_add_test(t, living_hbad_that_refuses_to_be_watched_is_left_alone);
 	tcase_add_test(t, frozen_hbad_is_killed_when_its_time_is_up);
 	tcase_add_loop_test(t, hbad_that_does_not_answer_pings_is_killed, 0, 2);
+	tcase_add_test(t, dropped_device_is_taken_back_guarded_and_offered_again);
 	tcase_add_test(t, short_silence_is_forgiven);
 	tcase_add_test(t, hbad_that_does_not_die_is_blocked_and_not_reset);
 	tcase_add_test(t, planned_stop_closes_the_gates_before_it_is_confirmed);
