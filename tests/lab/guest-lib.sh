@@ -190,7 +190,8 @@ verify_matrix() {
 	((status == 0)) || die "verify failed"
 }
 
-# load_start DISK...: generation load and fio verify on each, in the background, until load_stop
+# load_start DISK...: generation load and fio verify on each, in the background, until load_stop. Not as fast as it
+# goes: an emulated processor must have time left for what happens meanwhile.
 load_start() {
 	local disk name
 	rm -rf /tmp/load && mkdir /tmp/load
@@ -203,7 +204,7 @@ load_start() {
 			-p StandardError=file:/tmp/load/fio.$name.err -p RemainAfterExit=yes \
 			/bin/sh -c "while [ ! -e /tmp/load/stop ]; do
 				fio --name=load --filename=$disk --ioengine=libaio --direct=1 --rw=randwrite --bsrange=4k-64k \
-				    --iodepth=16 --offset=64m --size=16m --verify=crc32c --verify_fatal=1 --randrepeat=0 || exit 1
+				    --iodepth=16 --rate_iops=150 --offset=64m --size=16m --verify=crc32c --verify_fatal=1 --randrepeat=0 || exit 1
 				done"
 	done
 	sleep 3
