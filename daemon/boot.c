@@ -14,7 +14,7 @@ struct boot {
 	struct err e;
 };
 
-/* --- up ------------------------------------------------------------------------------------------------- */
+/* --- up --- */
 
 static int bring_up(struct boot *b)
 {
@@ -111,7 +111,7 @@ void hbad_boot(struct hbad *d)
 	worker_push(d->worker, boot_run, boot_done, b);
 }
 
-/* --- gone ----------------------------------------------------------------------------------------------- */
+/* --- gone --- */
 
 struct farewell {
 	struct hbad *d;

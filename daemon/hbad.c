@@ -35,7 +35,7 @@ void hbad_status(struct hbad *d, const char *fmt, ...)
 	notify_status("%s", text);
 }
 
-/* --- before any thread ---------------------------------------------------------------------------------- */
+/* --- before any thread --- */
 
 /* Signals come through the main loop. Blocked before other threads exist, which inherit that. */
 static int take_signals(struct hbad *d, struct err *e)
@@ -87,7 +87,7 @@ int hbad_prepare(struct hbad *d, struct err *e)
 	return r;
 }
 
-/* --- running -------------------------------------------------------------------------------------------- */
+/* --- running --- */
 
 static void *io_thread(void *arg)
 {
@@ -196,7 +196,7 @@ static int start_services(struct hbad *d)
 	return 0;
 }
 
-/* --- the end -------------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 static bool join_io_thread(struct hbad *d)
 {
@@ -213,8 +213,7 @@ static bool join_io_thread(struct hbad *d)
 	return true;
 }
 
-/* All jobs are done, all LUNs released. What cannot be taken down in order is left to the end of the process.
- */
+/* All jobs are done, all LUNs released. What cannot be taken down in order is left to the end of the process. */
 static void take_down(struct hbad *d)
 {
 	notify_watchdog_stop();

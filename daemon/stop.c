@@ -28,7 +28,7 @@ static void leave_now(struct hbad *d, int code, const char *why)
 	_exit(code);
 }
 
-/* --- the controller ------------------------------------------------------------------------------------- */
+/* --- the controller --- */
 
 static void down_run(void *arg)
 {
@@ -57,7 +57,7 @@ static void stop_controller(struct hbad *d)
 	worker_push(d->worker, down_run, down_done, d);
 }
 
-/* --- the rings ------------------------------------------------------------------------------------------ */
+/* --- the rings --- */
 
 static void release_rings(struct hbad *d)
 {
@@ -99,7 +99,7 @@ static void drain_rings(struct hbad *d, bool gated)
 	worker_push(d->worker, drain_run, drain_done, dr);
 }
 
-/* --- beginning ------------------------------------------------------------------------------------------ */
+/* --- beginning --- */
 
 static gboolean on_boot_too_long(gpointer user)
 {

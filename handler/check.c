@@ -55,7 +55,7 @@ static int check_new(const struct cfgstring *c, struct err *e)
 	return r;
 }
 
-/* --- the veto ------------------------------------------------------------------------------------------------- */
+/* --- the veto --- */
 
 static bool freed_within(const char *uio, unsigned ms)
 {

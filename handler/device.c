@@ -122,7 +122,7 @@ int device_lay_decoy(struct device *d, struct err *e)
 	return d->quiet_fd >= 0 ? 0 : decoy_lay(d->runner_fd, d->map, d->map_len, &d->quiet_fd, e);
 }
 
-/* --- attributes --------------------------------------------------------------------------------------------- */
+/* --- attributes --- */
 
 /* Once the device is exported the value cannot change any more: look at it one last time. */
 static void check_time_out(struct device *d)
@@ -171,7 +171,7 @@ void device_check_netlink(struct device *d, uint64_t now_ns)
 		cfgfs_write(d->cfgfs.nl_reply_supported, "1");
 }
 
-/* --- the gate ------------------------------------------------------------------------------------------------ */
+/* --- the gate --- */
 
 /*
  * Refusals are expected here and mean nothing: -EINVAL before the backstore's creation is finished, -ENOENT while it
@@ -220,7 +220,7 @@ void device_seize(struct device *d)
 	d->next_offer_ns = 0;
 }
 
-/* --- the end -------------------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 enum device_fate device_fate(struct device *d)
 {

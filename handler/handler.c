@@ -28,7 +28,7 @@ static bool hba_check_config(const char *cfgstring, char **reason)
 	return false;
 }
 
-/* --- open ------------------------------------------------------------------------------------------------------ */
+/* --- open --- */
 
 /* May open() fail after this offer? If not, the device is taken with its gate closed. */
 static bool may_fail(struct device *d, enum offer o)
@@ -110,7 +110,7 @@ static int hba_open(struct tcmu_device *dev, bool reopen)
 	return 0;
 }
 
-/* --- close ----------------------------------------------------------------------------------------------------- */
+/* --- close --- */
 
 static void end_device(struct device *d)
 {
@@ -165,7 +165,7 @@ static void hba_close(struct tcmu_device *dev)
 	}
 }
 
-/* --- the rest -------------------------------------------------------------------------------------------------- */
+/* --- the rest --- */
 
 static int refuse(const struct device *d, const char *what)
 {

@@ -154,7 +154,7 @@ int link_send(struct link *l, void *msg, size_t size, enum handoff_type type, in
 	return 0;
 }
 
-/* --- what comes back --------------------------------------------------------------------------------------- */
+/* --- what comes back --- */
 
 /* Texts of the peer end up in logs and on terminals. */
 static void make_text(char *text, size_t size)

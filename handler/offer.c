@@ -108,7 +108,7 @@ enum offer device_offer(struct device *d, struct err *e)
 	return o;
 }
 
-/* --- afterwards ---------------------------------------------------------------------------------------------- */
+/* --- afterwards --- */
 
 /* A call to the process that the device was offered to, on a connection of its own. */
 static int call_server(

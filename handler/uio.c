@@ -106,7 +106,7 @@ bool uio_held(const char *uio)
 	return fd < 0 && errno == EBUSY;
 }
 
-/* --- who ---------------------------------------------------------------------------------------------------- */
+/* --- who --- */
 
 static bool has_open(const char *pid, const char *target)
 {

@@ -53,7 +53,7 @@ static void forget(struct watch *w)
 	w->next_connect_ns = 0;
 }
 
-/* --- signs of life --------------------------------------------------------------------------------------------- */
+/* --- signs of life --- */
 
 /* The process at the other end is well: so are the devices that it serves. */
 static void hear_device(struct device *d, void *arg)
@@ -130,7 +130,7 @@ static void ping(struct watch *w)
 		disconnect(w);
 }
 
-/* --- what hbad says -------------------------------------------------------------------------------------------- */
+/* --- what hbad says --- */
 
 static void stop_device(struct device *d, void *arg)
 {
@@ -205,7 +205,7 @@ static void listen_hbad(struct watch *w)
 	say_down(w, link_error(r));
 }
 
-/* --- devices --------------------------------------------------------------------------------------------------- */
+/* --- devices --- */
 
 static void bury_server(struct device *d, void *arg)
 {
@@ -308,7 +308,7 @@ static void check_attributes(struct device *d, void *arg)
 	device_check_netlink(d, w->now_ns);
 }
 
-/* --- the loop -------------------------------------------------------------------------------------------------- */
+/* --- the loop --- */
 
 static void talk(struct watch *w)
 {

@@ -10,7 +10,7 @@
 
 #define container_of(ptr, type, member)                                                                      \
 	((type *)((char *)(1 ? (ptr) : &((type *)0)->member) - offsetof(type, member)))
-#define ARRAY_SIZE(a)	   (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 /* GLib and sys/param.h have them too, with the same meaning. */
 #undef MIN
 #undef MAX

@@ -16,8 +16,7 @@
 #define LINE  256
 #define SLOTS 256 /* power of two */
 
-/* Bounded queue after Vyukov: seq == position when free for the writer at position, position + 1 when full.
- */
+/* Bounded queue after Vyukov: seq == position when free for the writer at position, position + 1 when full. */
 struct slot {
 	_Atomic uint32_t seq;
 	uint8_t level;
@@ -89,8 +88,7 @@ static void enqueue(int level, const char *text)
 		uint32_t seq;
 
 		s = &g.slot[pos % SLOTS];
-		/* Acquire pairs with the reader's release: the slot's text has been read before we reuse it.
-		 */
+		/* Acquire pairs with the reader's release: the slot's text has been read before we reuse it. */
 		seq = atomic_load_explicit(&s->seq, memory_order_acquire);
 		if (seq == pos) {
 			if (atomic_compare_exchange_weak_explicit(

@@ -221,7 +221,7 @@ static struct loop_timer *first_timer(struct loop *l)
 {
 	struct loop_timer *first = NULL;
 
-	list_for_each (pos, &l->timers) {
+	list_for_each(pos, &l->timers) {
 		struct loop_timer *t = container_of(pos, struct loop_timer, link);
 
 		if (!first || t->due_ns < first->due_ns)
@@ -247,7 +247,7 @@ static void run_hooks(struct loop *l)
 
 	for (unsigned round = 0; again && round < HOOK_ROUNDS; round++) {
 		again = false;
-		list_for_each_safe (pos, &l->hooks) {
+		list_for_each_safe(pos, &l->hooks) {
 			struct loop_hook *h = container_of(pos, struct loop_hook, link);
 
 			again |= h->cb(h);

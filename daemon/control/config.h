@@ -43,8 +43,7 @@ struct config {
 /* Every field at its default; device empty. */
 void config_init(struct config *c);
 
-/* Instance names: 1 to 32 of [a-z0-9_-], the first of [a-z0-9] (HANDOFF_NAME_MAX). -EINVAL with a sentence.
- */
+/* Instance names: 1 to 32 of [a-z0-9_-], the first of [a-z0-9] (HANDOFF_NAME_MAX). -EINVAL with a sentence. */
 int config_check_name(const char *name, struct err *e);
 
 /* "DIR/NAME.conf"; dir NULL: CONFIG_DIR. name must be valid. -ENAMETOOLONG. */

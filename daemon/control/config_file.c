@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "config_private.h"
 
-/* --- reading -------------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 enum key { KEY_DEVICE, KEY_KERNEL_DRIVER, KEY_QUEUE_DEPTH, KEY_BOUNCE_MIB, KEY_LOG_LEVEL, N_KEYS };
 
@@ -256,7 +256,7 @@ int config_load(const char *path, struct config *ret, struct err *e)
 	return parse(&rd, data, len, ret);
 }
 
-/* --- writing -------------------------------------------------------------------------------------------- */
+/* --- writing --- */
 
 static char *to_text(const struct config *c, gsize *ret_len)
 {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The guard: starts the helpers of guard_walk.c, prints what they did, and gives up on those that are stuck.
- */
+/* The guard: starts the helpers of guard_walk.c, prints what they did, and gives up on those that are stuck. */
 #include "guard.h"
 
 #include <errno.h>

@@ -28,7 +28,7 @@ static bool defer(struct handoff_conn *c, const struct handoff_head *request)
 	return true;
 }
 
-/* --- requests ------------------------------------------------------------------------------------------- */
+/* --- requests --- */
 
 static bool on_hello(struct handoff_conn *c, const union handoff_msg *m)
 {
@@ -138,8 +138,7 @@ static bool on_watch(struct handoff_conn *c, const union handoff_msg *m)
 	       (c->service->luns->state != HANDOFF_STOPPING || send_stopping(c));
 }
 
-/* Silence is the answer of a hung I/O thread: the handler proves this process dead after HANDOFF_SILENT_MS.
- */
+/* Silence is the answer of a hung I/O thread: the handler proves this process dead after HANDOFF_SILENT_MS. */
 static bool on_ping(struct handoff_conn *c, const union handoff_msg *m)
 {
 	struct luns *l = c->service->luns;
@@ -149,7 +148,7 @@ static bool on_ping(struct handoff_conn *c, const union handoff_msg *m)
 	return handoff_answer(c, &m->head, l->away ? 0 : luns_next_dropped(l), 0, NULL);
 }
 
-/* --- stop ----------------------------------------------------------------------------------------------- */
+/* --- stop --- */
 
 static void finish_stopping(struct handoff_service *s, bool gated)
 {
@@ -225,7 +224,7 @@ void handoff_service_released(struct handoff_service *s)
 	}
 }
 
-/* --- the service ---------------------------------------------------------------------------------------- */
+/* --- the service --- */
 
 bool handoff_handle(struct handoff_conn *c, const union handoff_msg *m, int passed_fd)
 {

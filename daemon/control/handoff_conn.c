@@ -39,8 +39,7 @@ bool handoff_conn_send(struct handoff_conn *c, const void *msg, size_t size)
 	return n == (ssize_t)size;
 }
 
-/* Takes every descriptor out of the control messages, so that none leaks; keeps the first. Returns how many.
- */
+/* Takes every descriptor out of the control messages, so that none leaks; keeps the first. Returns how many. */
 static unsigned take_fds(struct msghdr *mh, int *ret_fd)
 {
 	unsigned n = 0;

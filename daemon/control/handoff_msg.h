@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Messages of the hand-off protocol: what came from the socket is checked here before anything looks into it.
- */
+/* Messages of the hand-off protocol: what came from the socket is checked here before anything looks into it. */
 #ifndef HBAD_CONTROL_HANDOFF_MSG_H
 #define HBAD_CONTROL_HANDOFF_MSG_H
 

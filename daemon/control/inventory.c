@@ -29,7 +29,7 @@ static void add_bool(JsonBuilder *b, const char *key, bool value)
 	json_builder_add_boolean_value(b, value);
 }
 
-/* --- units ---------------------------------------------------------------------------------------------- */
+/* --- units --- */
 
 static const char *unit_state(enum hba_unit_state s)
 {
@@ -92,7 +92,7 @@ static void add_units(JsonBuilder *b, const struct inventory *inv)
 	json_builder_end_array(b);
 }
 
-/* --- LUNs ----------------------------------------------------------------------------------------------- */
+/* --- LUNs --- */
 
 static const char *const lun_states[] = {
 	[LUN_PREPARED] = "prepared",
@@ -167,7 +167,7 @@ static void add_luns(JsonBuilder *b, const struct inventory *inv)
 	json_builder_end_array(b);
 }
 
-/* --- controller ----------------------------------------------------------------------------------------- */
+/* --- controller --- */
 
 static void add_stats(JsonBuilder *b, const struct inventory *inv)
 {
@@ -268,7 +268,7 @@ static void add_status(JsonBuilder *b, const struct inventory *inv)
 	add_stats(b, inv);
 }
 
-/* --- requests ------------------------------------------------------------------------------------------- */
+/* --- requests --- */
 
 static void add_stats_and_luns(JsonBuilder *b, const struct inventory *inv)
 {

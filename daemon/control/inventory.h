@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the control socket tells: the replies of proto.h, built from what the layers know now. Control thread.
- */
+/* What the control socket tells: the replies of proto.h, built from what the layers know now. Control thread. */
 #ifndef HBAD_CONTROL_INVENTORY_H
 #define HBAD_CONTROL_INVENTORY_H
 

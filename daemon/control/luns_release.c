@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Letting go of LUNs: on request, for a new tcmu-runner, when the kernel takes a ring away, and at the end.
- */
+/* Letting go of LUNs: on request, for a new tcmu-runner, when the kernel takes a ring away, and at the end. */
 #include <errno.h>
 #include <string.h>
 #include <glib.h>

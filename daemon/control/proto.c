@@ -108,8 +108,7 @@ static int open_socket(const char *runtime_dir, const char *name, uint64_t deadl
 		return -errno;
 	if (n < 0 || (size_t)n >= sizeof(sa.sun_path))
 		return -ENAMETOOLONG;
-	/* A unix socket connects at once, or its backlog is full: then it is tried again until the deadline.
-	 */
+	/* A unix socket connects at once, or its backlog is full: then it is tried again until the deadline. */
 	while (connect(fd, (struct sockaddr *)&sa, sizeof(sa))) {
 		if (errno != EAGAIN && errno != EINTR)
 			return -errno;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Control connections. A client that does not read its reply, or says nothing, is closed after PROTO_IDLE_MS.
- */
+/* Control connections. A client that does not read its reply, or says nothing, is closed after PROTO_IDLE_MS. */
 #include "server.h"
 
 #include <errno.h>

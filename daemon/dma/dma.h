@@ -21,8 +21,7 @@ struct dma_space {
 
 void dma_space_init(struct dma_space *s, struct pci_dev *pci);
 
-/* Physically contiguous for the device, page aligned, zeroed, locked, in a memfd, not inherited by children.
- */
+/* Physically contiguous for the device, page aligned, zeroed, locked, in a memfd, not inherited by children. */
 struct dma_arena {
 	struct dma_space *space;
 	uint8_t *cpu;
@@ -37,8 +36,7 @@ int dma_arena_alloc(struct dma_space *s, const char *name, uint64_t size, uint64
 	struct dma_arena *ret, struct err *e);
 void dma_arena_free(struct dma_arena *a); /* zeroed or freed ones are fine */
 
-/* --- scatter-gather lists --------------------------------------------------------------------------------
- */
+/* --- scatter-gather lists --- */
 
 struct dma_seg {
 	uint64_t addr;
@@ -56,8 +54,7 @@ struct dma_sgl {
  * unchanged. */
 int dma_sgl_add(struct dma_sgl *l, uint64_t addr, uint64_t len, uint32_t max_seg, uint64_t boundary);
 
-/* --- transfers: an iovec list made reachable for the device -----------------------------------------------
- */
+/* --- transfers: an iovec list made reachable for the device --- */
 
 enum dma_dir { DMA_NONE, DMA_TO_DEVICE, DMA_FROM_DEVICE };
 

@@ -29,8 +29,7 @@ static unsigned first_reaching(const struct iova_space *s, uint64_t addr)
 	return lo;
 }
 
-/* Replaces del ranges at i by the n_new (0 to 2) given ones. -ENOSPC when the table cannot hold the result.
- */
+/* Replaces del ranges at i by the n_new (0 to 2) given ones. -ENOSPC when the table cannot hold the result. */
 static int splice(struct iova_space *s, unsigned i, unsigned del, const struct iova_free *new, unsigned n_new)
 {
 	unsigned tail = s->n - i - del;

@@ -42,7 +42,7 @@ static unsigned outstanding(const struct front_ring *r)
 	return atomic_load_explicit(&r->outstanding, memory_order_relaxed);
 }
 
-/* --- letting go --------------------------------------------------------------------------------------- */
+/* --- letting go --- */
 
 static void drop(struct front_ring *r, const char *why)
 {
@@ -123,7 +123,7 @@ static void let_go(struct front_ring *r, const char *why)
 	hb_close(&r->fd.fd);
 }
 
-/* --- replies ------------------------------------------------------------------------------------------ */
+/* --- replies --- */
 
 static void zero_from(const struct scsi_task *t, uint64_t skip)
 {
@@ -239,7 +239,7 @@ static void task_done(struct scsi_task *task)
 	}
 }
 
-/* --- intake ------------------------------------------------------------------------------------------- */
+/* --- intake --- */
 
 /* The kernel answers a command after cmd_time_out, and leaves no mark in its entry. */
 static bool may_have_expired(const struct front_ring *r)
@@ -369,7 +369,7 @@ static bool intake(struct front_ring *r)
 	return any;
 }
 
-/* --- the loop ----------------------------------------------------------------------------------------- */
+/* --- the loop --- */
 
 static void on_event(struct loop_fd *self, uint32_t events)
 {

@@ -40,7 +40,7 @@ void front_put(struct front_ring *r)
 	free(r);
 }
 
-/* --- calls to the I/O thread -------------------------------------------------------------------------- */
+/* --- calls to the I/O thread --- */
 
 enum call_state { CALL_WAITING, CALL_RUNNING, CALL_CANCELLED, CALL_DONE };
 
@@ -131,7 +131,7 @@ static int do_stop(struct front_ring *r, struct err *e)
 	return front_io_stop(r);
 }
 
-/* --- create ------------------------------------------------------------------------------------------- */
+/* --- create --- */
 
 static uint64_t age_bound(uint32_t cmd_time_out_s)
 {
@@ -211,7 +211,7 @@ int front_create(const struct front_config *cfg, struct front_ring **ret, struct
 	return front_create_os(cfg, &front_os_uio, ret, e);
 }
 
-/* --- the rest of a life ------------------------------------------------------------------------------- */
+/* --- the rest of a life --- */
 
 int front_start(struct front_ring *r, struct err *e)
 {

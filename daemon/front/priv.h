@@ -66,7 +66,7 @@ int front_create_os(
 void front_get(struct front_ring *r);
 void front_put(struct front_ring *r); /* the last one unmaps, closes and frees */
 
-/* --- I/O thread --------------------------------------------------------------------------------------- */
+/* --- I/O thread --- */
 
 /* Joins the loop and takes what is there. */
 int front_io_start(struct front_ring *r, struct err *e);

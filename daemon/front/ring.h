@@ -80,8 +80,7 @@ void ring_advance(struct ring *g, const struct ring_entry *e);
 bool ring_intact(struct ring *g);
 /* Writes a reply at tail. -ESTALE: the slot there is not one that was taken; the ring is lost. */
 int ring_put_reply(struct ring *g, const struct ring_reply *reply);
-/* Makes replies visible. 1: the kernel has to be told (uio write), 0: nothing new, -ESTALE: the ring is lost.
- */
+/* Makes replies visible. 1: the kernel has to be told (uio write), 0: nothing new, -ESTALE: the ring is lost. */
 int ring_publish(struct ring *g);
 /* Nothing taken that is not published: true also means that no PAD or TMR slot is held back. */
 static inline bool ring_settled(const struct ring *g)

@@ -12,8 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-/* --- open
- * --------------------------------------------------------------------------------------------------- */
+/* --- open --- */
 
 static const struct hba_match *find_match(const struct pci_id *id, const struct hba_ops **ret_ops)
 {
@@ -97,8 +96,7 @@ int hba_open(const struct hba_config *cfg, struct loop *loop, struct hba **ret, 
 	return r;
 }
 
-/* --- attach
- * ------------------------------------------------------------------------------------------------- */
+/* --- attach --- */
 
 static int check_limits(const struct hba *h, struct err *e)
 {
@@ -147,8 +145,7 @@ void hba_make_quiet(struct hba *h)
 	h->ops->quiesce(h);
 }
 
-/* --- loop
- * --------------------------------------------------------------------------------------------------- */
+/* --- loop --- */
 
 static void on_irq(struct loop_fd *f, uint32_t events)
 {
@@ -324,8 +321,7 @@ void hba_close(struct hba *h)
 	free(h);
 }
 
-/* --- state
- * -------------------------------------------------------------------------------------------------- */
+/* --- state --- */
 
 void hba_set_state(struct hba *h, enum hba_state state)
 {

@@ -209,8 +209,7 @@ int hba_drain(struct hba *h, unsigned timeout_ms);
 void hba_stop(struct hba *h);
 void hba_close(struct hba *h); /* NULL is fine */
 
-/* --- I/O thread -------------------------------------------------------------------------------------------
- */
+/* --- I/O thread --- */
 
 enum hba_state hba_state(const struct hba *h); /* any thread */
 unsigned hba_inflight(const struct hba *h);    /* any thread, a snapshot */
@@ -238,8 +237,7 @@ struct hba_stats {
 };
 void hba_get_stats(const struct hba *h, struct hba_stats *ret);
 
-/* --- for drivers ------------------------------------------------------------------------------------------
- */
+/* --- for drivers --- */
 
 /* The hardware is done with req: result fields are set. I/O thread. A request that is not at the hardware
  * (late or repeated reply) is ignored with a warning. */

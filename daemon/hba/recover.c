@@ -18,8 +18,7 @@ void recover_poll(struct hba *h)
 		hba_fault(h, "firmware misbehaved");
 }
 
-/* --- deadlines --------------------------------------------------------------------------------------------
- */
+/* --- deadlines --- */
 
 void recover_try_abort(struct hba_req *req)
 {
@@ -76,8 +75,7 @@ static void on_tick(struct loop_timer *t)
 	}
 }
 
-/* --- reset -------------------------------------------------------------------------------------------------
- */
+/* --- reset --- */
 
 void hba_fault(struct hba *h, const char *why)
 {
@@ -156,8 +154,7 @@ static void on_reset(struct loop_timer *t)
 		recover_give_up(h, HBA_FAILED, "the reset failed");
 }
 
-/* --- the end -----------------------------------------------------------------------------------------------
- */
+/* --- the end --- */
 
 static void end_all(struct list *l)
 {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* hbactl attach: takes an HBA from its kernel driver, and gives it to a new instance of hbad; all or nothing.
- */
+/* hbactl attach: takes an HBA from its kernel driver, and gives it to a new instance of hbad; all or nothing. */
 #include "hbactl.h"
 
 #include <errno.h>
@@ -28,8 +27,7 @@ static void attach_clear(struct attach *a)
 	g_clear_pointer(&a->status, json_node_unref);
 }
 
-/* --- what must be true before anything is changed ---------------------------------------------------------
- */
+/* --- what must be true before anything is changed --- */
 
 static int check_free(struct attach *a, struct err *e)
 {
@@ -103,8 +101,7 @@ static int check_hba(struct attach *a, struct err *e)
 	return 0;
 }
 
-/* --- the steps, and how each is undone --------------------------------------------------------------------
- */
+/* --- the steps, and how each is undone --- */
 
 static int write_config(struct attach *a, struct err *e)
 {
@@ -225,8 +222,7 @@ static int apply_all(struct attach *a, bool no_start, struct err *e)
 	return 0;
 }
 
-/* --- the result -------------------------------------------------------------------------------------------
- */
+/* --- the result --- */
 
 static void print_json(const struct attach *a)
 {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* hbactl bind: what has to be true of the HBA before hbad starts. Called by ExecStartPre= of hbad@.service.
- */
+/* hbactl bind: what has to be true of the HBA before hbad starts. Called by ExecStartPre= of hbad@.service. */
 #include "hbactl.h"
 
 #include <string.h>

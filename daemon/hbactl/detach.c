@@ -34,8 +34,7 @@ static void detach_clear(struct detach *d)
 	g_clear_pointer(&d->path, g_free);
 }
 
-/* --- refusals ---------------------------------------------------------------------------------------------
- */
+/* --- refusals --- */
 
 /* What hbad serves and what LIO is configured for differ while tcmu-runner or hbad is down: both count. */
 static int find_luns(struct detach *d, GPtrArray *luns, struct err *e)
@@ -93,8 +92,7 @@ static int refuse_luns(struct detach *d, struct err *e)
 	return 0;
 }
 
-/* --- the steps --------------------------------------------------------------------------------------------
- */
+/* --- the steps --- */
 
 static int stop_unit(struct detach *d, struct err *e)
 {
@@ -208,8 +206,7 @@ static int detach(struct detach *d, struct err *e)
 	return d->c->ops->config_remove(d->path, e);
 }
 
-/* --- the result -------------------------------------------------------------------------------------------
- */
+/* --- the result --- */
 
 static void print_json(const struct detach *d)
 {

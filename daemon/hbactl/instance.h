@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One configured instance as seen from three sides: its configuration, its systemd unit, its control socket.
- */
+/* One configured instance as seen from three sides: its configuration, its systemd unit, its control socket. */
 #ifndef HBAD_HBACTL_INSTANCE_H
 #define HBAD_HBACTL_INSTANCE_H
 

@@ -116,7 +116,7 @@ static int move_init(
 	return 0;
 }
 
-/* --- to vfio-pci ---------------------------------------------------------------------------------------- */
+/* --- to vfio-pci --- */
 
 static int check_group(const struct move *m, struct err *e)
 {
@@ -246,8 +246,7 @@ int bind_vfio(
 		return r;
 	m.events = sys->events_open();
 	r = take(&m, e);
-	/* The claims guarded the way out; a driver that comes back in a roll-back must find its disks free.
-	 */
+	/* The claims guarded the way out; a driver that comes back in a roll-back must find its disks free. */
 	disks_release(&claims);
 	if (r < 0)
 		r = roll_back(&m, r, e);
@@ -257,7 +256,7 @@ int bind_vfio(
 	return r;
 }
 
-/* --- back to the kernel --------------------------------------------------------------------------------- */
+/* --- back to the kernel --- */
 
 /* Unbinding blocks for as long as a process has the device open, so that is refused. */
 static int check_closed(const struct move *m, struct err *e)

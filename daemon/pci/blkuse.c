@@ -48,7 +48,7 @@ static void blk_read(const struct blk_tables *t, const char *name, struct blk *r
 	tree_line(ret->mapper, sizeof(ret->mapper), t->root, "/sys/class/block/%s/dm/name", name);
 }
 
-/* --- mounts --------------------------------------------------------------------------------------------- */
+/* --- mounts --- */
 
 /* mountinfo and swaps write blanks and such as backslash and three octal digits. */
 static void unescape(char *s)
@@ -113,7 +113,7 @@ static unsigned mounts_of(const struct blk_tables *t, const struct blk *b, char 
 	return n;
 }
 
-/* --- other users of one block device -------------------------------------------------------------------- */
+/* --- other users of one block device --- */
 
 /* "Filename Type Size Used Priority", with a heading. */
 static bool is_swap(const struct blk_tables *t, const struct blk *b)

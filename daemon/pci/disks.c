@@ -25,7 +25,7 @@ struct scan {
 	disk_claim_fn claim;
 };
 
-/* --- exclusive opens ------------------------------------------------------------------------------------ */
+/* --- exclusive opens --- */
 
 int disk_claim(const char *path)
 {
@@ -91,7 +91,7 @@ static void disk_use(const struct scan *s, struct pci_disk *d)
 	hb_close(&fd);
 }
 
-/* --- disks of a function -------------------------------------------------------------------------------- */
+/* --- disks of a function --- */
 
 static void disk_read(const struct scan *s, const char *name, struct pci_disk *d)
 {
@@ -222,8 +222,7 @@ int disks_claim(
 			return err_set(
 				e, -EBUSY, "%s is in use: somebody has just opened %s", addr, d[i].name);
 		}
-		/* A disk that cannot be opened at all (no medium, failed) can be used by nobody else either.
-		 */
+		/* A disk that cannot be opened at all (no medium, failed) can be used by nobody else either. */
 		if (fd >= 0)
 			ret->fd[ret->n++] = fd;
 	}

@@ -115,8 +115,7 @@ int vfio_dma_unmap(struct pci_dev *dev, uint64_t iova, uint64_t size)
 
 	if (v->sys->ioctl(v->container, VFIO_IOMMU_UNMAP_DMA, &unmap) < 0)
 		return -errno;
-	/* The kernel says how much it found: less means that something else was mapped there than we believe.
-	 */
+	/* The kernel says how much it found: less means that something else was mapped there than we believe. */
 	return unmap.size == size ? 0 : -EINVAL;
 }
 

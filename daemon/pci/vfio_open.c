@@ -19,7 +19,7 @@
 
 #define CONTAINER      "/dev/vfio/vfio"
 
-/* --- what sysfs can tell before anything is opened ------------------------------------------------------ */
+/* --- what sysfs can tell before anything is opened --- */
 
 static int check_group(struct vfio_dev *v, struct err *e)
 {
@@ -68,7 +68,7 @@ static int check_sysfs(struct vfio_dev *v, struct err *e)
 	return r < 0 ? r : check_driver(v, e);
 }
 
-/* --- container and group -------------------------------------------------------------------------------- */
+/* --- container and group --- */
 
 static int container_error(int err, struct err *e)
 {
@@ -182,7 +182,7 @@ static int join(struct vfio_dev *v, int type, struct err *e)
 		v->group_no, v->addr);
 }
 
-/* --- the device ----------------------------------------------------------------------------------------- */
+/* --- the device --- */
 
 static int open_device(struct vfio_dev *v, struct err *e)
 {

@@ -46,7 +46,7 @@ struct scsi_facts {
 	bool wce, rcd;
 };
 
-/* --- set-up thread ------------------------------------------------------------------------------------ */
+/* --- set-up thread --- */
 
 #define SCSI_READY_WAIT_MS 500
 
@@ -60,7 +60,7 @@ int scsi_identify(const struct hba *h, const struct hba_unit *u, const struct sc
 /* The answers; facts->id must be set. */
 void scsi_build_pages(const struct scsi_raw *raw, struct scsi_facts *facts);
 
-/* --- designators of VPD page 83h; pure ---------------------------------------------------------------- */
+/* --- designators of VPD page 83h; pure --- */
 
 enum { DESIG_T10 = 1, DESIG_EUI64 = 2, DESIG_NAA = 3, DESIG_MD5 = 7, DESIG_SCSI_NAME = 8 };
 

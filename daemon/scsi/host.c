@@ -11,7 +11,7 @@
 #define CALL_TIMEOUT_MS 5000
 #define READY_BUDGET	60 /* x SCSI_READY_WAIT_MS for all units of an attach */
 
-/* --- coming and going, as the I/O thread sees it ------------------------------------------------------ */
+/* --- coming and going, as the I/O thread sees it --- */
 
 static void host_ready(struct hba *h)
 {
@@ -72,7 +72,7 @@ static void apply_detach(struct loop_msg *msg)
 	s->spare = NULL;
 }
 
-/* --- set-up thread ------------------------------------------------------------------------------------ */
+/* --- set-up thread --- */
 
 static int make_scratch(struct scsi_host *s)
 {
@@ -231,8 +231,7 @@ int scsi_host_attach(struct scsi_host *s, struct hba *h, struct err *e)
 	return 0;
 }
 
-/* Posted, not waited for: hba_stop() and whatever else the caller does next reach the I/O thread after this.
- */
+/* Posted, not waited for: hba_stop() and whatever else the caller does next reach the I/O thread after this. */
 void scsi_host_detach(struct scsi_host *s, enum scsi_gate why)
 {
 	assert(why != SCSI_GATE_OPEN);
@@ -244,7 +243,7 @@ void scsi_host_detach(struct scsi_host *s, enum scsi_gate why)
 		loop_post(s->loop, &s->close_msg);
 }
 
-/* --- control thread ----------------------------------------------------------------------------------- */
+/* --- control thread --- */
 
 unsigned scsi_host_units(const struct scsi_host *s, const struct scsi_unit **ret)
 {

@@ -85,8 +85,7 @@ struct scsi_lun {
 
 /* Looks the LUN's unit up in host->io_units and opens or closes its gate. I/O thread. */
 void lun_resolve(struct scsi_lun *lun);
-/* Closes: what waits is answered with the gate's condition, what is at the controller comes back through it.
- */
+/* Closes: what waits is answered with the gate's condition, what is at the controller comes back through it. */
 void lun_close(struct scsi_lun *lun, enum scsi_gate why);
 const struct scsi_unit *units_find(const struct scsi_units *units, const char *name);
 /* Why the unit does not fit the configuration: 0, or an errno of scsi_lun_check() with its sentence. */

@@ -108,7 +108,7 @@ static int ask(
 	return r == -ENODEV || (r == 0 && req.result == HBA_GONE) ? -ENODEV : -EIO;
 }
 
-/* --- INQUIRY ------------------------------------------------------------------------------------------ */
+/* --- INQUIRY --- */
 
 static int inquiry(struct question *q, bool evpd, uint8_t page, void *buf, uint16_t len)
 {
@@ -185,7 +185,7 @@ static int ask_vpd_pages(struct question *q, struct scsi_raw *raw)
 	return r;
 }
 
-/* --- capacity and cache ------------------------------------------------------------------------------- */
+/* --- capacity and cache --- */
 
 static int ask_capacity10(struct question *q, struct scsi_raw *raw)
 {

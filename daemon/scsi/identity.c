@@ -16,7 +16,7 @@
 #define TYPE(d)	       ((d)[1] & 0x0f)
 #define BINARY	       1
 
-/* --- designators -------------------------------------------------------------------------------------- */
+/* --- designators --- */
 
 bool scsi_next_designator(const struct scsi_page *p, size_t *at, const uint8_t **ret_desig, size_t *ret_len)
 {
@@ -91,7 +91,7 @@ static bool naa_of_unit(const struct scsi_page *p, struct scsi_identity *id)
 	return id->naa_from_unit;
 }
 
-/* --- derived identity --------------------------------------------------------------------------------- */
+/* --- derived identity --- */
 
 /* With the terminating zero, so that "ab" "c" and "a" "bc" differ. */
 static void hash_string(GChecksum *sum, const char *s)
@@ -99,8 +99,7 @@ static void hash_string(GChecksum *sum, const char *s)
 	g_checksum_update(sum, (const guchar *)s, (gssize)strlen(s) + 1);
 }
 
-/* NAA 3h, locally assigned: 60 bits of a hash. The strings below are for ever: another word is another disk.
- */
+/* NAA 3h, locally assigned: 60 bits of a hash. The strings below are for ever: another word is another disk. */
 static bool derive_naa(const struct hba *h, const struct hba_unit *u, struct scsi_identity *id)
 {
 	guint8 digest[32];
@@ -136,7 +135,7 @@ static void put_naa_text(struct scsi_identity *id)
 		n += snprintf(id->naa_text + n, sizeof(id->naa_text) - (size_t)n, "%02x", id->naa[i]);
 }
 
-/* --- strings and sizes -------------------------------------------------------------------------------- */
+/* --- strings and sizes --- */
 
 /* Firmware's characters made safe for logs and terminals, without the spaces around them. */
 static void copy_trimmed(char *to, size_t size, const uint8_t *from, size_t n)

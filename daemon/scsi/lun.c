@@ -7,7 +7,7 @@
 #include <string.h>
 #include "base/log.h"
 
-/* --- the gate ----------------------------------------------------------------------------------------- */
+/* --- the gate --- */
 
 static struct scsi_task *first_starved(struct scsi_lun *lun)
 {
@@ -82,7 +82,7 @@ void lun_resolve(struct scsi_lun *lun)
 	lun_close(lun, SCSI_GATE_NO_UNIT);
 }
 
-/* --- life --------------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 static void lun_join(struct loop_msg *msg)
 {

@@ -17,7 +17,7 @@
 
 enum page_control { PC_CURRENT, PC_CHANGEABLE, PC_DEFAULT, PC_SAVED };
 
-/* --- pages: the bytes after code and length ----------------------------------------------------------- */
+/* --- pages: the bytes after code and length --- */
 
 static void fill_caching(const struct scsi_lun *lun, uint8_t *p)
 {
@@ -53,7 +53,7 @@ static const struct mode_page {
 	{0x1c, 0x0a, fill_exceptions},
 };
 
-/* --- commands ----------------------------------------------------------------------------------------- */
+/* --- commands --- */
 
 struct mode_data {
 	unsigned len;

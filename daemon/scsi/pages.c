@@ -18,7 +18,7 @@ const uint8_t scsi_page_code[PAGE_COUNT] = {
 	[PAGE_VPD_B2] = 0xb2,
 };
 
-/* --- standard INQUIRY data ---------------------------------------------------------------------------- */
+/* --- standard INQUIRY data --- */
 
 #define VERSION_DESCRIPTORS	58
 #define VERSION_DESCRIPTORS_END 74
@@ -73,7 +73,7 @@ static void build_inquiry(const struct scsi_raw *raw, struct scsi_page *p)
 	filter_versions(p);
 }
 
-/* --- VPD pages ---------------------------------------------------------------------------------------- */
+/* --- VPD pages --- */
 
 static void start_page(struct scsi_page *p, enum scsi_page_id id, uint16_t len)
 {

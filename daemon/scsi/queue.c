@@ -91,8 +91,7 @@ static int fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span)
 	return t->work->fill(t, req, ret_span);
 }
 
-/* The layer below refused for good: a bug of this layer or a controller whose limits contradict each other.
- */
+/* The layer below refused for good: a bug of this layer or a controller whose limits contradict each other. */
 static void refused(struct scsi_task *t, int code)
 {
 	if (log_limit_ok(&t->lun->host->refused, 5, 60 * NS_PER_SEC))

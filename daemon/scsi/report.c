@@ -7,7 +7,7 @@
 #include "base/endian.h"
 #include "task.h"
 
-/* --- REQUEST SENSE ------------------------------------------------------------------------------------ */
+/* --- REQUEST SENSE --- */
 
 /* Sense goes out with the command that caused it; what is left to report is the state of the gate. */
 void cmd_request_sense(struct scsi_task *t)
@@ -19,7 +19,7 @@ void cmd_request_sense(struct scsi_task *t)
 	task_reply(t, data, len, t->cdb[4]);
 }
 
-/* --- REPORT LUNS -------------------------------------------------------------------------------------- */
+/* --- REPORT LUNS --- */
 
 /* LIO answers it for all LUNs of a port. This LUN knows itself only. */
 void cmd_report_luns(struct scsi_task *t)
@@ -42,7 +42,7 @@ void cmd_report_luns(struct scsi_task *t)
 	task_reply(t, data, len, alloc);
 }
 
-/* --- REPORT SUPPORTED OPERATION CODES ----------------------------------------------------------------- */
+/* --- REPORT SUPPORTED OPERATION CODES --- */
 
 #define RCTD	     0x80
 #define TIMEOUTS_LEN 12
@@ -134,7 +134,7 @@ void cmd_report_opcodes(struct scsi_task *t)
 	}
 }
 
-/* --- REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS ------------------------------------------------------- */
+/* --- REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS --- */
 
 /* Those that LIO lets reach a unit: ABORT TASK and LOGICAL UNIT RESET. */
 void cmd_report_tmfs(struct scsi_task *t)

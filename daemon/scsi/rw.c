@@ -11,7 +11,7 @@
 #define BYTE1_FUA     0x08
 #define BYTE1_FUA_NV  0x02
 
-/* --- CDB fields --------------------------------------------------------------------------------------- */
+/* --- CDB fields --- */
 
 static void decode(const uint8_t *cdb, unsigned len, uint64_t *ret_lba, uint32_t *ret_nblocks)
 {
@@ -73,7 +73,7 @@ void rw_force_medium(struct scsi_task *t)
 	t->flags |= t->lun->fua_native ? TASK_FUA : TASK_FLUSH_BEFORE;
 }
 
-/* --- requests ----------------------------------------------------------------------------------------- */
+/* --- requests --- */
 
 /* The rest of a block of which the initiator takes only a part: through a scratch buffer. */
 static int fill_tail(struct scsi_task *t, struct hba_req *req)
@@ -127,7 +127,7 @@ static void rw_good(struct scsi_task *t, const struct hba_req *req, uint64_t off
 
 const struct scsi_work work_rw = {.max_children = TASK_MAX_CHILDREN, .fill = rw_fill, .good = rw_good};
 
-/* --- commands ----------------------------------------------------------------------------------------- */
+/* --- commands --- */
 
 void cmd_read(struct scsi_task *t)
 {
@@ -136,8 +136,7 @@ void cmd_read(struct scsi_task *t)
 
 	if (!rw_no_protection(t) || !rw_range(t, &nblocks))
 		return;
-	/* What the initiator has room for (hazard H15); a longer CDB is cut, a shorter one leaves a residual.
-	 */
+	/* What the initiator has room for (hazard H15); a longer CDB is cut, a shorter one leaves a residual. */
 	bytes = MIN((uint64_t)nblocks * t->lun->facts.id.block_size, t->iov_bytes);
 	take_dpo(t);
 	if (bytes && has_fua(t))

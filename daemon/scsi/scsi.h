@@ -102,7 +102,7 @@ struct scsi_lun_config {
 	uint32_t block_size;
 };
 
-/* --- set-up thread ------------------------------------------------------------------------------------ */
+/* --- set-up thread --- */
 
 /* The host exists before its controller is up (LUNs answer BECOMING READY then). -errno. */
 int scsi_host_create(struct loop *loop, struct scsi_host **ret);
@@ -135,7 +135,7 @@ int scsi_lun_create(struct scsi_host *s, const struct scsi_lun_config *cfg, stru
 /* I/O thread or loop stopped. No task may be left (scsi_lun_busy() == 0). */
 void scsi_lun_destroy(struct scsi_lun *lun);
 
-/* --- I/O thread --------------------------------------------------------------------------------------- */
+/* --- I/O thread --- */
 
 /* Takes the task; never refuses; queues without bound (tasks are the submitter's memory). */
 void scsi_submit(struct scsi_task *task);

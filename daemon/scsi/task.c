@@ -39,7 +39,7 @@ static void task_end(struct scsi_task *t)
 	t->done(t);
 }
 
-/* --- results ------------------------------------------------------------------------------------------ */
+/* --- results --- */
 
 void task_status(struct scsi_task *t, enum scsi_status status)
 {
@@ -74,7 +74,7 @@ void task_bad_field(struct scsi_task *t, unsigned byte, int bit)
 	task_status(t, SCSI_CHECK_CONDITION);
 }
 
-/* --- work --------------------------------------------------------------------------------------------- */
+/* --- work --- */
 
 /* All requests are back and none will follow. */
 static void end_work(struct scsi_task *t)
@@ -188,7 +188,7 @@ void scratch_release(struct scsi_host *s, int32_t scratch)
 	s->kick_again = true;
 }
 
-/* --- from outside ------------------------------------------------------------------------------------- */
+/* --- from outside --- */
 
 static void task_init(struct scsi_task *t)
 {

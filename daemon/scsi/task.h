@@ -39,7 +39,7 @@ struct scsi_work {
 	bool (*rescue)(struct scsi_task *t, const struct hba_req *req, uint64_t offset);
 };
 
-/* --- results: the task completes ---------------------------------------------------------------------- */
+/* --- results: the task completes --- */
 
 void task_good(struct scsi_task *t);
 /* Data-in of an emulated command: at most alloc bytes (the CDB's allocation length) go to the initiator. */
@@ -49,7 +49,7 @@ void task_check(struct scsi_task *t, enum scsi_sense code);
 void task_bad_field(struct scsi_task *t, unsigned byte, int bit);
 void task_status(struct scsi_task *t, enum scsi_status status);
 
-/* --- work: the task completes later ------------------------------------------------------------------- */
+/* --- work: the task completes later --- */
 
 /* bytes: what work->fill covers in all; 0 leaves only the flushes that the flags ask for. */
 void task_work(struct scsi_task *t, const struct scsi_work *work, uint64_t bytes);
@@ -61,13 +61,13 @@ void task_fail_at(
 struct iovec *task_scratch(struct scsi_task *t);
 void scratch_release(struct scsi_host *s, int32_t scratch);
 
-/* --- queue.c ------------------------------------------------------------------------------------------ */
+/* --- queue.c --- */
 
 void task_advance(struct scsi_task *t); /* waits in its LUN's queue, or completes */
 void task_unqueue(struct scsi_task *t);
 void host_kick(struct scsi_host *s); /* hands down what can be */
 
-/* --- results.c ---------------------------------------------------------------------------------------- */
+/* --- results.c --- */
 
 /* Why a request did not end in GOOD, as the task's status and sense. */
 void task_fail_req(struct scsi_task *t, const struct hba_req *req, uint64_t offset);
@@ -76,7 +76,7 @@ bool req_is_good(const struct hba_req *req);
 bool req_sense(const struct hba_req *req, enum scsi_sense *ret);
 enum scsi_sense gate_sense(enum scsi_gate gate);
 
-/* --- iov.c -------------------------------------------------------------------------------------------- */
+/* --- iov.c --- */
 
 /* Copies into the iovecs from offset on, as much as fits. Returns what was copied. */
 uint64_t iov_put(const struct iovec *iov, uint32_t niov, uint64_t offset, const void *src, uint64_t len);
@@ -84,7 +84,7 @@ uint64_t iov_put(const struct iovec *iov, uint32_t niov, uint64_t offset, const 
  * not hold differ. */
 uint64_t iov_differs(const struct iovec *iov, uint32_t niov, uint64_t offset, const void *buf, uint64_t len);
 
-/* --- rw.c, for verify.c ------------------------------------------------------------------------------- */
+/* --- rw.c, for verify.c --- */
 
 extern const struct scsi_work work_rw;
 /* LBA and block count of a CDB of 6, 10, 12 or 16 bytes; false: completed with LBA OUT OF RANGE. */

@@ -15,7 +15,7 @@
 
 enum bytchk { BYTCHK_NONE, BYTCHK_ALL, BYTCHK_RESERVED, BYTCHK_ONE };
 
-/* --- by the unit -------------------------------------------------------------------------------------- */
+/* --- by the unit --- */
 
 static int verify_fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span)
 {
@@ -78,7 +78,7 @@ static void verify_medium(struct scsi_task *t, uint64_t bytes)
 	}
 }
 
-/* --- with data-out ------------------------------------------------------------------------------------ */
+/* --- with data-out --- */
 
 static int compare_fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span)
 {

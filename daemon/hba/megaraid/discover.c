@@ -31,7 +31,7 @@ static uint64_t le64_of(le32_t lo, le32_t hi)
 	return (uint64_t)le32_to_cpu(hi) << 32 | le32_to_cpu(lo);
 }
 
-/* --- controller --------------------------------------------------------------------------------------------- */
+/* --- controller --- */
 
 /* Linux's rule [3.12], within what the SGL holds when every bounce chunk is a segment of its own. */
 static void limit_transfer(struct mfi *m, const struct mfi_ctrl_info *info)
@@ -91,7 +91,7 @@ static int discover_controller(struct mfi *m, struct err *e)
 	return 0;
 }
 
-/* --- units -------------------------------------------------------------------------------------------------- */
+/* --- units --- */
 
 static struct hba_unit *add_unit(struct mfi *m, enum hba_unit_kind kind, unsigned target)
 {

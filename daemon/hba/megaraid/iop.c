@@ -19,7 +19,7 @@ static const struct mfi_times production = {
 	.health = 1000,
 };
 
-/* --- telling firmware of a frame ---------------------------------------------------------------------------- */
+/* --- telling firmware of a frame --- */
 
 static void fire_one(struct mfi *m, uint32_t frame, unsigned extra)
 {
@@ -33,7 +33,7 @@ static void fire_pair(struct mfi *m, uint32_t frame, unsigned extra)
 	mfi_write(m, MFI_REG_QUEUE_LOW, frame | extra << 1 | 1);
 }
 
-/* --- interrupts --------------------------------------------------------------------------------------------- */
+/* --- interrupts --- */
 
 /* Only before INIT and in a reset: QEMU takes all ones for a soft reset that forgets the reply queue. While the
  * controller runs, its interrupt is switched off at the vector and by bus mastering instead. */
@@ -65,7 +65,7 @@ uint32_t mfi_intr_ack(struct mfi *m)
 	return status;
 }
 
-/* --- adapter reset [2.5] ------------------------------------------------------------------------------------ */
+/* --- adapter reset [2.5] --- */
 
 static int after(uint64_t now, uint32_t ms, uint64_t *next)
 {
@@ -159,7 +159,7 @@ static int reset_1078(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *ne
 	}
 }
 
-/* --- the table ---------------------------------------------------------------------------------------------- */
+/* --- the table --- */
 
 const struct mfi_iop mfi_iop_gen1 = {
 	.name = "gen1",

@@ -43,7 +43,7 @@ struct mfi_iop {
 	const struct mfi_times *times;
 };
 
-/* --- slots: a frame each, found by index. The first limits.queue_depth are the requests', by tag. ----------- */
+/* --- slots: a frame each, found by index. The first limits.queue_depth are the requests', by tag. --- */
 
 enum mfi_internal { MFI_SLOT_POLLED, MFI_SLOT_FLUSH, MFI_SLOT_ABORT, MFI_N_ABORTS = 4 };
 #define MFI_INTERNAL (MFI_SLOT_ABORT + MFI_N_ABORTS)

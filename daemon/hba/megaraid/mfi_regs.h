@@ -10,7 +10,7 @@
 #include "base/compiler.h"
 #include "base/endian.h"
 
-/* --- registers [1.3] ---------------------------------------------------------------------------------------- */
+/* --- registers [1.3] --- */
 
 enum mfi_reg {
 	MFI_REG_SKINNY_DOORBELL = 0x00,
@@ -36,7 +36,7 @@ enum mfi_reg {
 #define MFI_CFG_1078_RESET  0x84
 #define MFI_CFG_1078_MARKER 0x64
 
-/* --- state word [2.1] --------------------------------------------------------------------------------------- */
+/* --- state word [2.1] --- */
 
 #define MFI_STATE_MASK	0xf0000000u
 #define MFI_STATE_SHIFT 28
@@ -59,7 +59,7 @@ enum mfi_state {
 #define MFI_STATE_FAULT_CODE(w) (((w) >> 16) & 0xfffu)
 #define MFI_ALL_ONES		0xffffffffu
 
-/* --- doorbell [2.2] ----------------------------------------------------------------------------------------- */
+/* --- doorbell [2.2] --- */
 
 #define MFI_DB_ABORT	       0x01u
 #define MFI_DB_READY	       0x02u
@@ -68,7 +68,7 @@ enum mfi_state {
 #define MFI_DB_HOTPLUG	       0x10u
 #define MFI_DB_ADP_RESET       0x40u
 
-/* --- frames [3] --------------------------------------------------------------------------------------------- */
+/* --- frames [3] --- */
 
 enum mfi_cmd {
 	MFI_CMD_INIT = 0x00,
@@ -169,7 +169,7 @@ struct mfi_abort_frame {
 static_assert(offsetof(struct mfi_abort_frame, abort_lo) == 0x20, "abort frame");
 static_assert(sizeof(struct mfi_abort_frame) == 0x40, "abort frame");
 
-/* --- scatter-gather elements [3.8] -------------------------------------------------------------------------- */
+/* --- scatter-gather elements [3.8] --- */
 
 struct mfi_sge32 {
 	le32_t addr, len;
@@ -186,7 +186,7 @@ struct mfi_sge_ieee {
 };
 static_assert(sizeof(struct mfi_sge_ieee) == 16, "ieee sge");
 
-/* --- cmd_status [3.10] -------------------------------------------------------------------------------------- */
+/* --- cmd_status [3.10] --- */
 
 enum mfi_status {
 	MFI_OK = 0x00,
@@ -198,7 +198,7 @@ enum mfi_status {
 	MFI_PENDING = 0xff,
 };
 
-/* --- DCMDs [4.1] -------------------------------------------------------------------------------------------- */
+/* --- DCMDs [4.1] --- */
 
 enum mfi_dcmd_op {
 	MFI_DCMD_CTRL_GET_INFO = 0x01010000,

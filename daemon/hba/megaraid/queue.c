@@ -36,7 +36,7 @@ void mfi_queue_reset(struct mfi *m)
 	store_consumer(m);
 }
 
-/* --- slots -------------------------------------------------------------------------------------------------- */
+/* --- slots --- */
 
 uint32_t mfi_slot_context(const struct mfi *m, uint32_t slot)
 {
@@ -64,7 +64,7 @@ uint8_t mfi_cmd_status(const struct mfi *m, uint32_t slot)
 	return __atomic_load_n(&f->cmd_status, __ATOMIC_ACQUIRE);
 }
 
-/* --- replies ------------------------------------------------------------------------------------------------ */
+/* --- replies --- */
 
 static void internal_reply(struct mfi *m, uint32_t slot)
 {
@@ -190,7 +190,7 @@ int mfi_poll(struct hba *h)
 	return r;
 }
 
-/* --- INIT --------------------------------------------------------------------------------------------------- */
+/* --- INIT --- */
 
 void mfi_init_fire(struct mfi *m)
 {

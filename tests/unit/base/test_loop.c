@@ -36,7 +36,7 @@ static void teardown(void)
 	loop_destroy(l);
 }
 
-/* --- descriptors -------------------------------------------------------------------------------------------- */
+/* --- descriptors --- */
 
 struct watch {
 	struct loop_fd f;
@@ -131,7 +131,7 @@ START_TEST(removal_of_oneself)
 }
 END_TEST
 
-/* --- timers ------------------------------------------------------------------------------------------------- */
+/* --- timers --- */
 
 struct alarm {
 	struct loop_timer t;
@@ -228,7 +228,7 @@ START_TEST(timer_that_is_always_due_does_not_hold_the_loop)
 }
 END_TEST
 
-/* --- hooks -------------------------------------------------------------------------------------------------- */
+/* --- hooks --- */
 
 struct hook {
 	struct loop_hook h;
@@ -303,7 +303,7 @@ START_TEST(callbacks_come_before_hooks)
 }
 END_TEST
 
-/* --- messages ----------------------------------------------------------------------------------------------- */
+/* --- messages --- */
 
 struct note {
 	struct loop_msg m;
@@ -365,7 +365,7 @@ START_TEST(message_may_be_freed_by_its_callback)
 }
 END_TEST
 
-/* --- threads ------------------------------------------------------------------------------------------------ */
+/* --- threads --- */
 
 static void *loop_main(void *arg)
 {

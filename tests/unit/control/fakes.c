@@ -71,7 +71,7 @@ struct front_ring *fake_ring(unsigned n)
 	return n < n_rings ? rings[n] : NULL;
 }
 
-/* --- I/O thread ----------------------------------------------------------------------------------------- */
+/* --- I/O thread --- */
 
 static void *io_main(void *arg)
 {
@@ -109,7 +109,7 @@ void fakes_stop(void)
 	loop_destroy(fake_loop);
 }
 
-/* --- scsi: ld0 and ld1 are disks, ld2 has a problem ----------------------------------------------------- */
+/* --- scsi: ld0 and ld1 are disks, ld2 has a problem --- */
 
 static struct hba_unit hba_units[3] = {
 	{.name = "ld0",
@@ -223,7 +223,7 @@ void scsi_lun_get_stats(const struct scsi_lun *lun, struct scsi_lun_stats *ret)
 	*ret = (struct scsi_lun_stats){.tasks = 12, .read_bytes = 1ull << 40};
 }
 
-/* --- front ---------------------------------------------------------------------------------------------- */
+/* --- front --- */
 
 int front_create(const struct front_config *cfg, struct front_ring **ret, struct err *e)
 {
@@ -293,7 +293,7 @@ void front_get_stats(const struct front_ring *r, struct front_stats *ret)
 	*ret = (struct front_stats){.commands = 5, .completions = 4, .outstanding = r->outstanding};
 }
 
-/* --- hba ------------------------------------------------------------------------------------------------ */
+/* --- hba --- */
 
 static struct hba the_hba = {.info = {.product = "Fake", .firmware = "1"}, .limits = {.queue_depth = 8}};
 

@@ -8,7 +8,7 @@
 #include "control/config.h"
 #include "temp.h"
 
-/* --- names ---------------------------------------------------------------------------------------------- */
+/* --- names --- */
 
 static const struct {
 	const char *name;
@@ -52,7 +52,7 @@ START_TEST(path_is_made_of_folder_and_name)
 }
 END_TEST
 
-/* --- reading -------------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 static const struct {
 	const char *text;
@@ -200,7 +200,7 @@ START_TEST(size_limit_is_exact)
 }
 END_TEST
 
-/* --- writing -------------------------------------------------------------------------------------------- */
+/* --- writing --- */
 
 START_TEST(what_is_written_is_read_back)
 {

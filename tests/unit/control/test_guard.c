@@ -204,7 +204,7 @@ START_TEST(live_hbad_keeps_the_guard_away)
 }
 END_TEST
 
-/* --- lock ----------------------------------------------------------------------------------------------- */
+/* --- lock --- */
 
 START_TEST(lock_dies_with_its_holder)
 {

@@ -6,7 +6,7 @@
 #define SPEAKS(reply, words)                                                                                 \
 	ck_assert_msg(strstr((reply).reason, words) != NULL, "\"%s\" is not in: %s", words, (reply).reason)
 
-/* --- one LUN's life ------------------------------------------------------------------------------------- */
+/* --- one LUN's life --- */
 
 START_TEST(open_start_close_in_order)
 {
@@ -100,7 +100,7 @@ START_TEST(failed_open_leaves_nothing)
 }
 END_TEST
 
-/* --- wrong orders --------------------------------------------------------------------------------------- */
+/* --- wrong orders --- */
 
 START_TEST(unknown_handles_are_refused)
 {
@@ -154,7 +154,7 @@ START_TEST(handles_are_not_used_twice)
 }
 END_TEST
 
-/* --- what is checked ------------------------------------------------------------------------------------ */
+/* --- what is checked --- */
 
 static const struct {
 	const char *cfgstring;
@@ -306,7 +306,7 @@ START_TEST(known_lun_whose_unit_is_missing_is_taken)
 }
 END_TEST
 
-/* --- HELLO and orphans ---------------------------------------------------------------------------------- */
+/* --- HELLO and orphans --- */
 
 START_TEST(hello_lets_go_of_other_nonces_only)
 {
@@ -453,7 +453,7 @@ START_TEST(io_thread_without_answer_is_said_and_nothing_is_freed)
 }
 END_TEST
 
-/* --- rings that the kernel takes away ------------------------------------------------------------------- */
+/* --- rings that the kernel takes away --- */
 
 START_TEST(dropped_ring_is_let_go_of_at_once_and_shown_until_close)
 {
@@ -510,7 +510,7 @@ START_TEST(dropped_luns_are_told_by_ping_in_turn)
 }
 END_TEST
 
-/* --- the socket ----------------------------------------------------------------------------------------- */
+/* --- the socket --- */
 
 START_TEST(strange_packets_end_the_connection)
 {

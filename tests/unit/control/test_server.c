@@ -48,7 +48,7 @@ static void stop(void)
 	service_stop();
 }
 
-/* --- proto_call() from another thread, while the main loop serves --------------------------------------- */
+/* --- proto_call() from another thread, while the main loop serves --- */
 
 struct call {
 	const char *name, *verb;
@@ -218,7 +218,7 @@ START_TEST(states_have_names)
 }
 END_TEST
 
-/* --- failures of a call --------------------------------------------------------------------------------- */
+/* --- failures of a call --- */
 
 START_TEST(unknown_verb_is_a_sentence)
 {
@@ -259,7 +259,7 @@ START_TEST(hung_hbad_costs_the_timeout)
 }
 END_TEST
 
-/* --- bytes on the socket -------------------------------------------------------------------------------- */
+/* --- bytes on the socket --- */
 
 static int raw_connect(void)
 {

@@ -244,7 +244,7 @@ START_TEST(luns_end_without_io_thread_after_it_is_joined)
 }
 END_TEST
 
-/* --- watchdog ------------------------------------------------------------------------------------------- */
+/* --- watchdog --- */
 
 static unsigned count_beats(int fd, unsigned ms)
 {
@@ -287,7 +287,7 @@ START_TEST(watchdog_is_fed_only_while_the_io_thread_moves)
 }
 END_TEST
 
-/* --- worker --------------------------------------------------------------------------------------------- */
+/* --- worker --- */
 
 static char order[8];
 

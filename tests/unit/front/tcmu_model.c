@@ -117,7 +117,7 @@ uint32_t model_rand(uint64_t *state)
 	return (uint32_t)(*state >> 33);
 }
 
-/* --- queueing ----------------------------------------------------------------------------------------- */
+/* --- queueing --- */
 
 static uint32_t ring_free(const struct model *m, uint32_t head)
 {
@@ -329,7 +329,7 @@ void model_acked(struct model *m)
 	pthread_mutex_unlock(&m->lock);
 }
 
-/* --- completions -------------------------------------------------------------------------------------- */
+/* --- completions --- */
 
 static void give_to_initiator(struct model *m, struct model_cmd *c, uint32_t len)
 {

@@ -52,7 +52,7 @@ static const char *dropped(void)
 	return front_dropped(h.r, &why) ? why : NULL;
 }
 
-/* --- up and down -------------------------------------------------------------------------------------- */
+/* --- up and down --- */
 
 START_TEST(data_of_every_cdb_length_goes_both_ways)
 {
@@ -252,7 +252,7 @@ START_TEST(a_task_that_ends_twice_is_answered_once)
 }
 END_TEST
 
-/* --- what the initiator's buffer holds (H15) ---------------------------------------------------------- */
+/* --- what the initiator's buffer holds (H15) --- */
 
 /* Blocks that the next command gets again are full of another command's data. */
 static void poison_blocks(void)
@@ -424,7 +424,7 @@ START_TEST(a_good_write_leaves_its_data_alone)
 }
 END_TEST
 
-/* --- task management ---------------------------------------------------------------------------------- */
+/* --- task management --- */
 
 START_TEST(a_tmr_aborts_the_commands_it_names)
 {
@@ -521,7 +521,7 @@ START_TEST(a_tmr_alone_gives_its_space_back)
 }
 END_TEST
 
-/* --- age (H2) ----------------------------------------------------------------------------------------- */
+/* --- age (H2) --- */
 
 static void open_with_time_out(uint32_t seconds)
 {
@@ -669,7 +669,7 @@ START_TEST(short_time_outs_keep_half_of_their_time)
 }
 END_TEST
 
-/* --- the ring is changed or taken away ---------------------------------------------------------------- */
+/* --- the ring is changed or taken away --- */
 
 static uint8_t *snapshot(void)
 {
@@ -931,7 +931,7 @@ START_TEST(more_iovecs_than_the_data_area_has_blocks_drop_the_ring)
 }
 END_TEST
 
-/* --- drain and stop ----------------------------------------------------------------------------------- */
+/* --- drain and stop --- */
 
 START_TEST(drain_ends_when_all_is_answered)
 {
@@ -1076,7 +1076,7 @@ START_TEST(a_ring_can_be_handed_over_a_thousand_times)
 }
 END_TEST
 
-/* --- many --------------------------------------------------------------------------------------------- */
+/* --- many --- */
 
 START_TEST(all_65535_ids_can_be_outstanding)
 {

@@ -98,7 +98,7 @@ static unsigned answers(const struct model_cmd *c)
 	return n;
 }
 
-/* --- create ------------------------------------------------------------------------------------------- */
+/* --- create --- */
 
 static int create(uint64_t map_len, struct err *e)
 {
@@ -179,7 +179,7 @@ START_TEST(the_descriptor_is_made_non_blocking_and_private)
 }
 END_TEST
 
-/* --- the uio operations ------------------------------------------------------------------------------- */
+/* --- the uio operations --- */
 
 START_TEST(an_event_is_read_as_four_bytes)
 {
@@ -204,7 +204,7 @@ START_TEST(an_event_is_read_as_four_bytes)
 }
 END_TEST
 
-/* --- start, drain, stop, destroy ---------------------------------------------------------------------- */
+/* --- start, drain, stop, destroy --- */
 
 START_TEST(nothing_is_consumed_before_start)
 {
@@ -364,7 +364,7 @@ START_TEST(a_thread_that_does_not_answer_lets_go_when_it_does)
 }
 END_TEST
 
-/* --- load --------------------------------------------------------------------------------------------- */
+/* --- load --- */
 
 #define LOAD 30000
 

@@ -81,7 +81,7 @@ static void write_read10(uint32_t at)
 	set_head(at + 128);
 }
 
-/* --- mailbox ------------------------------------------------------------------------------------------ */
+/* --- mailbox --- */
 
 START_TEST(attach_accepts_the_kernels_mailbox)
 {
@@ -151,7 +151,7 @@ START_TEST(start_refuses_positions_outside_the_ring)
 }
 END_TEST
 
-/* --- entries ------------------------------------------------------------------------------------------ */
+/* --- entries --- */
 
 START_TEST(a_cdb_is_as_long_as_its_group_says)
 {
@@ -496,7 +496,7 @@ START_TEST(a_tmr_entry_with_more_ids_than_bytes_breaks_the_ring)
 }
 END_TEST
 
-/* --- replies and other slots -------------------------------------------------------------------------- */
+/* --- replies and other slots --- */
 
 static struct model_cmd *queue(uint8_t opcode, uint32_t tag, enum model_dir dir, uint32_t len)
 {
@@ -650,7 +650,7 @@ START_TEST(a_reply_without_a_taken_command_is_refused)
 }
 END_TEST
 
-/* --- changes behind our back -------------------------------------------------------------------------- */
+/* --- changes behind our back --- */
 
 START_TEST(nothing_is_published_after_a_reset)
 {
@@ -755,7 +755,7 @@ START_TEST(a_taken_slot_that_changed_loses_the_ring)
 }
 END_TEST
 
-/* --- at random ---------------------------------------------------------------------------------------- */
+/* --- at random --- */
 
 /* ck_assert tells the parent process each time, which costs too much in loops like these. */
 #define check(cond)                                                                                          \

@@ -29,7 +29,7 @@ static char logged[512][512];
 static unsigned n_logged;
 static unsigned n_devices;
 
-/* --- libtcmu and the runner ---------------------------------------------------------------------------------- */
+/* --- libtcmu and the runner --- */
 
 int tcmur_register_handler(struct tcmur_handler *handler)
 {
@@ -127,7 +127,7 @@ char *log_all(void)
 	return text;
 }
 
-/* --- wrapped seams ------------------------------------------------------------------------------------------- */
+/* --- wrapped seams --- */
 
 int __real_cfgfs_write(int fd, const char *value);
 int __wrap_cfgfs_write(int fd, const char *value);
@@ -236,7 +236,7 @@ void record_fail(const char *file, int err)
 	pthread_mutex_unlock(&lock);
 }
 
-/* --- folders ------------------------------------------------------------------------------------------------- */
+/* --- folders --- */
 
 static void make_path(const char *path)
 {
@@ -368,7 +368,7 @@ uint64_t now_ms(void)
 	return clock_ns() / NS_PER_MS;
 }
 
-/* --- fixture ------------------------------------------------------------------------------------------------- */
+/* --- fixture --- */
 
 static void set_folder(const char *variable, const char *folder)
 {

@@ -30,7 +30,7 @@ struct tcmu_device {
 	int real_fd; /* the same open file, kept by the test */
 };
 
-/* --- hbad ---------------------------------------------------------------------------------------------------- */
+/* --- hbad --- */
 
 enum act {
 	ACT_OK,
@@ -72,7 +72,7 @@ unsigned hbad_count(struct fake_hbad *h, const char *prefix);
 bool hbad_alive(struct fake_hbad *h);
 void hbad_wait_dead(struct fake_hbad *h);
 
-/* --- the machine --------------------------------------------------------------------------------------------- */
+/* --- the machine --- */
 
 extern struct fake {
 	char root[64];

@@ -40,7 +40,7 @@ static void check(const char *cfgstring, const char *part)
 	free(reason);
 }
 
-/* --- asked over D-Bus, before a create ------------------------------------------------------------------------- */
+/* --- asked over D-Bus, before a create --- */
 
 START_TEST(hbad_is_asked_about_something_new)
 {
@@ -129,7 +129,7 @@ START_TEST(hbad_of_another_version_is_explained)
 }
 END_TEST
 
-/* --- asked by the runner: the ring exists ---------------------------------------------------------------------- */
+/* --- asked by the runner: the ring exists --- */
 
 START_TEST(free_ring_is_let_through_whatever_hbad_says)
 {
@@ -225,7 +225,7 @@ START_TEST(own_ring_is_not_fenced)
 }
 END_TEST
 
-/* --- loading -------------------------------------------------------------------------------------------------- */
+/* --- loading --- */
 
 START_TEST(loading_greets_every_instance)
 {

@@ -356,7 +356,7 @@ START_TEST(events_are_told_from_replies)
 }
 END_TEST
 
-/* --- connecting ------------------------------------------------------------------------------------------------ */
+/* --- connecting --- */
 
 static char root[] = "/tmp/hbad-link-XXXXXX";
 

@@ -45,7 +45,7 @@ static void expect_failure(unsigned ms)
 	ck_assert_uint_eq(record_count("vol1/reset_ring=1"), 0);
 }
 
-/* --- what works ---------------------------------------------------------------------------------------------- */
+/* --- what works --- */
 
 START_TEST(new_device_is_handed_over)
 {
@@ -135,7 +135,7 @@ START_TEST(backstore_without_its_files_is_refused)
 }
 END_TEST
 
-/* --- a create that fails -------------------------------------------------------------------------------------- */
+/* --- a create that fails --- */
 
 START_TEST(create_without_hbad_fails_and_says_what_to_do)
 {
@@ -316,7 +316,7 @@ START_TEST(create_whose_close_is_not_confirmed_succeeds_with_its_gate_closed)
 }
 END_TEST
 
-/* --- a device that exists ------------------------------------------------------------------------------------- */
+/* --- a device that exists --- */
 
 START_TEST(known_device_is_taken_without_hbad)
 {
@@ -392,7 +392,7 @@ START_TEST(known_device_with_silence_on_start_fences)
 }
 END_TEST
 
-/* --- the rest of the runner's calls ---------------------------------------------------------------------------- */
+/* --- the rest of the runner's calls --- */
 
 static int reconfig(enum tcmulib_cfg_type type, uint64_t value, char *text)
 {

@@ -19,7 +19,7 @@
 
 bool __real_uio_held(const char *uio);
 
-/* --- configuration strings -------------------------------------------------------------------------------------- */
+/* --- configuration strings --- */
 
 #define A32 "a2345678901234567890123456789012"
 
@@ -101,7 +101,7 @@ START_TEST(white_space_at_the_end_does_not_matter)
 }
 END_TEST
 
-/* --- decoy ------------------------------------------------------------------------------------------------------ */
+/* --- decoy --- */
 
 START_TEST(decoy_is_an_empty_ring_and_a_quiet_descriptor)
 {
@@ -163,7 +163,7 @@ START_TEST(decoy_with_a_bad_descriptor_fails)
 }
 END_TEST
 
-/* --- uio -------------------------------------------------------------------------------------------------------- */
+/* --- uio --- */
 
 static const struct {
 	const char *name;
@@ -242,7 +242,7 @@ START_TEST(holder_is_named)
 }
 END_TEST
 
-/* --- configfs --------------------------------------------------------------------------------------------------- */
+/* --- configfs --- */
 
 START_TEST(configfs_files_are_opened_and_read)
 {
@@ -338,7 +338,7 @@ START_TEST(values_are_written_at_the_beginning)
 }
 END_TEST
 
-/* --- log -------------------------------------------------------------------------------------------------------- */
+/* --- log --- */
 
 START_TEST(long_sentences_are_split_at_spaces)
 {

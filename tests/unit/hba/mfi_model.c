@@ -12,7 +12,7 @@ static struct mfi_model *of(struct pci_dev *pci)
 	return container_of(pci, struct mfi_model, pci);
 }
 
-/* --- registers ---------------------------------------------------------------------------------------------- */
+/* --- registers --- */
 
 static void soft_reset(struct mfi_model *m)
 {
@@ -138,7 +138,7 @@ static void bar_write32(struct pci_dev *pci, unsigned n, uint64_t off, uint32_t 
 	pthread_mutex_unlock(&m->lock);
 }
 
-/* --- the PCI function --------------------------------------------------------------------------------------- */
+/* --- the PCI function --- */
 
 static int cfg_read(struct pci_dev *pci, unsigned off, void *buf, unsigned len)
 {
@@ -301,7 +301,7 @@ void model_init(struct mfi_model *m, enum model_gen gen)
 	m->pci.n_vectors[PCI_IRQ_MSIX] = 15;
 }
 
-/* --- the test's hands --------------------------------------------------------------------------------------- */
+/* --- the test's hands --- */
 
 void model_set_state(struct mfi_model *m, uint32_t state)
 {

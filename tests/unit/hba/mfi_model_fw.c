@@ -13,7 +13,7 @@
 
 #define FRAME 2048
 
-/* --- DMA ---------------------------------------------------------------------------------------------------- */
+/* --- DMA --- */
 
 static uint8_t *at(struct mfi_model *m, uint64_t iova, uint64_t len)
 {
@@ -91,7 +91,7 @@ static void put_le32(uint8_t *p, uint32_t v)
 	put_le16(p + 2, (uint16_t)(v >> 16));
 }
 
-/* --- interrupts and replies --------------------------------------------------------------------------------- */
+/* --- interrupts and replies --- */
 
 void fw_interrupt(struct mfi_model *m)
 {
@@ -133,7 +133,7 @@ void fw_answer(struct mfi_model *m, uint64_t frame, uint8_t status, uint8_t scsi
 		fw_post(m, le32_at(head + 8));
 }
 
-/* --- data --------------------------------------------------------------------------------------------------- */
+/* --- data --- */
 
 /* Moves up to len bytes between buf and the SGL at f + off. */
 static bool move(
@@ -301,7 +301,7 @@ void fw_execute(struct mfi_model *m, uint64_t frame)
 	}
 }
 
-/* --- DCMDs -------------------------------------------------------------------------------------------------- */
+/* --- DCMDs --- */
 
 /* Exactly one SG32 element, as Linux sends them. */
 static void dcmd_data(struct mfi_model *m, const uint8_t *f, const uint8_t *data, uint32_t len)
@@ -451,7 +451,7 @@ static void dcmd(struct mfi_model *m, uint64_t frame, const uint8_t *f)
 	fw_answer(m, frame, status, 0);
 }
 
-/* --- frames ------------------------------------------------------------------------------------------------- */
+/* --- frames --- */
 
 void fw_drop_pending(struct mfi_model *m, unsigned i)
 {

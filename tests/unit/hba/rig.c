@@ -114,7 +114,7 @@ void rig_io(struct rig *r, void (*fn)(void *arg), void *arg)
 	ck_assert_int_eq(loop_call(r->loop, fn, arg, 10000), 0);
 }
 
-/* --- jobs --------------------------------------------------------------------------------------------------- */
+/* --- jobs --- */
 
 static struct job *job_new(struct rig *r, unsigned n, unsigned u, uint32_t len, enum dma_dir dir)
 {

@@ -24,7 +24,7 @@ static void expect(const uint8_t *want, size_t n)
 	ck_assert_uint_eq(frame[n], 0xaa);
 }
 
-/* --- INIT --------------------------------------------------------------------------------------------------- */
+/* --- INIT --- */
 
 START_TEST(init_frame)
 {
@@ -58,7 +58,7 @@ START_TEST(queue_info)
 }
 END_TEST
 
-/* --- LD READ, LD WRITE -------------------------------------------------------------------------------------- */
+/* --- LD READ, LD WRITE --- */
 
 /* Segments of the tests: i-th at (i + 1) << 32 | 1000h * (i + 1), but below 4 GiB for SG32, of 200h + i bytes. */
 static struct dma_seg segs[125];
@@ -198,7 +198,7 @@ START_TEST(ld_access_byte_is_cdb_byte_1)
 }
 END_TEST
 
-/* --- SCSI I/O ----------------------------------------------------------------------------------------------- */
+/* --- SCSI I/O --- */
 
 START_TEST(ld_scsi_inquiry)
 {
@@ -313,7 +313,7 @@ START_TEST(slot_holds_the_largest_list)
 }
 END_TEST
 
-/* --- DCMD, ABORT -------------------------------------------------------------------------------------------- */
+/* --- DCMD, ABORT --- */
 
 START_TEST(dcmd_with_data)
 {
@@ -367,7 +367,7 @@ START_TEST(abort_frame)
 }
 END_TEST
 
-/* --- firing ------------------------------------------------------------------------------------------------- */
+/* --- firing --- */
 
 static struct {
 	uint64_t off;

@@ -246,7 +246,7 @@ START_TEST(lost_interrupt_costs_a_tick)
 }
 END_TEST
 
-/* --- errors ------------------------------------------------------------------------------------------------- */
+/* --- errors --- */
 
 START_TEST(firmware_status_is_mapped)
 {
@@ -356,7 +356,7 @@ START_TEST(callers_bugs_are_refused)
 }
 END_TEST
 
-/* --- scarcity ----------------------------------------------------------------------------------------------- */
+/* --- scarcity --- */
 
 START_TEST(no_slot_then_ready)
 {
@@ -445,7 +445,7 @@ START_TEST(no_bounce_memory_then_ready)
 }
 END_TEST
 
-/* --- hba_run, drain ----------------------------------------------------------------------------------------- */
+/* --- hba_run, drain --- */
 
 START_TEST(run_waits_for_the_answer)
 {

@@ -34,7 +34,7 @@ static void finish_writes(struct rig *r, unsigned n)
 	}
 }
 
-/* --- firmware that lies ------------------------------------------------------------------------------------- */
+/* --- firmware that lies --- */
 
 START_TEST(wild_context_costs_one_reset)
 {
@@ -135,7 +135,7 @@ START_TEST(good_entries_beside_a_wild_one_count)
 }
 END_TEST
 
-/* --- time-outs and aborts ----------------------------------------------------------------------------------- */
+/* --- time-outs and aborts --- */
 
 START_TEST(timeout_then_confirmed_abort)
 {
@@ -281,7 +281,7 @@ START_TEST(stalled_thread_takes_replies_before_it_judges)
 }
 END_TEST
 
-/* --- reset -------------------------------------------------------------------------------------------------- */
+/* --- reset --- */
 
 START_TEST(what_must_not_run_twice_ends_as_aborted)
 {

@@ -17,7 +17,7 @@ static JsonObject *parse_out(JsonNode **root)
 	return json_node_get_object(*root);
 }
 
-/* --- targetcli lines -------------------------------------------------------------------------------------- */
+/* --- targetcli lines --- */
 
 #define UNIT(name, naa, blocksize, bytes, more)                                                              \
 	"{\"name\":\"" name "\",\"naa\":\"" naa "\",\"block_size\":" blocksize ",\"size_bytes\":" bytes more \
@@ -74,7 +74,7 @@ START_TEST(a_unit_gives_this_targetcli_line)
 }
 END_TEST
 
-/* --- units ------------------------------------------------------------------------------------------------ */
+/* --- units --- */
 
 START_TEST(units_prints_an_aligned_table_problems_and_commands)
 {
@@ -160,7 +160,7 @@ START_TEST(odd_answers_are_survived)
 }
 END_TEST
 
-/* --- show ------------------------------------------------------------------------------------------------- */
+/* --- show --- */
 
 START_TEST(show_prints_everything)
 {
@@ -234,7 +234,7 @@ START_TEST(show_of_an_unknown_name_fails)
 }
 END_TEST
 
-/* --- list ------------------------------------------------------------------------------------------------- */
+/* --- list --- */
 
 START_TEST(list_without_instances_says_how_to_make_one)
 {
@@ -312,7 +312,7 @@ START_TEST(list_warns_of_files_that_it_cannot_use)
 }
 END_TEST
 
-/* --- candidates ------------------------------------------------------------------------------------------- */
+/* --- candidates --- */
 
 static void two_hbas(void)
 {
@@ -378,7 +378,7 @@ START_TEST(a_machine_without_hbas_is_no_failure)
 }
 END_TEST
 
-/* --- building blocks -------------------------------------------------------------------------------------- */
+/* --- building blocks --- */
 
 static const struct {
 	uint64_t bytes;

@@ -361,7 +361,7 @@ START_TEST(version_2_is_preferred)
 }
 END_TEST
 
-/* --- sentences ------------------------------------------------------------------------------------------ */
+/* --- sentences --- */
 
 static void no_device(void)
 {
@@ -518,7 +518,7 @@ START_TEST(trouble_is_named_with_its_cure)
 }
 END_TEST
 
-/* --- every ioctl of set-up fails once ------------------------------------------------------------------- */
+/* --- every ioctl of set-up fails once --- */
 
 static const struct {
 	unsigned long request;
@@ -563,7 +563,7 @@ START_TEST(missing_eventfd_closes_what_was_open)
 }
 END_TEST
 
-/* --- registers ------------------------------------------------------------------------------------------ */
+/* --- registers --- */
 
 START_TEST(hole_in_a_bar_goes_through_the_descriptor)
 {
@@ -629,7 +629,7 @@ START_TEST(configuration_space_is_accessed_aligned_and_inside)
 }
 END_TEST
 
-/* --- interrupts ----------------------------------------------------------------------------------------- */
+/* --- interrupts --- */
 
 START_TEST(interrupts_are_replaced_not_stacked)
 {
@@ -667,7 +667,7 @@ START_TEST(too_few_vectors_in_the_machine_are_an_error)
 }
 END_TEST
 
-/* --- DMA and reset -------------------------------------------------------------------------------------- */
+/* --- DMA and reset --- */
 
 static const struct {
 	int err, code;

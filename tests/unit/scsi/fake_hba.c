@@ -11,7 +11,7 @@
 
 const uint8_t fake_sense_medium[18] = {0x70, 0, 0x03, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x11, 0x00};
 
-/* --- disks -------------------------------------------------------------------------------------------- */
+/* --- disks --- */
 
 void fake_pattern(uint64_t lba, uint8_t *block, uint32_t block_size)
 {
@@ -122,7 +122,7 @@ void fake_free(struct fake *f)
 	free(f);
 }
 
-/* --- what the disk does ------------------------------------------------------------------------------- */
+/* --- what the disk does --- */
 
 static void copy(const struct hba_req *req, uint64_t at, uint8_t *block, uint64_t n, bool to_iov)
 {
@@ -331,7 +331,7 @@ static void execute(struct fake *f, struct hba_req *req)
 	}
 }
 
-/* --- hba.h -------------------------------------------------------------------------------------------- */
+/* --- hba.h --- */
 
 static struct fake *fake_of(struct hba *h)
 {
@@ -446,7 +446,7 @@ int hba_run(struct hba *h, struct hba_req *tmpl)
 	return 0;
 }
 
-/* --- for tests ---------------------------------------------------------------------------------------- */
+/* --- for tests --- */
 
 static struct hba_req *take(struct fake *f, unsigned i)
 {

@@ -92,7 +92,7 @@ void fake_ready(struct fake *f);
 
 extern const uint8_t fake_sense_medium[18]; /* 03/11/00, no LBA */
 
-/* --- fake_loop.c: a loop that runs posted calls at once, or when told to ------------------------------ */
+/* --- fake_loop.c: a loop that runs posted calls at once, or when told to --- */
 
 extern bool fake_loop_defer;
 void fake_loop_run(void);

@@ -18,12 +18,11 @@ static void teardown(void)
 
 static const uint16_t allocs[] = {0, 1, 4, 5, 35, 36, 96, 255, 512};
 
-/* --- INQUIRY ------------------------------------------------------------------------------------------ */
+/* --- INQUIRY --- */
 
 START_TEST(standard_inquiry_is_the_units_without_what_lio_does)
 {
-	/* TPGS, PROTECT, SCCS, ENCSERV, MULTIP and NORMACA of the unit are gone, HISUP and its version stay.
-	 */
+	/* TPGS, PROTECT, SCCS, ENCSERV, MULTIP and NORMACA of the unit are gone, HISUP and its version stay. */
 	static const uint8_t head[8] = {0x00, 0x00, 0x06, 0x12, 91, 0x00, 0x00, 0x02};
 	struct tst t;
 
@@ -184,7 +183,7 @@ START_TEST(vpd_pages_are_cut_at_the_allocation_length)
 }
 END_TEST
 
-/* --- READ CAPACITY ------------------------------------------------------------------------------------ */
+/* --- READ CAPACITY --- */
 
 START_TEST(capacity_10_is_last_block_and_size)
 {
@@ -237,7 +236,7 @@ START_TEST(capacity_16_has_no_protection_and_no_provisioning)
 }
 END_TEST
 
-/* --- MODE SENSE --------------------------------------------------------------------------------------- */
+/* --- MODE SENSE --- */
 
 #define DESCRIPTOR 0x00, 0x00, 0x10, 0x00, 0x00, 0x00, 0x02, 0x00
 #define ZEROS4	   0, 0, 0, 0
@@ -377,7 +376,7 @@ START_TEST(ro_sets_wp_and_refuses_what_writes)
 }
 END_TEST
 
-/* --- REQUEST SENSE and reports ------------------------------------------------------------------------ */
+/* --- REQUEST SENSE and reports --- */
 
 START_TEST(request_sense_without_a_condition)
 {

@@ -34,7 +34,7 @@ static void read_init(struct tst *t, uint32_t lba, uint16_t n)
 	tst_init(t, x.lun, cdb, 10, n * 512U, 1);
 }
 
-/* --- closed gates ------------------------------------------------------------------------------------- */
+/* --- closed gates --- */
 
 static const struct {
 	enum scsi_gate gate;
@@ -145,7 +145,7 @@ START_TEST(a_controller_that_never_came_fails_inquiry)
 }
 END_TEST
 
-/* --- coming and going --------------------------------------------------------------------------------- */
+/* --- coming and going --- */
 
 START_TEST(what_waits_is_answered_when_the_gate_closes)
 {
@@ -395,7 +395,7 @@ START_TEST(a_request_that_was_kept_is_given_back_at_detach)
 }
 END_TEST
 
-/* --- done() that acts --------------------------------------------------------------------------------- */
+/* --- done() that acts --- */
 
 static struct tst chain[50];
 static unsigned chain_at;
@@ -443,7 +443,7 @@ START_TEST(done_may_submit_the_next_command)
 }
 END_TEST
 
-/* --- abort -------------------------------------------------------------------------------------------- */
+/* --- abort --- */
 
 START_TEST(a_waiting_task_is_aborted_at_once)
 {

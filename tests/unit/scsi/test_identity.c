@@ -42,7 +42,7 @@ static void page83(struct fake_disk *d, const void *designators, size_t n)
 #define NAA6	   "\x60\x06\x05\xb0\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c"
 #define DESIG_NAA6 "\x01\x03\x00\x10" NAA6
 
-/* --- strings and sizes -------------------------------------------------------------------------------- */
+/* --- strings and sizes --- */
 
 START_TEST(a_unit_is_what_its_pages_say)
 {
@@ -130,7 +130,7 @@ START_TEST(the_last_page_length_is_bounded)
 }
 END_TEST
 
-/* --- trouble ------------------------------------------------------------------------------------------ */
+/* --- trouble --- */
 
 START_TEST(unit_attentions_and_slow_starts_do_not_stop_discovery)
 {
@@ -237,7 +237,7 @@ START_TEST(a_unit_without_vpd_pages_is_exported_by_its_controllers_serial)
 }
 END_TEST
 
-/* --- NAA ---------------------------------------------------------------------------------------------- */
+/* --- NAA --- */
 
 /* SHA-256 of "hbad unit identity 1\0LSI\0MR9260-8i\0SN0000\0", worked out with sha256sum. If this changes,
  * every disk that is exported becomes another one. */

@@ -35,7 +35,7 @@ static void rsoc(struct tst *t, uint8_t options, uint8_t opcode, uint16_t sa, ui
 	tst_do(t, &x, cdb, sizeof(cdb), alloc);
 }
 
-/* --- the table ---------------------------------------------------------------------------------------- */
+/* --- the table --- */
 
 START_TEST(rows_are_sorted_and_unique)
 {
@@ -120,7 +120,7 @@ START_TEST(long_commands_have_long_limits)
 }
 END_TEST
 
-/* --- refusals ----------------------------------------------------------------------------------------- */
+/* --- refusals --- */
 
 START_TEST(opcodes_without_a_row_or_with_a_rejected_one_are_invalid)
 {
@@ -198,7 +198,7 @@ START_TEST(a_cdb_that_was_cut_is_refused)
 }
 END_TEST
 
-/* --- REPORT SUPPORTED OPERATION CODES ----------------------------------------------------------------- */
+/* --- REPORT SUPPORTED OPERATION CODES --- */
 
 static void check_all(bool rctd)
 {

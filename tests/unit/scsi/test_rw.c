@@ -19,7 +19,7 @@ static void teardown(void)
 	fx_teardown(&x);
 }
 
-/* --- ranges ------------------------------------------------------------------------------------------- */
+/* --- ranges --- */
 
 struct row {
 	const char *cdb;
@@ -139,7 +139,7 @@ START_TEST(a_disk_beyond_32_bits_is_addressed_whole)
 }
 END_TEST
 
-/* --- lengths, hazard H15 ------------------------------------------------------------------------------ */
+/* --- lengths, hazard H15 --- */
 
 static const struct {
 	uint32_t blocks, room, moved;
@@ -218,7 +218,7 @@ START_TEST(tails_wait_for_scratch_and_all_get_one)
 }
 END_TEST
 
-/* --- splitting ---------------------------------------------------------------------------------------- */
+/* --- splitting --- */
 
 #define MIB4 (4U << 20)
 
@@ -338,7 +338,7 @@ START_TEST(an_error_in_the_first_piece_leaves_no_data)
 }
 END_TEST
 
-/* --- sharing the controller --------------------------------------------------------------------------- */
+/* --- sharing the controller --- */
 
 START_TEST(a_big_command_leaves_slots_to_small_ones)
 {
@@ -496,7 +496,7 @@ START_TEST(a_request_refused_for_good_fails_its_command_alone)
 }
 END_TEST
 
-/* --- FUA and flush ------------------------------------------------------------------------------------ */
+/* --- FUA and flush --- */
 
 START_TEST(without_native_fua_a_flush_follows_the_last_data)
 {
@@ -675,7 +675,7 @@ START_TEST(a_flush_of_unknown_outcome_is_an_error)
 }
 END_TEST
 
-/* --- results of the unit ------------------------------------------------------------------------------ */
+/* --- results of the unit --- */
 
 static void one_read(struct tst *t, enum hba_result result, uint8_t status, const uint8_t *sense, uint8_t len)
 {

@@ -30,7 +30,7 @@ static void init_compare(struct tst *t, uint8_t bytchk, uint32_t lba, uint16_t n
 	t->filled = true;
 }
 
-/* --- without data-out --------------------------------------------------------------------------------- */
+/* --- without data-out --- */
 
 START_TEST(the_unit_verifies_in_pieces_that_end)
 {
@@ -148,7 +148,7 @@ START_TEST(verify_is_checked_against_the_end_of_the_medium)
 }
 END_TEST
 
-/* --- with data-out ------------------------------------------------------------------------------------ */
+/* --- with data-out --- */
 
 START_TEST(equal_data_is_good)
 {
@@ -241,7 +241,7 @@ START_TEST(a_read_error_while_comparing_is_no_miscompare)
 }
 END_TEST
 
-/* --- passed commands ---------------------------------------------------------------------------------- */
+/* --- passed commands --- */
 
 START_TEST(test_unit_ready_asks_the_unit)
 {
