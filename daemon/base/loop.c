@@ -19,7 +19,7 @@
 
 struct loop {
 	int epfd, wakefd;
-	atomic_bool stop;
+	atomic_bool stop, running;
 	_Atomic(struct loop_msg *) posted; /* newest first */
 	_Atomic uint64_t heartbeat;
 	uint64_t now;
@@ -305,10 +305,18 @@ int loop_run(struct loop *l)
 {
 	int r = 0;
 
+	atomic_store(&l->running, true);
 	while (!atomic_load(&l->stop) && r == 0)
 		r = loop_once(l, -1);
 	atomic_store(&l->stop, false);
+	/* Last, and with release: whoever sees it may touch what was this thread's. */
+	atomic_store(&l->running, false);
 	return r;
+}
+
+bool loop_is_running(const struct loop *l)
+{
+	return atomic_load(&l->running);
 }
 
 uint64_t loop_heartbeat_ns(const struct loop *l)

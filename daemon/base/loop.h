@@ -49,6 +49,8 @@ int loop_run(struct loop *l);
 /* One iteration that waits at most timeout_ms (-1: for ever). For tests and for nested waits in set-up. */
 int loop_once(struct loop *l, int timeout_ms);
 void loop_stop(struct loop *l); /* any thread */
+/* Is a thread inside loop_run()? Any thread. False also tells that what that thread did is visible. */
+bool loop_is_running(const struct loop *l);
 
 /* events: EPOLLIN etc., level triggered. -errno; -EEXIST if already added. */
 int loop_add_fd(struct loop *l, struct loop_fd *f, uint32_t epoll_events);

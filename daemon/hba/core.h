@@ -53,7 +53,7 @@ struct hba_core {
 	struct log_limit late_limit, timeout_limit;
 	struct hba_stats stats;
 	bool attached, on_loop;
-	bool io_ended;	/* the I/O thread did not answer: it has been joined */
+	bool stuck;	/* the I/O thread did not answer while it was in the loop: nothing may be freed */
 	bool join_over; /* atomic: join_loop() has run, or must not run any more */
 	int join_result;
 };

@@ -223,21 +223,27 @@ static void leave_loop(void *arg)
 	runs_cancel(h);
 }
 
-/* On the I/O thread; here, when that has been joined (nobody tells: it does not answer). */
-static void on_io_thread(struct hba *h, void (*fn)(void *arg))
+/* On the I/O thread; here, when that has left the loop. -ETIMEDOUT: it is in the loop and does not answer, so it may
+ * still come to fn, and nothing that it uses may be touched. */
+static int on_io_thread(struct hba *h, void (*fn)(void *arg))
 {
-	struct hba_core *c = h->core;
-	int r = -ENOMEM;
+	int r = 0;
 
-	if (!c->io_ended && clock_ns() - loop_heartbeat_ns(h->loop) <= HBA_IO_CALL_MS * NS_PER_MS) {
-		r = loop_call(h->loop, fn, h, HBA_IO_CALL_MS);
-		/* The call is still queued, and must not run when h is gone. */
-		if (r == -ETIMEDOUT)
-			loop_once(h->loop, 0);
-	}
-	c->io_ended = r < 0;
-	if (r < 0 && r != -ETIMEDOUT)
+	if (!loop_is_running(h->loop)) {
 		fn(h);
+		return 0;
+	}
+	r = loop_call(h->loop, fn, h, HBA_IO_CALL_MS);
+	if (r == 0)
+		return 0;
+	if (r == -ETIMEDOUT && loop_is_running(h->loop))
+		return r;
+	/* It has left meanwhile, and the call is still queued: run it, before h is gone. */
+	if (r == -ETIMEDOUT)
+		loop_once(h->loop, 0);
+	else if (r == -ENOMEM)
+		return r;
+	return 0;
 }
 
 int hba_start(struct hba *h, struct err *e)
@@ -277,9 +283,13 @@ int hba_drain(struct hba *h, unsigned timeout_ms)
 {
 	uint64_t until = clock_ns() + timeout_ms * NS_PER_MS;
 
+	int r;
+
 	if (!h->core->on_loop)
 		return 0;
-	on_io_thread(h, set_draining);
+	r = on_io_thread(h, set_draining);
+	if (r < 0)
+		return r;
 	while (hba_inflight(h) > 0) {
 		if (clock_ns() >= until)
 			return -ETIMEDOUT;
@@ -293,11 +303,18 @@ void hba_stop(struct hba *h)
 	struct hba_core *c = h->core;
 	struct err e = {""};
 
-	if (!c->attached)
+	if (!c->attached || c->stuck)
 		return;
 	if (c->on_loop) {
 		hba_drain(h, HBA_IO_CALL_MS);
-		on_io_thread(h, leave_loop);
+		if (on_io_thread(h, leave_loop) < 0) {
+			log_err("%s: the I/O thread does not answer; its controller is left as it is until "
+				"the process "
+				"ends",
+				h->pci->uri);
+			c->stuck = true;
+			return;
+		}
 		c->on_loop = false;
 		if (c->state == HBA_RUNNING && h->ops->shutdown(h, &e) < 0)
 			log_warn("%s: shutdown: %s", h->pci->uri, e.text);
@@ -315,6 +332,9 @@ void hba_close(struct hba *h)
 	if (!h)
 		return;
 	hba_stop(h);
+	/* A thread that may wake up at any time still uses it: the end of the process closes the device. */
+	if (h->core->stuck)
+		return;
 	pci_close(h->pci);
 	hb_close(&h->irq_fd);
 	free(h->core);

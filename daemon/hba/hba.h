@@ -242,6 +242,9 @@ void hba_get_stats(const struct hba *h, struct hba_stats *ret);
 /* The hardware is done with req: result fields are set. I/O thread. A request that is not at the hardware
  * (late or repeated reply) is ignored with a warning. */
 void hba_complete(struct hba_req *req);
+/* Starts the request's time limit anew: for requests that wait inside the driver for their turn. No effect once an
+ * abort or time-out has been decided. */
+void hba_req_rearm(struct hba_req *req);
 /* The request at the hardware with this tag, or NULL: for replies from firmware, which are not trusted. */
 struct hba_req *hba_req_by_tag(struct hba *h, uint32_t tag);
 /* The controller misbehaved or faulted: freeze, reset, re-issue. I/O thread, from poll() or a timer. */

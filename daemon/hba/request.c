@@ -152,6 +152,12 @@ void request_issue(struct hba_req *req)
 	h->ops->submit(h, req);
 }
 
+void hba_req_rearm(struct hba_req *req)
+{
+	if (!req->doom)
+		req->deadline_ns = loop_now(req->hba->loop) + req->timeout_ms * NS_PER_MS;
+}
+
 /* Gives the data back and calls done(), after which req may be somebody else's already. */
 static void finish(struct hba_req *req)
 {

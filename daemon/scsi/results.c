@@ -10,16 +10,25 @@ bool req_sense(const struct hba_req *req, enum scsi_sense *ret)
 	       sense_parse(req->sense, req->sense_len, ret);
 }
 
-/* RECOVERED ERROR is a success with a story, which we do not offer to report (no PER bit in a mode page): one
- * part of a split command must not end the others for it. A read that brought less than asked is none. */
-bool req_is_good(const struct hba_req *req)
+bool req_recovered(const struct hba_req *req)
 {
 	enum scsi_sense code;
+	uint8_t format = req->sense[0] & 0x7f;
 
-	if (req->kind == HBA_REQ_RW && req->xfer.dir == DMA_FROM_DEVICE && req->moved < req->xfer.len)
+	/* Deferred sense (71h, 73h) tells of an earlier command, and then this one has not run (SPC-4 4.5.7). */
+	return req_sense(req, &code) && SENSE_KEY(code) == KEY_RECOVERED_ERROR &&
+	       (format == 0x70 || format == 0x72);
+}
+
+/* RECOVERED ERROR is a success with a story, which we do not offer to report (no PER bit in a mode page): one
+ * part of a split command must not end the others for it. Data that was not moved whole is none, and a flush is
+ * done only when the driver says GOOD. */
+bool req_is_good(const struct hba_req *req)
+{
+	if (req->kind == HBA_REQ_RW && req->moved < req->xfer.len)
 		return false;
-	if (req_sense(req, &code))
-		return req->kind != HBA_REQ_CDB && SENSE_KEY(code) == KEY_RECOVERED_ERROR;
+	if (req->kind == HBA_REQ_RW && req_recovered(req))
+		return true;
 	return req->result == HBA_DONE && req->scsi_status == SCSI_GOOD;
 }
 

@@ -71,6 +71,8 @@ void host_kick(struct scsi_host *s); /* hands down what can be */
 
 /* Why a request did not end in GOOD, as the task's status and sense. */
 void task_fail_req(struct scsi_task *t, const struct hba_req *req, uint64_t offset);
+/* CHECK CONDITION with RECOVERED ERROR about this very command: it was done. */
+bool req_recovered(const struct hba_req *req);
 bool req_is_good(const struct hba_req *req);
 /* The sense that came with CHECK CONDITION; false when there is none. */
 bool req_sense(const struct hba_req *req, enum scsi_sense *ret);

@@ -62,7 +62,7 @@ static bool verify_rescue(struct scsi_task *t, const struct hba_req *req, uint64
 		return true;
 	}
 	/* The blocks could be read after all: the next part, please. */
-	return SENSE_KEY(code) == KEY_RECOVERED_ERROR;
+	return req_recovered(req);
 }
 
 static const struct scsi_work work_verify = {.max_children = 1, .fill = verify_fill, .rescue = verify_rescue};

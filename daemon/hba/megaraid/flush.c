@@ -3,7 +3,8 @@
  * HBA_REQ_FLUSH. GOOD only when firmware has confirmed it:
  *
  *   1. SYNCHRONIZE CACHE (10) to the unit. Firmware of these generations may not know it for logical drives, so
- *      INVALID COMMAND OPERATION CODE is no failure there; anything else but GOOD is.
+ *      INVALID COMMAND OPERATION CODE, or its own INVALID_CMD, is no failure there; anything else but GOOD (or a
+ *      RECOVERED ERROR of this command) is.
  *   2. Logical drives: the DCMD that flushes controller cache and disk caches. It is one for the whole controller
  *      and may take long, so one runs at a time. Flushes that come while it runs share the next one, never the
  *      running one, which may have passed their data already.
@@ -15,6 +16,7 @@
 enum flush_step { FLUSH_SYNC, FLUSH_WAIT, FLUSH_RIDE };
 
 #define OP_SYNCHRONIZE_CACHE_10	   0x35
+#define SCSI_GOOD		   0x00
 #define SCSI_CHECK_CONDITION	   0x02
 #define KEY_ILLEGAL_REQUEST	   0x5
 #define ASC_INVALID_OPERATION_CODE 0x20
@@ -38,6 +40,8 @@ static bool not_implemented(const struct hba_req *req)
 	const uint8_t *s = req->sense;
 	uint8_t code = s[0] & 0x7f, key = 0, asc = 0;
 
+	if (req->result == HBA_IO_ERROR)
+		return req->fw_status == MFI_INVALID_CMD;
 	if (req->result != HBA_DONE || req->scsi_status != SCSI_CHECK_CONDITION)
 		return false;
 	if (code == 0x70) {
@@ -62,8 +66,13 @@ static void flush_start(struct mfi *m)
 	if (m->slot[slot].fired || list_empty(&m->flush_next) || hba_state(m->h) != HBA_RUNNING)
 		return;
 	list_splice(&m->flush_now, &m->flush_next);
-	list_for_each(pos, &m->flush_now)
-		container_of(pos, struct hba_req, drv_link)->drv_step = FLUSH_RIDE;
+	list_for_each(pos, &m->flush_now) {
+		struct hba_req *req = container_of(pos, struct hba_req, drv_link);
+
+		/* Its time limit is for the flush itself, not for the wait behind another one. */
+		hba_req_rearm(req);
+		req->drv_step = FLUSH_RIDE;
+	}
 	mfi_build_dcmd(mfi_frame(m, slot), mfi_slot_use(m, slot), true, &d, 0);
 	mfi_fire(m, slot, 0);
 }
@@ -84,7 +93,9 @@ void mfi_flush_reply(struct mfi *m, struct hba_req *req)
 	bool good;
 
 	mfi_result(m, req);
-	good = req->result == HBA_DONE && req->scsi_status == 0;
+	if (req->result == HBA_DONE && req->scsi_status == SCSI_CHECK_CONDITION && mfi_recovered(req))
+		req->scsi_status = SCSI_GOOD;
+	good = req->result == HBA_DONE && req->scsi_status == SCSI_GOOD;
 	if (req->unit->kind == HBA_UNIT_PD || !(good || not_implemented(req))) {
 		hba_complete(req);
 		return;
@@ -95,6 +106,8 @@ void mfi_flush_reply(struct mfi *m, struct hba_req *req)
 		hba_complete(req);
 		return;
 	}
+	/* Younger than the running round, which therefore expires first if it hangs. */
+	hba_req_rearm(req);
 	req->drv_step = FLUSH_WAIT;
 	list_append(&m->flush_next, &req->drv_link);
 	flush_start(m);

@@ -133,7 +133,7 @@ static bool take_sense(struct mfi *m, struct hba_req *req)
 
 /* RECOVERED ERROR is a success that tells a story: all data was moved. Deferred sense (71h, 73h) tells of an
  * earlier command, and this one has not run. */
-static bool recovered(const struct hba_req *req)
+bool mfi_recovered(const struct hba_req *req)
 {
 	uint8_t code = req->sense[0] & 0x7f;
 
@@ -145,7 +145,7 @@ static void with_scsi_status(struct mfi *m, struct hba_req *req, uint8_t scsi_st
 	req->result = HBA_DONE;
 	req->scsi_status = scsi_status;
 	if (scsi_status == SCSI_CHECK_CONDITION && take_sense(m, req)) {
-		if (recovered(req))
+		if (mfi_recovered(req))
 			req->moved = req->xfer.len;
 	} else if (scsi_status == SCSI_CHECK_CONDITION || scsi_status == SCSI_GOOD) {
 		/* An error without status or sense: an error all the same. */

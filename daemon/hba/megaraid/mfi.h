@@ -220,6 +220,8 @@ int mfi_abort(struct hba *h, struct hba_req *req);
 void mfi_request_reply(struct mfi *m, struct hba_req *req);
 /* Fills in result, status and sense from the slot's frame. */
 void mfi_result(struct mfi *m, struct hba_req *req);
+/* Do its sense bytes say RECOVERED ERROR, about this command? */
+bool mfi_recovered(const struct hba_req *req);
 /* Sends a CDB without data to the request's unit. */
 void mfi_send_cdb(struct mfi *m, struct hba_req *req, const uint8_t *cdb, uint8_t cdb_len);
 

@@ -190,6 +190,7 @@ static_assert(sizeof(struct mfi_sge_ieee) == 16, "ieee sge");
 
 enum mfi_status {
 	MFI_OK = 0x00,
+	MFI_INVALID_CMD = 0x01,
 	MFI_DEVICE_NOT_FOUND = 0x0c,
 	MFI_LD_INIT_IN_PROGRESS = 0x18,
 	MFI_SCSI_DONE_WITH_ERROR = 0x2d,

@@ -36,7 +36,7 @@ static int go_hard(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *next)
 
 static int begin(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *next)
 {
-	uint32_t word = mfi_read(m, MFI_REG_STATE);
+	uint32_t word = mfi_read(m, MFI_REG_STATE), state = word >> MFI_STATE_SHIFT;
 
 	if (word == MFI_ALL_ONES)
 		return -ENODEV;
@@ -44,10 +44,12 @@ static int begin(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *next)
 	mfi_ring_drain(m);
 	mfi_flush_forget(m);
 	m->reset.hard = false;
-	if (word >> MFI_STATE_SHIFT != MFI_ST_OPERATIONAL)
+	/* Firmware that is writing out its cache must not be interrupted by an adapter reset. */
+	if (state != MFI_ST_OPERATIONAL && state != MFI_ST_FLUSH_CACHE)
 		return go_hard(m, phase, now, next);
 	mfi_boot_start(m, now, false);
-	m->reset.until_ns = now + m->iop->times->soft * NS_PER_MS;
+	m->reset.until_ns =
+		now + (state == MFI_ST_FLUSH_CACHE ? m->iop->times->state : m->iop->times->soft) * NS_PER_MS;
 	*phase = RESET_SOFT;
 	*next = now;
 	return 1;

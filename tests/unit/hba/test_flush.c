@@ -63,6 +63,53 @@ START_TEST(failed_sync_fails_the_flush)
 }
 END_TEST
 
+static void answer_with(struct rig *r, uint8_t status, uint8_t scsi_status, uint8_t format, uint8_t key)
+{
+	tell(r, io_status, status);
+	tell(r, io_scsi_status, scsi_status);
+	memset(r->model->io_sense, 0, sizeof(r->model->io_sense));
+	r->model->io_sense[0] = format;
+	r->model->io_sense[2] = key;
+	r->model->io_sense[7] = 10;
+}
+
+/* A success with a story, or firmware that does not take the frame: step 2 decides, and is never left out. */
+START_TEST(recovered_or_refused_sync_goes_on_to_the_dcmd)
+{
+	struct rig *r = rig_up(GEN2);
+	struct job *job;
+
+	answer_with(r, 0x2d, 2, 0x70, 1);
+	job = flushed(r, 0, 0);
+	ck_assert_int_eq(job->result, HBA_DONE);
+	ck_assert_uint_eq(job->scsi_status, 0);
+	ck_assert_uint_eq(seen(r, n_flush), 1);
+	answer_with(r, 0x01, 0, 0, 0);
+	job = flushed(r, 1, 0);
+	ck_assert_int_eq(job->result, HBA_DONE);
+	ck_assert_uint_eq(seen(r, n_flush), 2);
+	answer_with(r, 0x01, 0, 0, 0);
+	tell(r, flush_status, 0x15);
+	job = flushed(r, 2, 0);
+	ck_assert_int_eq(job->result, HBA_IO_ERROR);
+	rig_down(r);
+}
+END_TEST
+
+/* Deferred sense is about another command: this SYNCHRONIZE CACHE has not run. */
+START_TEST(deferred_error_fails_the_flush)
+{
+	struct rig *r = rig_up(GEN2);
+	struct job *job;
+
+	answer_with(r, 0x2d, 2, 0x71, 1);
+	job = flushed(r, 0, 0);
+	ck_assert_uint_eq(job->scsi_status, 2);
+	ck_assert_uint_eq(seen(r, n_flush), 0);
+	rig_down(r);
+}
+END_TEST
+
 START_TEST(failed_dcmd_fails_the_flush)
 {
 	static const uint8_t status[] = {0x15, 0x02, 0xff};
@@ -262,6 +309,8 @@ int main(void)
 	tcase_add_test(c, each_flush_syncs_its_unit_once);
 	tcase_add_test(c, firmware_may_not_know_synchronize_cache);
 	tcase_add_test(c, failed_sync_fails_the_flush);
+	tcase_add_test(c, recovered_or_refused_sync_goes_on_to_the_dcmd);
+	tcase_add_test(c, deferred_error_fails_the_flush);
 	tcase_add_test(c, failed_dcmd_fails_the_flush);
 	tcase_add_test(c, late_comers_share_the_next_one);
 	tcase_add_test(c, flush_from_done_gets_its_own_round);

@@ -478,7 +478,8 @@ void fake_end(
 	req->sense_len = len;
 	if (len)
 		memcpy(req->sense, s, MIN(len, HBA_SENSE_SIZE));
-	req->moved = 0;
+	/* As drivers do: RECOVERED ERROR of this command has moved the data. */
+	req->moved = len && (s[0] & 0x7f) == 0x70 && (s[2] & 0xf) == 1 ? req->xfer.len : 0;
 	req->done(req);
 }
 

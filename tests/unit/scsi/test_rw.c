@@ -756,6 +756,40 @@ START_TEST(a_recovered_error_is_a_success)
 }
 END_TEST
 
+/* Deferred sense (71h): an earlier command's story, and this write never ran. */
+START_TEST(a_deferred_recovered_error_is_none)
+{
+	static const uint8_t deferred[18] = {0x71, 0, 0x01, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x17, 0x01};
+	uint8_t cdb[16];
+	struct tst t;
+
+	cdb16(cdb, 0x8a, 0, 0, 8);
+	tst_init(&t, x.lun, cdb, 16, 8 * 512, 1);
+	tst_fill(&t, 1);
+	tst_submit(&t);
+	fake_end(x.fake, 0, HBA_DONE, 0x02, deferred, 18);
+	fake_run(x.fake, 0);
+	ck_assert_uint_eq(t.task.status, SCSI_CHECK_CONDITION);
+	ck_assert_uint_eq(t.task.sense[0] & 0x7f, 0x71);
+	tst_fini(&t);
+}
+END_TEST
+
+/* Only the driver knows what a flush's sense means: nothing but GOOD is one. */
+START_TEST(a_flush_with_recovered_error_is_no_flush)
+{
+	static const uint8_t recovered[18] = {0x70, 0, 0x01, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x17, 0x01};
+	struct tst t;
+
+	tst_init(&t, x.lun, "\x35\0\0\0\0\0\0\0\0\0", 10, 0, 0);
+	tst_submit(&t);
+	fake_end(x.fake, 0, HBA_DONE, 0x02, recovered, 18);
+	fake_run(x.fake, 0);
+	ck_assert_uint_eq(t.task.status, SCSI_CHECK_CONDITION);
+	tst_fini(&t);
+}
+END_TEST
+
 START_TEST(counters_count)
 {
 	struct scsi_lun_stats st;
@@ -820,6 +854,8 @@ int main(void)
 	tcase_add_test(c, the_units_statuses_and_sense_come_through);
 	tcase_add_test(c, check_condition_without_sense_and_odd_statuses_become_hardware_errors);
 	tcase_add_test(c, a_recovered_error_is_a_success);
+	tcase_add_test(c, a_deferred_recovered_error_is_none);
+	tcase_add_test(c, a_flush_with_recovered_error_is_no_flush);
 	tcase_add_test(c, counters_count);
 	suite_add_tcase(s, c);
 	return run_suite(s);
