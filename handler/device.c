@@ -142,11 +142,14 @@ static void check_time_out(struct device *d)
 
 void device_assert_attributes(struct device *d)
 {
+	char text[32];
 	int r;
 
 	if (d->cfgfs.tmr_notification >= 0)
 		cfgfs_write(d->cfgfs.tmr_notification, "1");
 	if (atomic_load(&d->exported))
+		return;
+	if (!cfgfs_read(d->cfgfs.cmd_time_out, text, sizeof(text)) && !strcmp(text, "0"))
 		return;
 	/* -EINVAL: LUNs exist. The kernel says so in its own log too, hence never again after the first time. */
 	r = cfgfs_write(d->cfgfs.cmd_time_out, "0");
@@ -200,6 +203,18 @@ void device_guard(struct device *d)
 	cfgfs_write(d->cfgfs.reset_ring, "1");
 }
 
+/*
+ * BUSY makes an initiator come again for minutes, and whoever removes the LUN waits with it: Linux's loopback sends a
+ * last SYNCHRONIZE CACHE when its LUN is unlinked, so that "targetcli clearconfig" would take as long (H4). 2 answers
+ * with ABORTED COMMAND, which is retried a few times only. The gate must be open for that, because a closed one says
+ * BUSY; nothing is executed, as nobody reads the ring. Before the device is offered again, device_guard() empties it.
+ */
+void device_fail(struct device *d)
+{
+	device_unblock(d);
+	cfgfs_write(d->cfgfs.reset_ring, "2");
+}
+
 void device_seize(struct device *d)
 {
 	const int32_t kick = 0;
@@ -216,7 +231,7 @@ void device_seize(struct device *d)
 	hb_close(&d->server.pidfd);
 	d->server.handle = 0;
 	d->killed_ns = 0;
-	d->stopping = false;
+	d->stopping = d->dropped = false;
 	d->next_offer_ns = 0;
 }
 

@@ -51,6 +51,7 @@ struct device {
 	uint64_t killed_ns; /* 0: not killed by us */
 	uint64_t next_offer_ns, next_alarm_ns;
 	bool stopping; /* that process has announced its end */
+	bool dropped;  /* that process says that it has let go, but has not confirmed it yet */
 	uint64_t adopted_ns;
 	bool netlink_checked;
 	atomic_bool exported; /* cmd_time_out cannot be changed any more; reconfig() and the watcher */
@@ -97,7 +98,9 @@ void device_block(struct device *d);
 void device_unblock(struct device *d);
 /* The gate of a device that nobody serves: closed, and whatever got in is answered with BUSY. */
 void device_guard(struct device *d);
-/* The same after the death of who served it; publishes first what that process had finished (H9). */
+/* The same when nobody is expected to come soon: commands fail instead of coming again. Opens the gate. */
+void device_fail(struct device *d);
+/* The same as device_guard() after the death of who served it; publishes first what that process had finished (H9). */
 void device_seize(struct device *d);
 
 bool device_served(const struct device *d);

@@ -20,6 +20,7 @@ static void unclaim(struct device *d)
 {
 	hb_close(&d->server.pidfd);
 	d->server.handle = 0;
+	d->dropped = false;
 }
 
 static enum offer send_open(struct device *d, struct link *l, struct err *e)

@@ -15,6 +15,7 @@ struct timing timing = {
 	.death = 10000,
 	.alarm = 60000,
 	.stop = 120000,
+	.absent = 20000,
 	.settle = 3000,
 	.killed = 5000,
 	.grace = 1000,

@@ -13,6 +13,8 @@ struct timing {
 	unsigned alarm;	      /* between repetitions of an alarm */
 	unsigned
 		stop; /* the same as silent, for an hbad that has announced its end: flushing a cache takes time */
+	unsigned
+		absent; /* an hbad that has been away for so long is not waited for any more: errors, not BUSY */
 	unsigned settle; /* after open(), until a restore has written all attributes */
 	/* while the runner waits for us */
 	unsigned killed;      /* for a killed hbad to die */

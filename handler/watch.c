@@ -26,6 +26,9 @@ struct watch {
 	bool stopping;				       /* hbad has announced its end over this connection */
 	char problem[sizeof(((struct err *)0)->text)]; /* why it cannot be watched; said once. "": it is */
 	pid_t killed_pid;			       /* said once for all its devices */
+	uint64_t
+		absent_since_ns; /* there is no connection since then; 0: there is one, or there are no devices */
+	bool failing;		 /* absent for too long; said once */
 	/* of the running round */
 	uint64_t now_ns;
 	unsigned unserved;
@@ -158,20 +161,42 @@ struct dropped {
 	uint64_t handle;
 };
 
-/* hbad lives and has let go of it: from now on it is like a device whose server died, but for the proof. */
-static void release_dropped(struct device *d, void *arg)
+static void mark_dropped(struct device *d, void *arg)
 {
 	const struct dropped *x = arg;
 
-	if (!device_served(d) || d->server.pid != x->w->link.pid || d->server.handle != x->handle)
+	if (!device_served(d) || d->dropped || d->server.pid != x->w->link.pid ||
+		d->server.handle != x->handle)
 		return;
 	device_block(d);
-	if (!device_take_back(d))
-		return;
 	hlog_err("%s (%s): hbad@%s had to let go of the ring; it is reset and handed over again", d->name,
 		d->cfg.text, d->cfg.instance);
-	device_guard(d);
+	d->dropped = true;
 	d->next_offer_ns = 0;
+}
+
+/*
+ * hbad lives and has let go of it: from now on it is like a device whose server died, but for the proof. Tried until
+ * hbad confirms it: once it has heard CLOSE it names the device no more, even if its answer was lost.
+ */
+static void release_dropped(struct device *d, void *arg)
+{
+	struct watch *w = arg;
+
+	if (!d->dropped || w->now_ns < d->next_offer_ns)
+		return;
+	/* Again: whoever opened the gate meanwhile lets commands into a ring that nobody reads. */
+	device_block(d);
+	if (device_take_back(d)) {
+		device_guard(d);
+		d->next_offer_ns = 0;
+		w->unserved++;
+		return;
+	}
+	if (!d->next_offer_ns)
+		hlog_warn("%s (%s): hbad@%s (process %d) does not confirm that; asked again", d->name,
+			d->cfg.text, d->cfg.instance, (int)d->server.pid);
+	d->next_offer_ns = clock_ns() + timing.offer_retry * NS_PER_MS;
 }
 
 static void on_pong(struct watch *w, const struct handoff_reply *reply)
@@ -180,7 +205,7 @@ static void on_pong(struct watch *w, const struct handoff_reply *reply)
 
 	heard(w);
 	if (x.handle)
-		instance_each(w->i, release_dropped, &x);
+		instance_each(w->i, mark_dropped, &x);
 }
 
 static void on_message(struct watch *w, const union link_message *m)
@@ -253,7 +278,10 @@ static void guard_device(struct device *d, void *arg)
 	struct watch *w = arg;
 
 	if (!device_served(d)) {
-		device_guard(d);
+		if (w->failing)
+			device_fail(d);
+		else
+			device_guard(d);
 		w->unserved++;
 	} else if (w->stopping) {
 		/* Also one that open() handed over in the last moment. */
@@ -277,6 +305,8 @@ static void offer_device(struct device *d, void *arg)
 
 	if (device_served(d) || w->no_offers || w->now_ns < d->next_offer_ns)
 		return;
+	/* The ring that changes hands is empty, also if its gate was open until now to fail commands. */
+	device_guard(d);
 	o = device_offer(d, &e);
 	if (o == OFFER_SERVED) {
 		device_unblock(d);
@@ -310,6 +340,23 @@ static void check_attributes(struct device *d, void *arg)
 
 /* --- the loop --- */
 
+static void judge_absence(struct watch *w)
+{
+	bool failing;
+
+	if (connected(w))
+		w->absent_since_ns = 0;
+	else if (!w->absent_since_ns)
+		w->absent_since_ns = w->now_ns;
+	failing = w->absent_since_ns && w->now_ns > w->absent_since_ns + timing.absent * NS_PER_MS;
+	if (failing && !w->failing)
+		hlog_err("hbad@%s has been away for %u s: until it is back, commands to its LUNs fail "
+			 "instead of "
+			 "being answered with BUSY. See \"systemctl status hbad@%s\".",
+			w->i->name, timing.absent / 1000, w->i->name);
+	w->failing = failing;
+}
+
 static void talk(struct watch *w)
 {
 	if (!connected(w) && w->now_ns >= w->next_connect_ns)
@@ -336,11 +383,15 @@ static bool do_round(struct watch *w)
 	w->no_offers = false;
 	if (!n) {
 		forget(w);
+		w->absent_since_ns = 0;
+		w->failing = false;
 		return false;
 	}
+	judge_absence(w);
 	instance_each(w->i, guard_device, w);
 	instance_each(w->i, judge_server, w);
 	instance_each(w->i, say_seized, NULL);
+	instance_each(w->i, release_dropped, w);
 	talk(w);
 	w->now_ns = clock_ns();
 	if (connected(w) && !w->stopping && w->unserved)

@@ -4,7 +4,7 @@
 
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOP=$(dirname "$TESTS")
-CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/hbad
+CACHE=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/hbad
 export TESTS TOP CACHE
 mkdir -p "$CACHE"
 

@@ -68,6 +68,36 @@ bool luns_same_unit(const struct luns *l, const struct scsi_lun_config *a, const
 	return ua && ub ? ua == ub : !strcmp(a->unit, b->unit);
 }
 
+/* An older LUN that serves the same unit. */
+static bool is_second(const struct luns *l, const struct lun *lun)
+{
+	const struct scsi_unit *unit = unit_of(l, &lun->cfg);
+
+	list_for_each(pos, &l->all) {
+		const struct lun *other = container_of(pos, struct lun, link);
+
+		if (unit && is_user(other) && other->handle < lun->handle && unit_of(l, &other->cfg) == unit)
+			return true;
+	}
+	return false;
+}
+
+void luns_attached(struct luns *l)
+{
+	uint64_t deadline = clock_ns() + LUNS_RELEASE_MS * NS_PER_MS;
+
+	l->attached = true;
+	/* Two backstores that were taken on trust under two names of one unit. The handler gives the dropped one
+	 * back and offers it again now and then, which check_free() refuses, with the other one's name, while that
+	 * one lives. */
+	list_for_each(pos, &l->all) {
+		struct lun *lun = container_of(pos, struct lun, link);
+
+		if (is_user(lun) && is_second(l, lun))
+			luns_drop_whole(lun, deadline, "its unit is served as another LUN already");
+	}
+}
+
 static int check_free(const struct luns *l, const struct scsi_lun_config *cfg, struct err *e)
 {
 	list_for_each(pos, &l->all) {
@@ -260,6 +290,8 @@ int luns_start(struct luns *l, struct lun *lun, struct err *e)
 {
 	int r;
 
+	if (lun->state == LUN_DROPPED)
+		return err_set(e, -EBUSY, "\"%s\" is not served any more: %s", lun->device, lun->reason);
 	if (lun->state != LUN_PREPARED)
 		return err_set(e, -EALREADY, "\"%s\" is started already", lun->device);
 	luns_reap(l);

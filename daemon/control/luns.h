@@ -51,6 +51,9 @@ struct luns {
 };
 
 void luns_init(struct luns *l, const char *name, struct scsi_host *host, struct loop *loop);
+/* The host knows its units now. Of LUNs that turn out to name the same one, all but the oldest are dropped. Within
+ * LUNS_RELEASE_MS. */
+void luns_attached(struct luns *l);
 
 /* Would a new LUN with this cfgstring work? */
 int luns_check(const struct luns *l, const char *cfgstring, struct err *e);

@@ -11,6 +11,8 @@ void luns_reap(struct luns *l);
 /* The kernel has removed the device or reset the ring, or the ring cannot be consumed: never touch it again
  * (hazards H5 and H1c). reason is a static string. */
 void luns_drop(struct lun *lun, const char *reason);
+/* The same for a ring that is whole: its commands have until deadline_ns. */
+void luns_drop_whole(struct lun *lun, uint64_t deadline_ns, const char *reason);
 void luns_start_held(struct luns *l);
 
 #endif

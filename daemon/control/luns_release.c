@@ -158,10 +158,15 @@ int luns_release_all(struct luns *l, struct err *e)
 
 void luns_drop(struct lun *lun, const char *reason)
 {
+	luns_drop_whole(lun, 0, reason);
+}
+
+void luns_drop_whole(struct lun *lun, uint64_t deadline_ns, const char *reason)
+{
 	struct err e = {""};
 
 	log_err("%s: not served any more: %s", lun->device, reason);
-	if (end_ring(lun, 0, &e) < 0) {
+	if (end_ring(lun, ms_until(deadline_ns), &e) < 0) {
 		log_err("%s", e.text);
 		return;
 	}

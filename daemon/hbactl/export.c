@@ -10,7 +10,7 @@
 /* What initiators may send in one command, as LIO reports it; the kernel's own default for TCMU is 64 KiB,
  * which makes large sequential I/O slow on fabrics that obey it. hbad splits whatever the controller cannot
  * take. */
-#define EXPORT_TRANSFER (1u << 20)
+#define EXPORT_TRANSFER (4u << 20)
 
 static bool is_plain(const char *text)
 {

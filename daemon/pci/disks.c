@@ -55,21 +55,57 @@ static int claim_by_name(const char *root, disk_claim_fn claim, const char *name
 	return r;
 }
 
-/* Who reads and writes the disk without a claim on it: a virtual machine, dd, a tcmu-runner handler. */
-static unsigned openers_of(const char *root, const char *name, char *ret, size_t cap)
+/* Character devices of the same SCSI device, which pass commands by the block device and its claims. */
+static const struct passage {
+	const char *names; /* folder below the SCSI device */
+	const char *nodes;
+} passages[] = {
+	{"scsi_generic", "/dev"},
+	{"bsg", "/dev/bsg"},
+};
+
+static bool passage_open(const char *root, const char *disk, const struct passage *p, char *ret, size_t cap)
+{
+	hb_autoclosedir DIR *dir = tree_opendir(root, "/sys/class/block/%s/device/%s", disk, p->names);
+	const char *name;
+
+	while (dir && (name = tree_next(dir))) {
+		char node[NAME_MAX + 16];
+		struct text t;
+
+		snprintf(node, sizeof(node), "%s/%s", p->nodes, name);
+		if (!openers_find(root, node, false, ret, cap))
+			continue;
+		t = (struct text){ret, cap, strlen(ret)};
+		text_add(&t, " as %s", node);
+		return true;
+	}
+	return false;
+}
+
+static bool any_open(const char *root, const char *disk, char *ret, size_t cap)
 {
 	char node[64];
-	unsigned n = 0;
 
-	snprintf(node, sizeof(node), "/dev/%s", name);
+	snprintf(node, sizeof(node), "/dev/%s", disk);
+	if (openers_find(root, node, true, ret, cap))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(passages); i++)
+		if (passage_open(root, disk, &passages[i], ret, cap))
+			return true;
+	return false;
+}
+
+/* Who reads and writes the disk without a claim on it: a virtual machine, dd, a tcmu-runner handler. */
+static bool stays_open(const char *root, const char *disk, char *ret, size_t cap)
+{
 	for (int i = 0; i < CLAIM_TRIES; i++) {
 		if (i)
 			clock_sleep_ms(CLAIM_GAP_MS);
-		n = openers_find(root, node, true, ret, cap);
-		if (!n)
-			break;
+		if (!any_open(root, disk, ret, cap))
+			return false;
 	}
-	return n;
+	return true;
 }
 
 static void disk_use(const struct scan *s, struct pci_disk *d)
@@ -81,7 +117,7 @@ static void disk_use(const struct scan *s, struct pci_disk *d)
 	text_init(&out, d->use, sizeof(d->use));
 	if (blk_use(&s->tables, d->name, &out))
 		return;
-	if (openers_of(s->tables.root, d->name, who, sizeof(who))) {
+	if (stays_open(s->tables.root, d->name, who, sizeof(who))) {
 		text_add(&out, "open by %s", who);
 		return;
 	}

@@ -5,6 +5,7 @@ set -euo pipefail
 
 IQN=iqn.2026-01.org.example:lab
 INITIATOR=iqn.2026-01.org.example:initiator
+LOOP_WWN=naa.5001405000000001
 
 die() {
 	echo "FAILED: $*" >&2
@@ -58,33 +59,46 @@ lun_delete() {
 	done
 }
 
-# loop_export NAME...: one loopback target with these backstores
-loop_export() {
-	local wwn name
-	wwn=$(basename "$(echo /sys/kernel/config/target/loopback/naa.*)")
-	if [[ $wwn == 'naa.*' ]]; then
-		targetcli /loopback create >/dev/null
-		wwn=$(basename "$(echo /sys/kernel/config/target/loopback/naa.*)")
+# The fabric's objects, as targetcli commands on standard output.
+loop_commands() {
+	[[ -d /sys/kernel/config/target/loopback/$LOOP_WWN ]] || echo "/loopback create $LOOP_WWN"
+	echo "/loopback/$LOOP_WWN/luns create /backstores/user:hba/$1"
+}
+
+iscsi_commands() {
+	if [[ ! -d /sys/kernel/config/target/iscsi/$IQN ]]; then
+		echo "/iscsi create $IQN"
+		echo "/iscsi/$IQN/tpg1 set attribute authentication=1 generate_node_acls=0"
+		echo "/iscsi/$IQN/tpg1/acls create $INITIATOR"
+		echo "/iscsi/$IQN/tpg1/acls/$INITIATOR set auth userid=lab password=labsecret1234"
 	fi
-	for name; do
-		targetcli "/loopback/$wwn/luns" create "/backstores/user:hba/$name" >/dev/null
+	echo "/iscsi/$IQN/tpg1/luns create /backstores/user:hba/$1"
+}
+
+# lio_setup FABRIC:INSTANCE/UNIT...: backstores of the units' true sizes, named like g2-ld0, exported over loop or iscsi.
+# In one targetcli, because each start of it takes seconds in an emulated guest; it goes on after errors, so that what
+# came out is looked at.
+lio_setup() {
+	local what fabric unit name
+	for what; do
+		fabric=${what%%:*} unit=${what#*:}
+		name=${unit/\//-}
+		echo "/backstores/user:hba create name=$name size=$(unit_field "${unit%/*}" "${unit#*/}" size_bytes)" \
+			"cfgstring=$unit hw_max_sectors=8192"
+		"${fabric}_commands" "$name"
+	done | awk '!seen[$0]++' >/tmp/lio.commands
+	targetcli </tmp/lio.commands >/tmp/lio.log 2>&1 || { cat /tmp/lio.log; die "targetcli"; }
+	for what; do
+		unit=${what#*:}
+		name=${unit/\//-}
+		exported "$name" || { cat /tmp/lio.log && die "$what was not set up"; }
 	done
 }
 
-# iscsi_export NAME...: a portal on the loopback interface, CHAP required, one initiator
-iscsi_export() {
-	local name
-	if [[ ! -d /sys/kernel/config/target/iscsi/$IQN ]]; then
-		targetcli /iscsi create "$IQN" >/dev/null
-		targetcli "/iscsi/$IQN/tpg1" set attribute authentication=1 generate_node_acls=0 >/dev/null
-	fi
-	for name; do
-		targetcli "/iscsi/$IQN/tpg1/luns" create "/backstores/user:hba/$name" >/dev/null
-	done
-	if [[ ! -d /sys/kernel/config/target/iscsi/$IQN/tpgt_1/acls/$INITIATOR ]]; then
-		targetcli "/iscsi/$IQN/tpg1/acls" create "$INITIATOR" >/dev/null
-		targetcli "/iscsi/$IQN/tpg1/acls/$INITIATOR" set auth userid=lab password=labsecret1234 >/dev/null
-	fi
+# Does a LUN of any fabric point at the backstore?
+exported() {
+	find /sys/kernel/config/target/loopback /sys/kernel/config/target/iscsi -type l -lname "*/user_*/$1" 2>/dev/null |
+		grep -q .
 }
 
 iscsi_login() {

@@ -5,20 +5,24 @@
 # A run lives in $RUN; its sockets are elsewhere, since a socket's path has at most 108 bytes.
 vm_use() {
 	[[ $1 =~ ^[A-Za-z0-9._-]+$ ]] || die "not a name for a run: $1"
-	local base=${XDG_RUNTIME_DIR:-/tmp}/hbad-lab.$UID
-	mkdir -m 700 "$base" 2>/dev/null || true
-	[[ -O $base && ! -L $base ]] || die "$base belongs to somebody else"
 	NAME=$1
 	RUN=$CACHE/run/$NAME
-	SOCKETS=$base/$NAME
+	SOCKETS=${XDG_RUNTIME_DIR:-/tmp}/hbad-lab.$UID/$NAME
+	# One that is up was perhaps started from another environment.
+	if [[ -f $RUN/sockets ]] && vm_pid >/dev/null; then
+		SOCKETS=$(cat "$RUN/sockets")
+	fi
+	local base=${SOCKETS%/*}
+	mkdir -m 700 "$base" 2>/dev/null || true
+	[[ -O $base && ! -L $base ]] || die "$base belongs to somebody else"
 	export NAME RUN SOCKETS
 }
 
 vm_pid() {
 	local pid
 	pid=$(cat "$RUN/pid" 2>/dev/null) || return 1
-	# The number may have been reused since: only a QEMU with this run's disks is ours.
-	tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$SOCKETS/qmp" || return 1
+	# The number may have been reused since: only a QEMU that wrote it there is ours.
+	tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "-pidfile $RUN/pid " || return 1
 	printf '%s\n' "$pid"
 }
 
@@ -118,6 +122,7 @@ vm_files() {
 	fi
 	rm -f "$RUN/console.log"
 	printf '%s\n' "$image" >"$RUN/image"
+	printf '%s\n' "$SOCKETS" >"$RUN/sockets"
 }
 
 vm_up() {

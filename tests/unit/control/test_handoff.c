@@ -270,6 +270,67 @@ START_TEST(booting_controller_takes_luns_on_trust)
 }
 END_TEST
 
+START_TEST(second_name_of_a_unit_is_dropped_once_the_controller_is_up)
+{
+	static const char *const names[] = {"hba/g2/ld0", "hba/g2/naa.60a0", "hba/g2/ld1"};
+	static const char *const devices[] = {"a", "b", "c"};
+	int fd = client_connect();
+	struct handoff_open m;
+	struct handoff_reply r;
+	uint64_t h[3];
+
+	luns.state = HANDOFF_BOOTING;
+	luns.attached = false;
+	for (int i = 0; i < 3; i++)
+		h[i] = client_serve(fd, devices[i], names[i], 1);
+	fake_calls();
+	luns_attached(&luns);
+	luns.state = HANDOFF_READY;
+	ck_assert_str_eq(fake_calls(), "stop b, destroy b");
+	ck_assert_int_eq(luns_find(&luns, h[0])->state, LUN_SERVING);
+	ck_assert_int_eq(luns_find(&luns, h[1])->state, LUN_DROPPED);
+	ck_assert_str_eq(luns_find(&luns, h[1])->reason, "its unit is served as another LUN already");
+	ck_assert_int_eq(luns_find(&luns, h[2])->state, LUN_SERVING);
+	/* The handler's answer: CLOSE and another OPEN, which is refused while the first one lives. */
+	ck_assert_uint_eq(client_plain(fd, HANDOFF_PING).handle, h[1]);
+	ck_assert_int_eq(client_handle(fd, HANDOFF_CLOSE, h[1]).head.status, 0);
+	ck_assert_uint_eq(client_plain(fd, HANDOFF_PING).handle, 0);
+	m = open_msg("b", names[1], 1);
+	m.known = 1;
+	r = client_send_open(fd, &m);
+	ck_assert_int_eq(r.head.status, -EBUSY);
+	SPEAKS(r, "\"a\"");
+	ck_assert_uint_eq(client_plain(fd, HANDOFF_PING).handle, 0);
+	ck_assert_int_eq(client_handle(fd, HANDOFF_CLOSE, h[0]).head.status, 0);
+	m.head.seq = ++next_seq;
+	ck_assert_int_eq(client_send_open(fd, &m).head.status, 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(second_name_that_is_only_prepared_cannot_be_started)
+{
+	int fd = client_connect();
+	struct handoff_reply r;
+	uint64_t b;
+
+	luns.state = HANDOFF_BOOTING;
+	luns.attached = false;
+	client_serve(fd, "a", "hba/g2/naa.60a0", 1);
+	b = client_open(fd, "b", "hba/g2/ld0", 1).handle;
+	/* Unknown units are not the same unit. */
+	client_serve(fd, "c", "hba/g2/ld8", 1);
+	client_serve(fd, "d", "hba/g2/ld9", 1);
+	fake_calls();
+	luns_attached(&luns);
+	ck_assert_str_eq(fake_calls(), "stop b, destroy b");
+	r = client_handle(fd, HANDOFF_START, b);
+	ck_assert_int_eq(r.head.status, -EBUSY);
+	SPEAKS(r, "its unit is served as another LUN already");
+	close(fd);
+}
+END_TEST
+
 START_TEST(lost_controller_takes_known_luns_only)
 {
 	int fd = client_connect();
@@ -679,6 +740,8 @@ int main(void)
 	tcase_add_test(t, open_with_missing_parts_is_refused);
 	tcase_add_test(t, unit_is_exported_once_by_either_of_its_names);
 	tcase_add_test(t, booting_controller_takes_luns_on_trust);
+	tcase_add_test(t, second_name_of_a_unit_is_dropped_once_the_controller_is_up);
+	tcase_add_test(t, second_name_that_is_only_prepared_cannot_be_started);
 	tcase_add_test(t, lost_controller_takes_known_luns_only);
 	tcase_add_test(t, known_lun_whose_unit_is_missing_is_taken);
 	tcase_add_test(t, hello_lets_go_of_other_nonces_only);

@@ -279,7 +279,7 @@ static void make_backstore(const char *name, const char *cfgstring, const char *
 	static const char *const files[][2] = {
 		{"action/block_dev", "0"},
 		{"action/reset_ring", ""},
-		{"attrib/cmd_time_out", "30"},
+		{"attrib/cmd_time_out", "5"},
 		{"attrib/tmr_notification", "0"},
 		{"attrib/nl_reply_supported", "0"},
 		{"attrib/emulate_write_cache", "0"},
@@ -395,6 +395,7 @@ void fake_setup(void)
 		.hello = 800,
 		.ping = 60,
 		.silent = 1500,
+		.absent = 20000,
 		.retry = 30,
 		.offer_retry = 100,
 		.death = 300,

@@ -23,7 +23,7 @@ START_TEST(attach_writes_binds_enables_starts_and_prints_what_to_paste)
 	ck_assert_str_eq(fake->err, "");
 	ck_has(fake->out, "  booting\n  ready\n");
 	ck_has(fake->out, "  targetcli /backstores/user:hba create name=g2-ld0 size=10737418240 "
-			  "cfgstring=g2/naa.600605b00a1b2c3d hw_max_sectors=2048\n");
+			  "cfgstring=g2/naa.600605b00a1b2c3d hw_max_sectors=8192\n");
 	ck_assert(fake_has_config("g2"));
 }
 END_TEST

@@ -30,16 +30,16 @@ static const struct {
 } commands[] = {
 	{UNIT("ld0", "naa.6001", "512", "10737418240", CAN),
 		"targetcli /backstores/user:hba create name=g2-ld0 size=10737418240 cfgstring=g2/naa.6001 "
-		"hw_max_sectors=2048"},
+		"hw_max_sectors=8192"},
 	{UNIT("ld0", "naa.6001", "4096", "10737418240", CAN),
 		"targetcli /backstores/user:hba create name=g2-ld0 size=10737418240 cfgstring=g2/naa.6001 "
-		"hw_max_sectors=256 control=hw_block_size=4096"},
+		"hw_max_sectors=1024 control=hw_block_size=4096"},
 	{UNIT("pd8", "", "512", "512", CAN), "targetcli /backstores/user:hba create name=g2-pd8 size=512 "
-					     "cfgstring=g2/pd8 hw_max_sectors=2048"},
+					     "cfgstring=g2/pd8 hw_max_sectors=8192"},
 	{UNIT("ld0", "naa.6001", "512", "9223372036854775296", CAN),
 		"targetcli /backstores/user:hba create name=g2-ld0 size=9223372036854775296 "
 		"cfgstring=g2/naa.6001 "
-		"hw_max_sectors=2048"},
+		"hw_max_sectors=8192"},
 	/* exported already, or not exportable */
 	{UNIT("ld0", "naa.6001", "512", "1024", ",\"exportable\":true,\"exported_by\":\"x\""), NULL},
 	{UNIT("ld0", "naa.6001", "512", "1024", ",\"exportable\":false"), NULL},
@@ -89,7 +89,7 @@ START_TEST(units_prints_an_aligned_table_problems_and_commands)
 		"ld1: two member disks are missing\n"
 		"\nTo export:\n"
 		"  targetcli /backstores/user:hba create name=g2-ld0 size=10737418240 "
-		"cfgstring=g2/naa.600605b00a1b2c3d hw_max_sectors=2048\n");
+		"cfgstring=g2/naa.600605b00a1b2c3d hw_max_sectors=8192\n");
 }
 END_TEST
 

@@ -2,8 +2,10 @@
 /* What uses the disks below a function, in a made-up sysfs and procfs. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 
 #include "fake_tree.h"
+#include "base/clock.h"
 #include "daemon/pci/disks.h"
 
 static struct err e;
@@ -221,6 +223,44 @@ START_TEST(process_that_has_the_disk_or_a_partition_open_is_named)
 }
 END_TEST
 
+/* Commands that are sent there go past the block device. */
+START_TEST(process_that_has_the_disk_open_as_a_scsi_device_is_named)
+{
+	put_dir("/sys/devices/pci0000:00/" HBA "/host0/block/sda/device/scsi_generic/sg3");
+	put_dir("/sys/devices/pci0000:00/" HBA "/host0/block/sda/device/bsg/2:0:0:0");
+	put("/proc/560/comm", "qemu\n");
+	put_link("/proc/560/fd/5", "/dev/sg31");
+	put_link("/proc/560/fd/6", "/dev/sg");
+	put_link("/proc/560/fd/7", "/dev/bsg/2:0:0:01");
+	put_link("/proc/560/fd/8", "/dev/2:0:0:0");
+	ck_assert_str_eq(use(), "");
+	put_link("/proc/560/fd/9", "/dev/bsg/2:0:0:0");
+	ck_assert_str_eq(use(), "open by process 560 (qemu) as /dev/bsg/2:0:0:0");
+	put_link("/proc/560/fd/10", "/dev/sg3");
+	ck_assert_str_eq(use(), "open by process 560 (qemu) as /dev/sg3");
+}
+END_TEST
+
+static void *close_soon(void *arg)
+{
+	clock_sleep_ms(150);
+	drop("/proc/560/fd/9");
+	return NULL;
+}
+
+START_TEST(short_open_of_a_scsi_device_is_waited_for)
+{
+	pthread_t t;
+
+	put_dir("/sys/devices/pci0000:00/" HBA "/host0/block/sda/device/scsi_generic/sg3");
+	put("/proc/560/comm", "smartd\n");
+	put_link("/proc/560/fd/9", "/dev/sg3");
+	ck_assert_int_eq(pthread_create(&t, NULL, close_soon, NULL), 0);
+	ck_assert_str_eq(use(), "");
+	pthread_join(t, NULL);
+}
+END_TEST
+
 START_TEST(exclusive_open_finds_what_the_tables_do_not_show)
 {
 	busy_node = "/dev/sda";
@@ -315,6 +355,8 @@ int main(void)
 	tcase_add_test(tc, everything_that_uses_a_disk_is_listed);
 	tcase_add_test(tc, loop_device_is_a_holder);
 	tcase_add_test(tc, process_that_has_the_disk_or_a_partition_open_is_named);
+	tcase_add_test(tc, process_that_has_the_disk_open_as_a_scsi_device_is_named);
+	tcase_add_test(tc, short_open_of_a_scsi_device_is_waited_for);
 	tcase_add_test(tc, exclusive_open_finds_what_the_tables_do_not_show);
 	tcase_add_test(tc, short_claim_by_somebody_else_is_waited_for);
 	tcase_add_test(tc, node_that_cannot_be_opened_is_not_in_use);
