@@ -42,8 +42,13 @@ static void start(void)
 	server = server_new(fd, answer, &inv);
 }
 
+static JsonNode *answers[8]; /* freed with the fixture, since what ask() returns lies inside */
+static unsigned n_answers;
+
 static void stop(void)
 {
+	while (n_answers)
+		json_node_unref(answers[--n_answers]);
 	server_free(server);
 	service_stop();
 }
@@ -88,6 +93,8 @@ static JsonObject *ask(const char *verb)
 	node = json_from_string(c.reply, NULL);
 	ck_assert(node && JSON_NODE_HOLDS_OBJECT(node));
 	free(c.reply);
+	ck_assert_uint_lt(n_answers, ARRAY_SIZE(answers));
+	answers[n_answers++] = node;
 	return json_node_get_object(node);
 }
 
