@@ -43,9 +43,8 @@ console_size() {
 	stat -c %s "$RUN/console.log"
 }
 
-# Emulated processors on several threads lose a race now and then that real ones do not know: a stock kernel dies in its
-# first seconds, before any process of ours, at the breakpoint of a jump label that is being patched (seen in
-# sched_clock_cpu), and boots again. Leaves out that report; any other, and any later one, stays.
+# Under TCG a stock kernel was seen to die in its first seconds, before any process of ours, at the int3 of a jump label
+# that is being patched (in sched_clock_cpu), and to boot again; most likely a race of the emulator's threads. Leaves out that report; any other, and any later one, stays.
 without_boot_race() {
 	if [[ $(cat "$RUN/accel") == tcg ]]; then
 		awk '/^\[ +[0-9]\.[0-9]+\] Oops: int3/ { skip = 1 }
