@@ -75,8 +75,11 @@ struct scsi_lun {
 	bool verify_by_read;	     /* the unit refused VERIFY */
 	bool fua_native;	     /* of the controller; a task may still ask when that is gone */
 
-	struct list wait; /* tasks with something to hand down, oldest first */
-	struct list turn; /* in host->ready while wait is not empty */
+	struct list wait;   /* tasks with something to hand down, oldest first */
+	struct list ranged; /* tasks that touch the medium, in the order they came; see range.c */
+	unsigned exclusive; /* those of them with TASK_EXCLUSIVE */
+	unsigned held;	    /* those of them with TASK_HELD */
+	struct list turn;   /* in host->ready while wait is not empty */
 
 	struct {
 		_Atomic uint64_t tasks, reads, writes, read_bytes, write_bytes, flushes, errors;

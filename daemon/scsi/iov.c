@@ -34,6 +34,18 @@ uint64_t iov_put(const struct iovec *iov, uint32_t niov, uint64_t offset, const 
 	return done;
 }
 
+uint64_t iov_get(const struct iovec *iov, uint32_t niov, uint64_t offset, void *dst, uint64_t len)
+{
+	uint64_t done = 0, n;
+	uint8_t *from;
+
+	while (done < len && (n = next_stretch(&iov, &niov, &offset, len - done, &from))) {
+		memcpy((uint8_t *)dst + done, from, n);
+		done += n;
+	}
+	return done;
+}
+
 uint64_t iov_differs(const struct iovec *iov, uint32_t niov, uint64_t offset, const void *buf, uint64_t len)
 {
 	uint64_t done = 0, n;

@@ -25,7 +25,8 @@ static void fail_waiting(struct scsi_lun *lun)
 {
 	struct scsi_task *t;
 
-	while ((t = list_first(&lun->wait, struct scsi_task, link)) || (t = first_starved(lun))) {
+	while ((t = list_first(&lun->wait, struct scsi_task, link)) || (t = first_starved(lun)) ||
+		(t = range_first_held(lun))) {
 		task_fail_at(t, t->next, gate_sense(lun_gate(lun)), NULL);
 		task_advance(t);
 	}
@@ -109,6 +110,7 @@ int scsi_lun_create(struct scsi_host *s, const struct scsi_lun_config *cfg, stru
 	lun->cfg = *cfg;
 	list_init(&lun->all);
 	list_init(&lun->wait);
+	list_init(&lun->ranged);
 	list_init(&lun->turn);
 	lun->join.cb = lun_join;
 	atomic_init(&lun->gate, SCSI_GATE_BECOMING_READY);

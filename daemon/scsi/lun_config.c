@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* "UNIT[;ro=1]": the part of a cfgstring after "hba/CONTROLLER/", and whether a unit fits it. */
+/* "UNIT[;ro=1][;allow=...]": the part of a cfgstring after "hba/CONTROLLER/", and whether a unit fits it. */
 #include "host.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Text of a cfgstring inside a sentence: at most this much of it */
@@ -60,32 +61,125 @@ static int parse_unit(const char *text, size_t len, struct scsi_lun_config *cfg,
 	return 0;
 }
 
-static int parse_option(
-	const char *text, size_t len, bool *seen_ro, struct scsi_lun_config *cfg, struct err *e)
+static int parse_ro(const char *value, size_t len, struct scsi_lun_config *cfg, struct err *e)
 {
-	if (len != 4 || strncmp(text, "ro=", 3) != 0)
-		return err_set(e, -EINVAL, "unknown option \"%.*s\"; known options: ro=0, ro=1",
-			(int)MIN(len, QUOTE_MAX), text);
-	if (text[3] != '0' && text[3] != '1')
-		return err_set(e, -EINVAL, "option ro takes 0 or 1, not \"%c\"", text[3]);
-	if (*seen_ro)
-		return err_set(e, -EINVAL, "option ro is given twice: leave one out");
-	*seen_ro = true;
-	cfg->ro = text[3] == '1';
+	if (len != 1 || (*value != '0' && *value != '1'))
+		return err_set(
+			e, -EINVAL, "option ro takes 0 or 1, not \"%.*s\"", (int)MIN(len, QUOTE_MAX), value);
+	cfg->ro = *value == '1';
 	return 0;
+}
+
+static const struct {
+	const char *name;
+	enum scsi_allow bit;
+} allow_names[] = {
+	{"format", ALLOW_FORMAT},
+	{"sanitize", ALLOW_SANITIZE},
+	{"buffer", ALLOW_BUFFER},
+	{"security", ALLOW_SECURITY},
+	{"ata", ALLOW_ATA},
+	{"nodata", ALLOW_NODATA},
+	{"copy", ALLOW_COPY},
+};
+
+/* "c1-in", "c2-out", "c3-none": a vendor-specific opcode and the direction of its data */
+static bool parse_vendor(const char *text, size_t len, struct scsi_lun_config *cfg)
+{
+	static const struct {
+		const char *name;
+		enum dma_dir dir;
+	} dirs[] = {{"-in", DMA_FROM_DEVICE}, {"-out", DMA_TO_DEVICE}, {"-none", DMA_NONE}};
+	char hex[3] = {0};
+	unsigned opcode;
+
+	if (len < 5 || !isxdigit((unsigned char)text[0]) || !isxdigit((unsigned char)text[1]))
+		return false;
+	memcpy(hex, text, 2);
+	opcode = (unsigned)strtoul(hex, NULL, 16);
+	if (opcode < 0xc0)
+		return false;
+	for (unsigned i = 0; i < ARRAY_SIZE(dirs); i++) {
+		if (strlen(dirs[i].name) != len - 2 || strncmp(dirs[i].name, text + 2, len - 2) != 0)
+			continue;
+		cfg->vendor[opcode - 0xc0] = (uint8_t)(1 + dirs[i].dir);
+		return true;
+	}
+	return false;
+}
+
+static int allow_one(const char *text, size_t len, struct scsi_lun_config *cfg, struct err *e)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(allow_names); i++) {
+		if (strlen(allow_names[i].name) != len || strncmp(allow_names[i].name, text, len) != 0)
+			continue;
+		cfg->allow |= (uint16_t)allow_names[i].bit;
+		return 0;
+	}
+	if (parse_vendor(text, len, cfg))
+		return 0;
+	return err_set(e, -EINVAL,
+		"option allow does not know \"%.*s\": it takes format, sanitize, buffer, security, ata, "
+		"nodata, copy "
+		"and vendor opcodes with the direction of their data like c1-in, c2-out or c3-none, joined "
+		"by +",
+		(int)MIN(len, QUOTE_MAX), text);
+}
+
+static int parse_allow(const char *value, size_t len, struct scsi_lun_config *cfg, struct err *e)
+{
+	const char *end = value + len;
+	int r;
+
+	do {
+		size_t n = 0;
+
+		while (value + n < end && value[n] != '+')
+			n++;
+		r = allow_one(value, n, cfg, e);
+		value += n + 1;
+	} while (r == 0 && value <= end);
+	return r;
+}
+
+static const struct {
+	const char *name; /* with its '=' */
+	int (*parse)(const char *value, size_t len, struct scsi_lun_config *cfg, struct err *e);
+} options[] = {
+	{"ro=", parse_ro},
+	{"allow=", parse_allow},
+};
+
+/* seen: a bit for each option that has been given */
+static int parse_option(
+	const char *text, size_t len, unsigned *seen, struct scsi_lun_config *cfg, struct err *e)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(options); i++) {
+		size_t n = strlen(options[i].name);
+
+		if (len < n || strncmp(text, options[i].name, n) != 0)
+			continue;
+		if (*seen & 1U << i)
+			return err_set(e, -EINVAL, "option %.*s is given twice: leave one out", (int)n - 1,
+				options[i].name);
+		*seen |= 1U << i;
+		return options[i].parse(text + n, len - n, cfg, e);
+	}
+	return err_set(e, -EINVAL, "unknown option \"%.*s\"; known options: ro=0, ro=1, allow=NAME+NAME...",
+		(int)MIN(len, QUOTE_MAX), text);
 }
 
 int scsi_lun_parse(const char *text, struct scsi_lun_config *ret, struct err *e)
 {
 	struct scsi_lun_config cfg = {.blocks = 0};
 	size_t len = strcspn(text, ";");
-	bool seen_ro = false;
+	unsigned seen = 0;
 	int r = parse_unit(text, len, &cfg, e);
 
 	for (text += len; r == 0 && *text == ';'; text += len) {
 		text++;
 		len = strcspn(text, ";");
-		r = parse_option(text, len, &seen_ro, &cfg, e);
+		r = parse_option(text, len, &seen, &cfg, e);
 	}
 	if (r == 0)
 		*ret = cfg;

@@ -2,7 +2,9 @@
 /* The opcode table. */
 #include "opcodes.h"
 
+#include "base/endian.h"
 #include "commands.h"
+#include "host.h"
 
 #define NACA 0x04 /* the one bit of CONTROL that is evaluated */
 
@@ -196,13 +198,13 @@ unsigned scsi_time_seconds(enum scsi_time time)
 	return seconds[time];
 }
 
-static unsigned key(uint8_t opcode, uint8_t sa)
+static unsigned key(uint8_t opcode, uint16_t sa)
 {
-	return (unsigned)opcode << 8 | sa;
+	return (unsigned)opcode << 16 | sa;
 }
 
 /* The first row at or after (opcode, sa), or the end of the table. */
-static const struct scsi_op *lower_bound(uint8_t opcode, uint8_t sa)
+static const struct scsi_op *lower_bound(uint8_t opcode, uint16_t sa)
 {
 	unsigned lo = 0, hi = ARRAY_SIZE(table);
 
@@ -224,24 +226,46 @@ const struct scsi_op *scsi_op_first(uint8_t opcode)
 	return op < table + ARRAY_SIZE(table) && op->opcode == opcode ? op : NULL;
 }
 
-const struct scsi_op *scsi_op_lookup(uint8_t opcode, uint8_t sa)
+const struct scsi_op *scsi_op_lookup(uint8_t opcode, uint16_t sa)
 {
 	const struct scsi_op *op = lower_bound(opcode, sa);
 
 	return op < table + ARRAY_SIZE(table) && op->opcode == opcode && op->sa == sa ? op : NULL;
 }
 
-const struct scsi_op *scsi_op_find(const uint8_t *cdb, enum scsi_sense *ret_why)
+/* Any opcode from C0h on that the LUN's configuration lets through. No row of the table: there is nothing to
+ * tell about its CDB. */
+static const struct scsi_op vendor_op = {
+	.name = "vendor specific",
+	.opcode = OP_VENDOR,
+	.cdb_len = 10,
+	.fate = FATE_REJECT,
+	.flags = OP_WRITE | OP_DATALESS_WRITE,
+};
+
+bool scsi_op_offered(const struct scsi_op *op, const struct scsi_lun *lun)
 {
-	const struct scsi_op *op = scsi_op_first(cdb[0]);
+	if (op->fate == FATE_REJECT || (op->allow && !(op->allow & lun->cfg.allow)))
+		return false;
+	return !op->able || op->able(lun);
+}
+
+static uint16_t service_action(const uint8_t *cdb)
+{
+	return cdb[0] == OP_VARIABLE ? get_be16(cdb + 8) : cdb[1] & 0x1f;
+}
+
+const struct scsi_op *scsi_op_find(const struct scsi_lun *lun, const uint8_t *cdb, enum scsi_sense *ret_why)
+{
+	const struct scsi_op *op = cdb[0] >= OP_VENDOR ? &vendor_op : scsi_op_first(cdb[0]);
 
 	*ret_why = SENSE_INVALID_OPCODE;
 	if (op && op->flags & OP_SERVICE_ACTION) {
 		/* The opcode is known here: then it is the service action that is wrong. */
-		op = scsi_op_lookup(cdb[0], cdb[1] & 0x1f);
+		op = scsi_op_lookup(cdb[0], service_action(cdb));
 		*ret_why = SENSE_INVALID_FIELD;
 	}
 	if (op)
-		*ret_why = op->start ? SENSE_NONE : SENSE_INVALID_OPCODE;
+		*ret_why = op->start && scsi_op_offered(op, lun) ? SENSE_NONE : SENSE_INVALID_OPCODE;
 	return op;
 }

@@ -39,6 +39,24 @@ static void child_failed(struct scsi_task *t, const struct hba_req *req)
 	task_fail_req(t, req, offset);
 }
 
+static void remember_child(struct scsi_task *t, struct hba_req *req)
+{
+	for (unsigned i = 0; i < SCSI_MAX_CHILDREN; i++) {
+		if (t->child[i])
+			continue;
+		t->child[i] = req;
+		return;
+	}
+	assert(false);
+}
+
+static void forget_child(struct scsi_task *t, const struct hba_req *req)
+{
+	for (unsigned i = 0; i < SCSI_MAX_CHILDREN; i++)
+		if (t->child[i] == req)
+			t->child[i] = NULL;
+}
+
 static void child_done(struct hba_req *req)
 {
 	struct scsi_task *t = req->user;
@@ -47,6 +65,7 @@ static void child_done(struct hba_req *req)
 
 	assert(t->children);
 	t->children--;
+	forget_child(t, req);
 	if (req_is_good(req))
 		child_good(t, req);
 	else
@@ -119,6 +138,7 @@ static int issue(struct scsi_host *s, struct scsi_task *t)
 		r = hba_submit(req);
 	}
 	if (r == 0) {
+		remember_child(t, req);
 		if (flush)
 			stat_add(&t->lun->stats.flushes, 1);
 		return 0;

@@ -77,7 +77,7 @@ static void report_all(struct scsi_task *t, uint32_t alloc, bool rctd)
 
 	assert(4 + n * (8 + TIMEOUTS_LEN) <= sizeof(data));
 	for (; n--; op++)
-		if (op->fate != FATE_REJECT)
+		if (scsi_op_offered(op, t->lun))
 			len += put_command(data + len, op, rctd);
 	put_be32(data, len - 4);
 	task_reply(t, data, len, alloc);
@@ -89,7 +89,7 @@ static void report_one(struct scsi_task *t, const struct scsi_op *op, uint32_t a
 	unsigned len = 4;
 
 	data[1] = SUPPORT_NO;
-	if (op && op->fate != FATE_REJECT) {
+	if (op && scsi_op_offered(op, t->lun)) {
 		data[1] = (uint8_t)(SUPPORT_STANDARD | (rctd ? 0x80 : 0));
 		put_be16(data + 2, op->cdb_len);
 		memcpy(data + len, op->usage, op->cdb_len);
@@ -127,7 +127,7 @@ void cmd_report_opcodes(struct scsi_task *t)
 		}
 		/* fall through */
 	case REPORT_EITHER:
-		report_one(t, sa <= UINT8_MAX ? scsi_op_lookup(opcode, (uint8_t)sa) : NULL, alloc, rctd);
+		report_one(t, scsi_op_lookup(opcode, sa), alloc, rctd);
 		return;
 	default:
 		task_bad_field(t, 2, 2);

@@ -28,10 +28,14 @@ static void decode(const uint8_t *cdb, unsigned len, uint64_t *ret_lba, uint32_t
 		*ret_lba = get_be32(cdb + 2);
 		*ret_nblocks = get_be32(cdb + 6);
 		break;
-	default:
-		assert(len == 16);
+	case 16:
 		*ret_lba = get_be64(cdb + 2);
 		*ret_nblocks = get_be32(cdb + 10);
+		break;
+	default:
+		assert(len == 32);
+		*ret_lba = get_be64(cdb + 12);
+		*ret_nblocks = get_be32(cdb + 28);
 	}
 }
 
@@ -41,8 +45,10 @@ bool rw_range(struct scsi_task *t, uint32_t *ret_nblocks)
 
 	decode(t->cdb, t->op->cdb_len, &t->lba, ret_nblocks);
 	/* No block at the very end is a valid place for nothing. No sum here can overflow. */
-	if (t->lba <= blocks && *ret_nblocks <= blocks - t->lba)
+	if (t->lba <= blocks && *ret_nblocks <= blocks - t->lba) {
+		t->nblocks = *ret_nblocks;
 		return true;
+	}
 	task_check(t, SENSE_LBA_OUT_OF_RANGE);
 	return false;
 }
@@ -111,7 +117,7 @@ static int rw_fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span)
 	} else {
 		req->xfer.iov = t->iov;
 		req->xfer.niov = t->niov;
-		req->xfer.offset = t->next;
+		req->xfer.offset = t->iov_base + t->next;
 	}
 	req->xfer.len = (uint32_t)piece;
 	req->nblocks = (uint32_t)(piece / req->block_size);
@@ -122,10 +128,10 @@ static int rw_fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span)
 static void rw_good(struct scsi_task *t, const struct hba_req *req, uint64_t offset)
 {
 	if (t->scratch >= 0 && req->xfer.iov == &t->lun->host->scratch_iov[t->scratch])
-		iov_put(t->iov, t->niov, offset, req->xfer.iov->iov_base, t->bytes - offset);
+		iov_put(t->iov, t->niov, t->iov_base + offset, req->xfer.iov->iov_base, t->bytes - offset);
 }
 
-const struct scsi_work work_rw = {.max_children = TASK_MAX_CHILDREN, .fill = rw_fill, .good = rw_good};
+const struct scsi_work work_rw = {.max_children = SCSI_MAX_CHILDREN, .fill = rw_fill, .good = rw_good};
 
 /* --- commands --- */
 
@@ -171,6 +177,8 @@ void cmd_sync_cache(struct scsi_task *t)
 
 	if (!rw_range(t, &nblocks))
 		return;
+	/* A flush touches no block: it waits for nobody's range. */
+	t->nblocks = 0;
 	t->flags |= TASK_FLUSH_AFTER;
 	task_work(t, NULL, 0);
 }

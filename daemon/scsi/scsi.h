@@ -15,6 +15,8 @@
 
 #define SCSI_SENSE_SIZE 96
 #define SCSI_MAX_CDB	32
+#define SCSI_MAX_CHILDREN                                                                                    \
+	8 /* requests of one task at once, so that one big command does not take all slots */
 
 /* SAM-5 table 37 */
 enum scsi_status {
@@ -52,16 +54,20 @@ struct scsi_task {
 	/* --- private --- */
 	const struct scsi_op *op;
 	const struct scsi_work *work; /* what it does at the controller; NULL: nothing, or only flushes */
-	uint64_t lba;
-	uint64_t bytes;	   /* to move, from the CDB */
-	uint64_t next;	   /* bytes already handed down */
-	uint16_t children; /* requests at the controller */
-	uint16_t flags;	   /* TASK_* of task.h */
-	uint8_t phase;	   /* enum task_phase of task.h */
-	int32_t scratch;   /* index of a scratch buffer, or -1 */
-	uint64_t error_at; /* byte offset of the first error so far */
+	uint64_t lba, nblocks;	      /* the range of the medium that it touches; nblocks 0: none */
+	uint64_t bytes;		      /* of the body, see task.h */
+	uint64_t next;		      /* bytes already handed down */
+	uint64_t iov_base;	      /* where the body's byte 0 lies in iov */
+	uint64_t arg[2];	      /* of the command's own functions, 0 at start */
+	uint16_t children;	      /* requests at the controller */
+	uint16_t flags;		      /* TASK_* of task.h */
+	uint8_t phase;		      /* enum task_phase of task.h */
+	int32_t scratch;	      /* index of a scratch buffer, or -1 */
+	uint64_t error_at;	      /* byte offset of the first error so far */
 	uint64_t started_ns;
-	struct list link; /* in the host's queues */
+	struct hba_req *child[SCSI_MAX_CHILDREN]; /* those at the controller, NULL between them */
+	struct list link;			  /* in the host's queues */
+	struct list ranged;			  /* in lun->ranged */
 };
 
 /* Why a LUN does not take commands now. */
@@ -94,10 +100,27 @@ struct scsi_unit {
 	struct scsi_identity id;
 };
 
+/* What a LUN refuses unless its cfgstring allows it ("allow=NAME+NAME"): it destroys data or hardware, or it
+ * passes guards of LIO that look at the data direction only (hazard H16). */
+enum scsi_allow {
+	ALLOW_FORMAT = 0x01,   /* FORMAT UNIT */
+	ALLOW_SANITIZE = 0x02, /* SANITIZE */
+	ALLOW_BUFFER = 0x04,   /* WRITE BUFFER, READ BUFFER: firmware download */
+	ALLOW_SECURITY = 0x08, /* SECURITY PROTOCOL IN and OUT */
+	ALLOW_ATA = 0x10,      /* ATA PASS-THROUGH */
+	ALLOW_NODATA = 0x20,   /* commands and modifiers that write without data-out: WRITE SAME with NDOB */
+	ALLOW_COPY = 0x40, /* EXTENDED COPY from or to another LUN that allows it, too: LIO has checked access
+				* to the LUN that got the command only */
+};
+
 /* Per-LUN options of the cfgstring. */
 struct scsi_lun_config {
 	char unit[64]; /* "ld0", "naa.…" */
 	bool ro;
+	uint16_t allow; /* enum scsi_allow */
+	/* Opcodes C0h to FFh: 0, refused; else 1 + enum dma_dir: they reach the unit, with data in that
+	 * direction, which no CDB tells. */
+	uint8_t vendor[64];
 	uint64_t blocks; /* as the backstore was created; 0: not known yet */
 	uint32_t block_size;
 };
@@ -122,8 +145,8 @@ unsigned scsi_host_units(const struct scsi_host *s, const struct scsi_unit **ret
 /* "ldN", "pdN" or "naa.…". NULL with a sentence that lists what there is. */
 const struct scsi_unit *scsi_host_find(const struct scsi_host *s, const char *unit, struct err *e);
 
-/* Parses "UNIT[;ro=1]": the part of a cfgstring after "hba/CONTROLLER/". Pure; any thread. Unknown options
- * are errors that list the known ones. */
+/* Parses "UNIT[;ro=1][;allow=NAME+NAME...]": the part of a cfgstring after "hba/CONTROLLER/". Pure; any thread.
+ * Unknown options and names are errors that list the known ones. */
 int scsi_lun_parse(const char *text, struct scsi_lun_config *ret, struct err *e);
 /* Does the configuration fit the unit? Names size and block size that would. 0, -ENOENT, -EINVAL (size, block
  * size), -EMEDIUMTYPE (not a disk), -EAGAIN (controller still booting: nothing can be said). */
@@ -140,7 +163,8 @@ void scsi_lun_destroy(struct scsi_lun *lun);
 /* Takes the task; never refuses; queues without bound (tasks are the submitter's memory). */
 void scsi_submit(struct scsi_task *task);
 /* A task management function names the task. Not yet at the controller: completes at once with TASK ABORTED.
- * Else no further part of it is issued and it completes when the controller has answered what it has. */
+ * Else no further part of it is issued, firmware is asked to abort what it has, and the task completes when
+ * firmware confirmed or answered all of it, or after a reset (hazard H8). Idempotent. */
 void scsi_task_abort(struct scsi_task *task);
 unsigned scsi_lun_busy(const struct scsi_lun *lun); /* tasks taken and not done; any thread, a snapshot */
 enum scsi_gate scsi_lun_gate(const struct scsi_lun *lun); /* any thread, a snapshot */

@@ -28,11 +28,12 @@ static void task_end(struct scsi_task *t)
 	struct scsi_host *s = lun->host;
 	int32_t scratch = t->scratch;
 
-	assert(!t->children && !(t->flags & (TASK_WAITING | TASK_STARVED)));
+	assert(!t->children && !(t->flags & (TASK_WAITING | TASK_STARVED | TASK_HELD)));
 	assert(t->status != SCSI_CHECK_CONDITION || t->sense_len);
 	count_result(lun, t);
 	t->phase = PHASE_END;
 	t->scratch = -1;
+	range_leave(t);
 	atomic_fetch_sub_explicit(&lun->busy, 1, memory_order_release);
 	if (scratch >= 0)
 		scratch_release(s, scratch);
@@ -81,7 +82,7 @@ static void end_work(struct scsi_task *t)
 {
 	if (t->flags & TASK_ABORTED && !(t->flags & TASK_FAILED) && t->phase != PHASE_END)
 		t->status = SCSI_TASK_ABORTED;
-	if (t->dir == DMA_FROM_DEVICE) {
+	if (t->dir == DMA_FROM_DEVICE && !(t->flags & TASK_OWN_COUNT)) {
 		/* Parts are handed down in order: what lies before the first error has arrived. */
 		if (t->status == SCSI_GOOD)
 			t->in_bytes = t->bytes;
@@ -91,11 +92,24 @@ static void end_work(struct scsi_task *t)
 	task_end(t);
 }
 
+static bool is_body_done(const struct scsi_task *t)
+{
+	return t->phase == PHASE_BODY && t->next >= t->bytes && !t->children && !(t->flags & TASK_FAILED);
+}
+
 /* A phase with nothing left makes way for the next one. */
 static void next_phase(struct scsi_task *t)
 {
-	if (t->phase == PHASE_BODY && t->next >= t->bytes && !t->children)
-		t->phase = t->flags & TASK_FLUSH_AFTER ? PHASE_AFTER : PHASE_END;
+	while (is_body_done(t)) {
+		if (t->work && t->work->next) {
+			if (t->flags & TASK_ABORTED)
+				return;
+			if (t->work->next(t))
+				continue;
+		}
+		if (!(t->flags & TASK_FAILED))
+			t->phase = t->flags & TASK_FLUSH_AFTER ? PHASE_AFTER : PHASE_END;
+	}
 }
 
 static bool wants_more(const struct scsi_task *t)
@@ -107,7 +121,7 @@ static bool wants_more(const struct scsi_task *t)
 	return t->phase != PHASE_END && !t->children;
 }
 
-static void task_enqueue(struct scsi_task *t)
+void task_enqueue(struct scsi_task *t)
 {
 	struct scsi_lun *lun = t->lun;
 
@@ -125,6 +139,8 @@ void task_unqueue(struct scsi_task *t)
 {
 	struct scsi_lun *lun = t->lun;
 
+	if (t->flags & TASK_HELD)
+		range_unhold(t);
 	if (!(t->flags & (TASK_WAITING | TASK_STARVED)))
 		return;
 	list_remove(&t->link);
@@ -137,11 +153,10 @@ void task_advance(struct scsi_task *t)
 {
 	enum scsi_gate gate = lun_gate(t->lun);
 
-	if (!(t->flags & TASK_FAILED))
-		next_phase(t);
+	next_phase(t);
 	if (wants_more(t) && gate != SCSI_GATE_OPEN)
 		task_fail_at(t, t->next, gate_sense(gate), NULL);
-	if (t->flags & TASK_STARVED)
+	if (t->flags & (TASK_STARVED | TASK_HELD))
 		return;
 	if (wants_more(t)) {
 		if (!(t->flags & TASK_WAITING))
@@ -157,12 +172,19 @@ void task_work(struct scsi_task *t, const struct scsi_work *work, uint64_t bytes
 {
 	struct scsi_host *s = t->lun->host;
 
+	task_next_body(t, work, bytes);
+	if (range_enter(t))
+		task_advance(t);
+	host_kick(s);
+}
+
+void task_next_body(struct scsi_task *t, const struct scsi_work *work, uint64_t bytes)
+{
+	assert(!work || (work->max_children && work->max_children <= SCSI_MAX_CHILDREN));
 	t->work = work;
 	t->bytes = bytes;
 	t->next = 0;
 	t->phase = t->flags & TASK_FLUSH_BEFORE ? PHASE_BEFORE : PHASE_BODY;
-	task_advance(t);
-	host_kick(s);
 }
 
 struct iovec *task_scratch(struct scsi_task *t)
@@ -190,6 +212,14 @@ void scratch_release(struct scsi_host *s, int32_t scratch)
 
 /* --- from outside --- */
 
+/* What lies behind the bytes that came is nobody's. */
+static void pad_cdb(struct scsi_task *t)
+{
+	if (t->cdb_len > SCSI_MAX_CDB)
+		t->cdb_len = SCSI_MAX_CDB;
+	memset(t->cdb + t->cdb_len, 0, SCSI_MAX_CDB - t->cdb_len);
+}
+
 static void task_init(struct scsi_task *t)
 {
 	t->status = SCSI_GOOD;
@@ -199,7 +229,9 @@ static void task_init(struct scsi_task *t)
 	t->in_bytes = 0;
 	t->op = NULL;
 	t->work = NULL;
-	t->lba = t->bytes = t->next = 0;
+	t->lba = t->nblocks = t->bytes = t->next = t->iov_base = 0;
+	t->arg[0] = t->arg[1] = 0;
+	memset(t->child, 0, sizeof(t->child));
 	t->children = 0;
 	t->flags = 0;
 	t->phase = PHASE_BODY;
@@ -207,14 +239,20 @@ static void task_init(struct scsi_task *t)
 	t->error_at = UINT64_MAX;
 	t->started_ns = loop_now(t->lun->host->loop);
 	list_init(&t->link);
-	if (t->cdb_len > SCSI_MAX_CDB)
-		t->cdb_len = SCSI_MAX_CDB;
+	list_init(&t->ranged);
+	pad_cdb(t);
+}
+
+/* SAM-5 5.2: the last byte, but of variable-length CDBs the second. */
+static unsigned control_byte(const struct scsi_op *op)
+{
+	return op->opcode == OP_VARIABLE ? 1 : op->cdb_len - 1U;
 }
 
 /* Normal ACA: the CONTROL byte's one bit with a meaning here. There is no ACA to establish. */
 static bool wants_naca(const struct scsi_task *t)
 {
-	return t->cdb[t->op->cdb_len - 1] & 0x04;
+	return t->cdb[control_byte(t->op)] & 0x04;
 }
 
 static void refuse_opcode(struct scsi_task *t, enum scsi_sense why)
@@ -238,7 +276,7 @@ void scsi_submit(struct scsi_task *t)
 		task_check(t, SENSE_INVALID_OPCODE);
 		return;
 	}
-	t->op = scsi_op_find(t->cdb, &why);
+	t->op = scsi_op_find(lun, t->cdb, &why);
 	if (t->op)
 		t->dir = t->op->dir;
 	if (gate != SCSI_GATE_OPEN && !(t->op && t->op->flags & OP_ANY_GATE))
@@ -248,7 +286,7 @@ void scsi_submit(struct scsi_task *t)
 	else if (t->cdb_len < t->op->cdb_len)
 		task_bad_field(t, t->cdb_len, SENSE_NO_BIT);
 	else if (wants_naca(t))
-		task_bad_field(t, t->op->cdb_len - 1U, 2);
+		task_bad_field(t, control_byte(t->op), 2);
 	else if (t->op->flags & OP_WRITE && lun->cfg.ro)
 		task_check(t, SENSE_WRITE_PROTECTED);
 	else
@@ -259,8 +297,13 @@ void scsi_task_abort(struct scsi_task *t)
 {
 	struct scsi_host *s = t->lun->host;
 
+	if (t->flags & TASK_ABORTED)
+		return;
 	t->flags |= TASK_ABORTED;
 	task_unqueue(t);
+	for (unsigned i = 0; i < SCSI_MAX_CHILDREN; i++)
+		if (t->child[i])
+			hba_abort(t->child[i]);
 	task_advance(t);
 	host_kick(s);
 }

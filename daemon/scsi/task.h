@@ -11,8 +11,6 @@
 #include "host.h"
 #include "opcodes.h"
 
-#define TASK_MAX_CHILDREN 8 /* of one task at once, so that one big command does not take all slots */
-
 #define TASK_FUA	  0x0001 /* for requests, when the controller honours it */
 #define TASK_DPO	  0x0002
 #define TASK_FLUSH_BEFORE 0x0004
@@ -23,12 +21,15 @@
 #define TASK_ABORTED	  0x0200 /* a task management function wants it gone */
 #define TASK_WAITING	  0x0400 /* linked in lun->wait */
 #define TASK_STARVED	  0x0800 /* linked in host->starved */
+#define TASK_HELD	  0x1000 /* waits until another task has left its range, see range.c */
+#define TASK_EXCLUSIVE	  0x2000 /* nobody else may touch its range while it runs; set before task_work() */
+#define TASK_OWN_COUNT	  0x4000 /* the command's functions set in_bytes */
 
 enum task_phase { PHASE_BEFORE, PHASE_BODY, PHASE_AFTER, PHASE_END };
 
 /* The body of a task. */
 struct scsi_work {
-	uint16_t max_children;
+	uint16_t max_children; /* 1 to SCSI_MAX_CHILDREN */
 	/* Fills req (prepared with unit, time limit and back pointer) with the part at task->next and says
 	 * how many of task->bytes it covers. Changes nothing in the task but its scratch: the request may
 	 * have to wait. -ENOBUFS: no scratch. */
@@ -37,6 +38,9 @@ struct scsi_work {
 	void (*good)(struct scsi_task *t, const struct hba_req *req, uint64_t offset);
 	/* Optional. A request failed; true: taken care of. */
 	bool (*rescue)(struct scsi_task *t, const struct hba_req *req, uint64_t offset);
+	/* Optional. All of the body came back GOOD. True: task_next_body() was called, and that body follows;
+	 * false: it was the last. May call task_fail_at() and return false. */
+	bool (*next)(struct scsi_task *t);
 };
 
 /* --- results: the task completes --- */
@@ -51,8 +55,11 @@ void task_status(struct scsi_task *t, enum scsi_status status);
 
 /* --- work: the task completes later --- */
 
-/* bytes: what work->fill covers in all; 0 leaves only the flushes that the flags ask for. */
+/* bytes: what work->fill covers in all; 0 leaves only the flushes that the flags ask for. Waits first until
+ * [lba, lba + nblocks) is free, see range.c. Once for each task. */
 void task_work(struct scsi_task *t, const struct scsi_work *work, uint64_t bytes);
+/* From work->next: another body, after a flush if TASK_FLUSH_BEFORE is set. The range stays taken. */
+void task_next_body(struct scsi_task *t, const struct scsi_work *work, uint64_t bytes);
 /* Records an error for the part at offset, unless one nearer to the start is known. Nothing more is handed
  * down. */
 void task_fail_at(
@@ -65,7 +72,17 @@ void scratch_release(struct scsi_host *s, int32_t scratch);
 
 void task_advance(struct scsi_task *t); /* waits in its LUN's queue, or completes */
 void task_unqueue(struct scsi_task *t);
+void task_enqueue(struct scsi_task *t);
 void host_kick(struct scsi_host *s); /* hands down what can be */
+
+/* --- range.c --- */
+
+/* Joins the tasks that touch the medium. False: it has to wait for its range (TASK_HELD). */
+bool range_enter(struct scsi_task *t);
+/* Leaves; who waited for it and for nobody else joins lun->wait. Nothing completes within. */
+void range_leave(struct scsi_task *t);
+void range_unhold(struct scsi_task *t);
+struct scsi_task *range_first_held(struct scsi_lun *lun);
 
 /* --- results.c --- */
 
@@ -80,6 +97,10 @@ enum scsi_sense gate_sense(enum scsi_gate gate);
 
 /* --- iov.c --- */
 
+/* Copies len bytes out of the iovecs from offset on; returns what was copied. Parameter lists are read once,
+ * with this: the initiator's memory may change while we look at it. */
+uint64_t iov_get(const struct iovec *iov, uint32_t niov, uint64_t offset, void *dst, uint64_t len);
+
 /* Copies into the iovecs from offset on, as much as fits. Returns what was copied. */
 uint64_t iov_put(const struct iovec *iov, uint32_t niov, uint64_t offset, const void *src, uint64_t len);
 /* Index of the first byte in which buf differs from the iovecs at offset, or len. Bytes that the iovecs do
@@ -89,7 +110,8 @@ uint64_t iov_differs(const struct iovec *iov, uint32_t niov, uint64_t offset, co
 /* --- rw.c, for verify.c --- */
 
 extern const struct scsi_work work_rw;
-/* LBA and block count of a CDB of 6, 10, 12 or 16 bytes; false: completed with LBA OUT OF RANGE. */
+/* LBA and block count of a CDB of 6, 10, 12, 16 or 32 bytes, into t->lba and t->nblocks, too; false:
+ * completed with LBA OUT OF RANGE. */
 bool rw_range(struct scsi_task *t, uint32_t *ret_nblocks);
 /* Protection information is not kept; false: completed with INVALID FIELD IN CDB. */
 bool rw_no_protection(struct scsi_task *t);

@@ -424,6 +424,7 @@ int hba_submit(struct hba_req *req)
 		.timeout_ms = req->timeout_ms,
 		.fua = req->fua,
 		.dpo = req->dpo};
+	f->aborted[req - f->req] = false;
 	f->entry[f->n_flight] = f->n_log++;
 	f->flight[f->n_flight++] = req;
 	f->most_in_flight = MAX(f->most_in_flight, f->n_flight);
@@ -432,7 +433,15 @@ int hba_submit(struct hba_req *req)
 
 void hba_abort(struct hba_req *req)
 {
-	ck_abort_msg("the SCSI layer does not abort requests");
+	struct fake *f = fake_of(req->hba);
+	unsigned i = 0;
+
+	while (i < f->n_flight && f->flight[i] != req)
+		i++;
+	ck_assert_msg(i < f->n_flight, "aborted a request that is not in flight");
+	ck_assert_msg(!f->aborted[req - f->req], "aborted a request twice");
+	f->aborted[req - f->req] = true;
+	f->n_aborts++;
 }
 
 int hba_run(struct hba *h, struct hba_req *tmpl)

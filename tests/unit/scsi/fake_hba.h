@@ -51,6 +51,7 @@ struct fake {
 	struct fake_disk disk[HBA_MAX_UNITS];
 	struct hba_req req[FAKE_MAX_SLOTS];
 	bool used[FAKE_MAX_SLOTS];
+	bool aborted[FAKE_MAX_SLOTS]; /* hba_abort() was called; how it ends is the test's choice */
 	unsigned slots;
 	struct hba_req *flight[FAKE_MAX_SLOTS]; /* oldest first */
 	unsigned entry[FAKE_MAX_SLOTS];		/* its place in the log */
@@ -61,6 +62,7 @@ struct fake {
 	struct fake_entry log[FAKE_LOG];
 	unsigned n_log;
 	unsigned most_in_flight;
+	unsigned n_aborts;
 	/* The next completions of that kind end so, instead of being done. */
 	struct {
 		unsigned count, skip;

@@ -30,6 +30,24 @@ START_TEST(good_texts_are_taken)
 }
 END_TEST
 
+START_TEST(allow_names_are_bits_and_vendor_opcodes_have_a_direction)
+{
+	struct scsi_lun_config cfg;
+	struct err e = {.text = ""};
+
+	ck_assert_int_eq(scsi_lun_parse("ld0;allow=format+copy+c0-none+FF-out+c1-in;ro=1", &cfg, &e), 0);
+	ck_assert_uint_eq(cfg.allow, ALLOW_FORMAT | ALLOW_COPY);
+	ck_assert(cfg.ro);
+	ck_assert_uint_eq(cfg.vendor[0x00], 1 + DMA_NONE);
+	ck_assert_uint_eq(cfg.vendor[0x01], 1 + DMA_FROM_DEVICE);
+	ck_assert_uint_eq(cfg.vendor[0x3f], 1 + DMA_TO_DEVICE);
+	ck_assert_uint_eq(cfg.vendor[0x02], 0);
+	ck_assert_int_eq(scsi_lun_parse("ld0;allow=sanitize+buffer+security+ata+nodata", &cfg, &e), 0);
+	ck_assert_uint_eq(cfg.allow,
+		ALLOW_SANITIZE | ALLOW_BUFFER | ALLOW_SECURITY | ALLOW_ATA | ALLOW_NODATA);
+}
+END_TEST
+
 START_TEST(bad_texts_are_refused_with_the_cure)
 {
 	static const struct {
@@ -49,11 +67,20 @@ START_TEST(bad_texts_are_refused_with_the_cure)
 		{"ld0;", "known options: ro=0, ro=1"},
 		{"ld0;rw=1", "known options: ro=0, ro=1"},
 		{"ld0;ro", "known options: ro=0, ro=1"},
-		{"ld0;ro=", "known options: ro=0, ro=1"},
-		{"ld0;ro=10", "known options: ro=0, ro=1"},
+		{"ld0;ro=", "takes 0 or 1"},
+		{"ld0;ro=10", "takes 0 or 1"},
 		{"ld0;ro=2", "takes 0 or 1"},
 		{"ld0;ro=1;ro=0", "twice"},
 		{"ld0;ro=1;", "known options: ro=0, ro=1"},
+		{"ld0;allow=", "does not know \"\""},
+		{"ld0;allow=format+", "does not know \"\""},
+		{"ld0;allow=+format", "does not know \"\""},
+		{"ld0;allow=formats", "format, sanitize, buffer"},
+		{"ld0;allow=c1", "c1-in"},
+		{"ld0;allow=bf-in", "c1-in"},
+		{"ld0;allow=c1-inn", "c1-in"},
+		{"ld0;allow=g1-in", "c1-in"},
+		{"ld0;allow=ata;allow=copy", "twice"},
 		{"ld0;;ro=1", "known options: ro=0, ro=1"},
 		{"ldaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "too long"},
 	};
@@ -185,6 +212,7 @@ int main(void)
 	TCase *c = tcase_create("config");
 
 	tcase_add_test(c, good_texts_are_taken);
+	tcase_add_test(c, allow_names_are_bits_and_vendor_opcodes_have_a_direction);
 	tcase_add_test(c, bad_texts_are_refused_with_the_cure);
 	tcase_add_test(c, names_of_63_characters_fit_and_64_do_not);
 	tcase_add_test(c, a_unit_that_fits_is_confirmed_by_either_name);
