@@ -349,6 +349,19 @@ int ring_put_reply(struct ring *g, const struct ring_reply *reply)
 	return 0;
 }
 
+/* A store after a check would leave a moment in which the kernel clears the tail: it would then take whatever lies
+ * between 0 and our tail for replies, new requests among them (hazard H1). An exchange has no such moment: a reset
+ * before it makes it fail, a reset after it clears what it stored.
+ * Release: the kernel may read a reply as soon as it sees the tail behind it. */
+static bool store_tail(struct ring *g)
+{
+	uint32_t *tail = (uint32_t *)(g->map + offsetof(struct tcmu_mailbox, cmd_tail));
+	uint32_t expected = g->published;
+
+	return __atomic_compare_exchange_n(
+		tail, &expected, g->tail, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
 int ring_publish(struct ring *g)
 {
 	uint32_t head;
@@ -359,9 +372,10 @@ int ring_publish(struct ring *g)
 		return 0;
 	if (!look(g, &head))
 		return -ESTALE;
-	/* Release: the kernel may read a reply as soon as it sees the tail behind it. */
-	__atomic_store_n(
-		(uint32_t *)(g->map + offsetof(struct tcmu_mailbox, cmd_tail)), g->tail, __ATOMIC_RELEASE);
+	if (!store_tail(g)) {
+		lost(g, "the kernel's ring was reset while this process was using it");
+		return -ESTALE;
+	}
 	g->published = g->tail;
 	return 1;
 }
