@@ -55,6 +55,7 @@ static void booted(struct hbad *d, struct hba *h)
 	memcpy(d->product, h->info.product, sizeof(d->product));
 	d->n_units = scsi_host_units(d->host, &units);
 	luns_attached(&d->luns);
+	scsi_host_trim(d->host);
 	log_info("%s (%s, firmware %s) at %s is ready: %u units, %u commands at once", h->info.product,
 		h->info.driver, h->info.firmware, d->config.device, d->n_units, h->limits.queue_depth);
 	process_lock_memory();

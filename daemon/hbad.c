@@ -17,6 +17,7 @@
 #include "control/lock.h"
 #include "control/notify.h"
 #include "control/proto.h"
+#include "control/sizes.h"
 #include "control/sock.h"
 
 #define IO_JOIN_S 5
@@ -110,6 +111,11 @@ static int start_io_thread(struct hbad *d)
 	return 0;
 }
 
+static int on_rescan(void *user, struct err *e)
+{
+	return hbad_rescan(user, e);
+}
+
 static char *answer(const char *line, void *user)
 {
 	struct hbad *d = user;
@@ -122,6 +128,11 @@ static char *answer(const char *line, void *user)
 		.removed = d->removed,
 		.luns = &d->luns,
 		.handoff = d->handoff,
+		.rescanning = d->rescanning,
+		.rescans = d->rescans,
+		.rescan_problem = d->rescan_problem.text,
+		.rescan = on_rescan,
+		.user = d,
 	};
 
 	return inventory_answer(&inv, line);
@@ -167,12 +178,21 @@ static gboolean on_tick(gpointer user)
 	luns_tick(&d->luns);
 	if (d->phase != HBAD_RUN)
 		return G_SOURCE_CONTINUE;
+	sizes_save(d->luns.sizes, d->worker);
 	if (state == HBA_REMOVED || state == HBA_FAILED)
 		hbad_give_up(d, state == HBA_REMOVED);
 	else
 		hbad_status(d, "%s%s, %u units, %u LUNs served", state == HBA_RESETTING ? "resetting " : "",
 			d->product, d->n_units, count_serving(d));
 	return G_SOURCE_CONTINUE;
+}
+
+static void open_sizes(struct hbad *d)
+{
+	g_autofree char *path = d->state_dir ? g_strdup_printf("%s/%s.sizes", d->state_dir, d->name) : NULL;
+
+	if (path)
+		d->luns.sizes = sizes_open(path);
 }
 
 static int start_services(struct hbad *d)
@@ -185,6 +205,7 @@ static int start_services(struct hbad *d)
 		return -EAGAIN;
 	}
 	luns_init(&d->luns, d->name, d->host, d->loop);
+	open_sizes(d);
 	hc.listen_fd = TAKE_FD(d->handoff_fd);
 	d->handoff = handoff_service_new(&hc);
 	d->server = server_new(TAKE_FD(d->control_fd), answer, d);
@@ -220,6 +241,8 @@ static void take_down(struct hbad *d)
 	server_free(d->server);
 	handoff_service_free(d->handoff);
 	worker_free(d->worker);
+	sizes_close(d->luns.sizes);
+	d->luns.sizes = NULL;
 	if (!join_io_thread(d))
 		return;
 	luns_tick(&d->luns);

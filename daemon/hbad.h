@@ -27,6 +27,7 @@ enum hbad_phase { HBAD_BOOT, HBAD_RUN, HBAD_GIVEN_UP, HBAD_STOP };
 
 struct hbad {
 	const char *name, *runtime_dir;
+	const char *state_dir; /* NULL: nothing is remembered */
 	struct config config;
 	struct hbad_times times;
 	uid_t peer_uid; /* of tcmu-runner: 0 */
@@ -43,7 +44,10 @@ struct hbad {
 	struct scsi_host *host;
 	struct hba *hba; /* while it is up; the main thread's */
 	bool booting;	 /* boot.c's job is not done */
-	bool stop_waits; /* ... and the stop waits for it */
+	bool rescanning; /* rescan.c's job is not done */
+	unsigned rescans;
+	struct err rescan_problem; /* of the last one */
+	bool stop_waits;	   /* ... and the stop waits for it */
 	bool removed;
 	struct err problem;
 	char product[sizeof(((struct hba_info *)0)->product)];
@@ -64,6 +68,8 @@ int hbad_run(struct hbad *d);
 /* boot.c: brings the controller up on the worker thread, and gives it up when it is gone. */
 void hbad_boot(struct hbad *d);
 void hbad_give_up(struct hbad *d, bool removed);
+/* rescan.c: looks at the units anew on the worker thread. One at a time. */
+int hbad_rescan(struct hbad *d, struct err *e);
 /* stop.c. failed: the controller could not be started. */
 void hbad_begin_stop(struct hbad *d);
 void hbad_fail(struct hbad *d);

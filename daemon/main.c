@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "control/process.h"
+#include "control/sizes.h"
 #include "hbad.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -60,6 +61,7 @@ static int configure(struct hbad *d, const struct options *o, struct err *e)
 	log_set_name(log_name);
 	process_io_flusher(); /* before anything starts a thread */
 	hbad_init(d, o->name, o->runtime_dir ? o->runtime_dir : HBAD_RUNTIME_DIR);
+	d->state_dir = HBAD_STATE_DIR;
 	config_path(NULL, o->name, path, sizeof(path));
 	r = config_load(o->config ? o->config : path, &d->config, e);
 	if (!r && o->log_level)

@@ -4,7 +4,8 @@
  *
  * A device is used by one thread at a time: by the runner's main thread in open(), then by its instance's watcher
  * while "busy" is set, and by the thread that runs close() once "closing" is set and "busy" is not (instance.h).
- * Besides, reconfig() in the main thread looks at what never changes, and at "exported".
+ * reconfig() in the main thread looks at what never changes and at "exported", and has the device to itself
+ * (instance_borrow()) for a new size.
  */
 #ifndef HBAD_HANDLER_DEVICE_H
 #define HBAD_HANDLER_DEVICE_H
@@ -90,6 +91,9 @@ enum offer device_offer(struct device *d, struct err *e);
  * frees the ring when open() fails (H5); for that, an hbad that does not answer is killed.
  */
 bool device_settle(struct device *d, enum offer o);
+
+/* RESIZE: from now on the backstore has so many blocks, for this hbad and for the next one. */
+int device_resize(struct device *d, uint64_t blocks, struct err *e);
 
 /* CLOSE. True: hbad says that it holds the device no more, or the process that did is dead. */
 bool device_take_back(struct device *d);

@@ -173,6 +173,32 @@ static int refuse(const struct device *d, const char *what)
 	return -EOPNOTSUPP;
 }
 
+static int resize_borrowed(struct device *d, uint64_t bytes, struct err *e)
+{
+	if (bytes == d->blocks * d->block_size)
+		return 0;
+	if (bytes % d->block_size)
+		return err_set(e, -EINVAL, "%llu bytes are no whole number of blocks of %u bytes",
+			(unsigned long long)bytes, d->block_size);
+	return device_resize(d, bytes / d->block_size, e);
+}
+
+static int resize(struct device *d, uint64_t bytes)
+{
+	struct err e = {""};
+	int r = d->instance ? instance_borrow(d->instance, d) : -ENODEV;
+
+	if (r)
+		return refuse(d, "it is being handed over just now: try again");
+	r = resize_borrowed(d, bytes, &e);
+	instance_return(d->instance, d);
+	if (r)
+		hlog_err("%s (%s) keeps its size: %s", d->name, d->cfg.text, e.text);
+	else
+		hlog_info("%s (%s) has %llu bytes", d->name, d->cfg.text, (unsigned long long)bytes);
+	return r;
+}
+
 /*
  * Restoring a configuration writes every attribute again, and the kernel asks for each of these three; so what does not
  * change must be accepted. It also writes cmd_time_out, before it writes dev_config: put it right here, before the
@@ -192,11 +218,7 @@ static int hba_reconfig(struct tcmu_device *dev, struct tcmulib_cfg_info *cfg)
 		return refuse(d, "the configuration string cannot be changed: delete the backstore and "
 				 "create another");
 	case TCMULIB_CFG_DEV_SIZE:
-		if (cfg->data.dev_size == d->blocks * d->block_size)
-			return 0;
-		return refuse(d, "the size is the unit's and cannot be changed here: after the unit has "
-				 "changed, delete "
-				 "the backstore and create it with the unit's size (\"hbactl units\")");
+		return resize(d, cfg->data.dev_size);
 	case TCMULIB_CFG_WRITE_CACHE:
 		if (cfg->data.write_cache == d->cfgfs.write_cache)
 			return 0;

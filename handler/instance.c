@@ -193,6 +193,26 @@ int instance_release(struct instance *i, struct device *d)
 	return 0;
 }
 
+int instance_borrow(struct instance *i, struct device *d)
+{
+	bool mine;
+
+	pthread_mutex_lock(&i->lock);
+	mine = wait_for(i, &d->busy, false);
+	if (mine)
+		d->busy = true;
+	pthread_mutex_unlock(&i->lock);
+	return mine ? 0 : -EBUSY;
+}
+
+void instance_return(struct instance *i, struct device *d)
+{
+	pthread_mutex_lock(&i->lock);
+	d->busy = false;
+	pthread_cond_broadcast(&i->changed);
+	pthread_mutex_unlock(&i->lock);
+}
+
 void instance_park(struct device *d)
 {
 	list_append(&registry.parked, &d->link);
@@ -203,7 +223,8 @@ static struct device *next_unvisited(struct instance *i)
 	list_for_each(pos, &i->devices) {
 		struct device *d = container_of(pos, struct device, link);
 
-		if (!d->visited && !d->closing)
+		/* Busy: borrowed. */
+		if (!d->visited && !d->closing && !d->busy)
 			return d;
 	}
 	return NULL;

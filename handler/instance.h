@@ -42,6 +42,10 @@ void registry_stop(void);
 int instance_adopt(struct instance *i, struct device *d, struct err *e);
 /* Takes the device out and waits until the watcher does not use it. -EBUSY: it still does; then leave d alone. */
 int instance_release(struct instance *i, struct device *d);
+/* For a moment the device is the caller's instead of the watcher's. Main thread. -EBUSY: the watcher does not let go
+ * of it within timing.join. */
+int instance_borrow(struct instance *i, struct device *d);
+void instance_return(struct instance *i, struct device *d);
 /*
  * For a device without a server when the runner stops: once all its devices are closed, the runner opens their gates,
  * and then nobody would answer. registry_stop() comes after that and closes this one again. Takes d over.

@@ -27,6 +27,7 @@ static_assert(offsetof(struct handoff_open, map_len) == 360, "handoff_open.map_l
 static_assert(sizeof(struct handoff_open) == 392, "handoff_open");
 static_assert(sizeof(struct handoff_handle) == 32, "handoff_handle");
 static_assert(offsetof(struct handoff_event, what) == 24, "handoff_event.what");
+static_assert(sizeof(struct handoff_resize) == 40, "handoff_resize");
 
 /* Who listens. The socket must still be connected afterwards: a process closes its sockets before its id can be
  * used again, so the id named the process that listens when the pidfd was made. */

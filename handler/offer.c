@@ -170,6 +170,25 @@ static bool kill_server(struct device *d)
 	return dies(d, timing.killed);
 }
 
+int device_resize(struct device *d, uint64_t blocks, struct err *e)
+{
+	struct handoff_resize msg = {.handle = d->server.handle, .blocks = blocks};
+	struct handoff_reply reply;
+	int r;
+
+	if (!device_served(d) || !d->server.handle)
+		return err_set(
+			e, -EAGAIN, "hbad@%s does not serve it now: try again when it does", d->cfg.instance);
+	r = call_server(d, &msg, sizeof(msg), HANDOFF_RESIZE, &reply);
+	if (r)
+		return err_set(e, r, "hbad@%s did not say whether it took the new size: %s", d->cfg.instance,
+			link_error(r));
+	if (reply.head.status < 0)
+		return err_set(e, reply.head.status, "%s", reply.reason);
+	d->blocks = blocks;
+	return 0;
+}
+
 bool device_take_back(struct device *d)
 {
 	if (!device_served(d))

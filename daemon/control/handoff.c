@@ -115,6 +115,22 @@ static bool on_close(struct handoff_conn *c, const union handoff_msg *m)
 	return handoff_answer(c, &m->head, m->handle.handle, r, &e);
 }
 
+static bool on_resize(struct handoff_conn *c, const union handoff_msg *m)
+{
+	struct luns *l = c->service->luns;
+	struct lun *lun = luns_find(l, m->resize.handle);
+	struct err e = {""};
+	int r;
+
+	if (!lun)
+		r = unknown(m->resize.handle, &e);
+	else
+		r = luns_resize(l, lun, m->resize.blocks, &e);
+	if (r)
+		log_warn("%s: %s", lun ? lun->device : "resize", e.text);
+	return handoff_answer(c, &m->head, m->resize.handle, r, &e);
+}
+
 static bool send_stopping(struct handoff_conn *c)
 {
 	struct handoff_event event = {
@@ -247,6 +263,8 @@ bool handoff_handle(struct handoff_conn *c, const union handoff_msg *m, int pass
 		return on_ping(c, m);
 	case HANDOFF_GATED:
 		return on_gated(c, m);
+	case HANDOFF_RESIZE:
+		return on_resize(c, m);
 	default:
 		return false; /* handoff_parse() lets nothing else through */
 	}

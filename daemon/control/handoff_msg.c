@@ -19,6 +19,7 @@ static_assert(sizeof(struct handoff_open) == 392, "handoff_open");
 static_assert(offsetof(struct handoff_open, map_len) == 360, "handoff_open.map_len");
 static_assert(sizeof(struct handoff_handle) == 32, "handoff_handle");
 static_assert(sizeof(struct handoff_event) == 32, "handoff_event");
+static_assert(sizeof(struct handoff_resize) == 40, "handoff_resize");
 
 static const struct {
 	size_t size;
@@ -31,6 +32,7 @@ static const struct {
 	[HANDOFF_WATCH] = {sizeof(struct handoff_head)},
 	[HANDOFF_PING] = {sizeof(struct handoff_head)},
 	[HANDOFF_GATED] = {sizeof(struct handoff_head)},
+	[HANDOFF_RESIZE] = {sizeof(struct handoff_resize)},
 };
 
 /* Strings go into logs, sentences and JSON. */

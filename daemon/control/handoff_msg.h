@@ -12,6 +12,7 @@ union handoff_msg {
 	struct handoff_check check;
 	struct handoff_open open;
 	struct handoff_handle handle; /* START, CLOSE */
+	struct handoff_resize resize;
 };
 
 /*

@@ -249,6 +249,13 @@ static void add_handler(JsonBuilder *b, const struct inventory *inv)
 	json_builder_end_object(b);
 }
 
+static void add_rescans(JsonBuilder *b, const struct inventory *inv, bool rescanning)
+{
+	add_int(b, "rescans", inv->rescans);
+	add_bool(b, "rescanning", rescanning);
+	add_str(b, "rescan_problem", inv->rescan_problem);
+}
+
 static void add_status(JsonBuilder *b, const struct inventory *inv)
 {
 	add_int(b, "protocol", PROTO_VERSION);
@@ -263,6 +270,7 @@ static void add_status(JsonBuilder *b, const struct inventory *inv)
 	add_controller(b, inv);
 	add_limits(b, inv);
 	add_handler(b, inv);
+	add_rescans(b, inv, inv->rescanning);
 	add_units(b, inv);
 	add_luns(b, inv);
 	add_stats(b, inv);
@@ -276,6 +284,16 @@ static void add_stats_and_luns(JsonBuilder *b, const struct inventory *inv)
 	add_luns(b, inv);
 }
 
+static void start_rescan(JsonBuilder *b, const struct inventory *inv)
+{
+	struct err e = {""};
+
+	if (inv->rescan(inv->user, &e))
+		add_str(b, "error", e.text);
+	else
+		add_rescans(b, inv, true);
+}
+
 static const struct {
 	const char *verb;
 	void (*add)(JsonBuilder *b, const struct inventory *inv);
@@ -284,6 +302,7 @@ static const struct {
 	{"units", add_units},
 	{"luns", add_luns},
 	{"stats", add_stats_and_luns},
+	{"rescan", start_rescan},
 };
 
 static void add_answer(JsonBuilder *b, const struct inventory *inv, const char *verb)
@@ -296,8 +315,8 @@ static void add_answer(JsonBuilder *b, const struct inventory *inv, const char *
 			return;
 		}
 	}
-	sentence = g_strdup_printf(
-		"hbad %s has no verb \"%.40s\": use status, units, luns or stats", HBAD_VERSION, verb);
+	sentence = g_strdup_printf("hbad %s has no verb \"%.40s\": use status, units, luns, stats or rescan",
+		HBAD_VERSION, verb);
 	add_str(b, "error", sentence);
 }
 

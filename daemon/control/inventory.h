@@ -17,6 +17,11 @@ struct inventory {
 	bool removed;	     /* the controller was unplugged */
 	struct luns *luns;
 	struct handoff_service *handoff;
+	bool rescanning;
+	unsigned rescans;			  /* how many have ended */
+	const char *rescan_problem;		  /* of the last one, or "" */
+	int (*rescan)(void *user, struct err *e); /* starts one */
+	void *user;
 };
 
 /* Answers one request line (without its end); the reply's line with its end, to be freed with g_free(). */

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "luns_private.h"
+#include "sizes.h"
 
 void luns_init(struct luns *l, const char *name, struct scsi_host *host, struct loop *loop)
 {
@@ -82,11 +83,26 @@ static bool is_second(const struct luns *l, const struct lun *lun)
 	return false;
 }
 
+/* What the unit was served with, for the day on which it has grown. */
+static void remember_size(const struct luns *l, const struct lun *lun)
+{
+	const struct scsi_unit *u = unit_of(l, &lun->cfg);
+
+	if (u && u->identified)
+		sizes_note(l->sizes, u->id.naa_text, lun->cfg.blocks, lun->cfg.block_size);
+}
+
 void luns_attached(struct luns *l)
 {
 	uint64_t deadline = clock_ns() + LUNS_RELEASE_MS * NS_PER_MS;
 
 	l->attached = true;
+	list_for_each(pos, &l->all) {
+		const struct lun *lun = container_of(pos, struct lun, link);
+
+		if (lun->state == LUN_SERVING)
+			remember_size(l, lun);
+	}
 	/* Two backstores that were taken on trust under two names of one unit. The handler gives the dropped one
 	 * back and offers it again now and then, which check_free() refuses, with the other one's name, while that
 	 * one lives. */
@@ -154,6 +170,18 @@ int luns_check(const struct luns *l, const char *cfgstring, struct err *e)
 	return r ? r : check_new(l, &cfg, e);
 }
 
+/* A backstore that is smaller than its unit is most likely a mistake, unless the unit has grown since: then it was
+ * served with this size before. While the controller boots nothing can be said. */
+static bool may_be_smaller(
+	const struct luns *l, const struct handoff_open *msg, const struct scsi_lun_config *cfg)
+{
+	const struct scsi_unit *u = unit_of(l, cfg);
+
+	if (msg->known || !u || !u->identified)
+		return true;
+	return sizes_had(l->sizes, u->id.naa_text, msg->blocks, msg->block_size);
+}
+
 /* A LUN that was served before is taken also when its unit is missing or cannot be asked now: tcmu-runner does not
  * try a second time (H6), and the gate stays closed until the unit is there. Not when it is another disk by now. */
 static int check_known(const struct luns *l, const struct scsi_lun_config *cfg, struct err *e)
@@ -183,6 +211,7 @@ static int check_open(
 			msg->device, l->name);
 	ret->blocks = msg->blocks;
 	ret->block_size = msg->block_size;
+	ret->may_be_smaller = may_be_smaller(l, msg, ret);
 	r = check_free(l, ret, e);
 	if (r)
 		return r;
@@ -242,6 +271,8 @@ int luns_open(struct luns *l, const struct handoff_open *msg, int *fd, const voi
 
 	if (r)
 		return r;
+	/* It fits now. When the unit grows, it is served on. */
+	cfg.may_be_smaller = true;
 	forget_dropped(l, msg->device);
 	lun = new_lun(l, msg, &cfg, owner);
 	r = scsi_lun_create(l->host, &cfg, &lun->scsi);
@@ -261,6 +292,37 @@ int luns_open(struct luns *l, const struct handoff_open *msg, int *fd, const voi
 	return 0;
 }
 
+int luns_resize(struct luns *l, struct lun *lun, uint64_t blocks, struct err *e)
+{
+	const struct scsi_unit *u = unit_of(l, &lun->cfg);
+	int r;
+
+	if (l->away || lun->state != LUN_SERVING)
+		return err_set(e, -EAGAIN, "\"%s\" is not served now: try again when it is", lun->device);
+	if (blocks == lun->cfg.blocks)
+		return 0;
+	if (blocks < lun->cfg.blocks)
+		return err_set(e, -EINVAL,
+			"\"%s\" cannot become smaller while it is in use: delete the backstore and create it "
+			"anew",
+			lun->device);
+	if (!u || !u->identified || blocks > u->id.blocks)
+		return err_set(e, -EINVAL,
+			"unit %s has %llu bytes as far as hbad knows: if it has grown, \"hbactl rescan %s\" "
+			"first",
+			lun->cfg.unit,
+			u && u->identified ? (unsigned long long)u->id.blocks * u->id.block_size : 0ULL,
+			l->name);
+	r = scsi_lun_resize(lun->scsi, blocks, e);
+	if (r)
+		return r;
+	log_info("%s: has grown from %llu to %llu blocks", lun->device, (unsigned long long)lun->cfg.blocks,
+		(unsigned long long)blocks);
+	lun->cfg.blocks = blocks;
+	remember_size(l, lun);
+	return 0;
+}
+
 /* Commands of an earlier ring of the unit: what the new ring brings must not overtake them. */
 static bool must_wait(const struct luns *l, const struct lun *lun)
 {
@@ -274,7 +336,7 @@ static bool must_wait(const struct luns *l, const struct lun *lun)
 	return false;
 }
 
-static int really_start(struct lun *lun, struct err *e)
+static int really_start(struct luns *l, struct lun *lun, struct err *e)
 {
 	int r = front_start(lun->ring, e);
 
@@ -282,6 +344,7 @@ static int really_start(struct lun *lun, struct err *e)
 		return r;
 	lun->state = LUN_SERVING;
 	lun->owner = NULL;
+	remember_size(l, lun);
 	log_info("%s: serving %s", lun->device, lun->cfgstring);
 	return 0;
 }
@@ -304,7 +367,7 @@ int luns_start(struct luns *l, struct lun *lun, struct err *e)
 		lun->owner = NULL;
 		return 0;
 	}
-	r = really_start(lun, e);
+	r = really_start(l, lun, e);
 	/* The failed create frees the ring's memory next: nothing of it may be mapped then (H5). */
 	if (r && luns_release(l, lun, clock_ns(), NULL))
 		log_err("%s: its ring cannot be let go of", lun->device);
@@ -317,7 +380,7 @@ void luns_start_held(struct luns *l)
 		struct lun *lun = container_of(pos, struct lun, link);
 		struct err e = {""};
 
-		if (lun->state != LUN_HELD || must_wait(l, lun) || !really_start(lun, &e))
+		if (lun->state != LUN_HELD || must_wait(l, lun) || !really_start(l, lun, &e))
 			continue;
 		log_err("%s: %s", lun->device, e.text);
 		luns_drop(lun, "its ring could not be started: see the log");

@@ -38,7 +38,8 @@ struct lun {
 };
 
 struct luns {
-	const char *name; /* instance */
+	const char *name;    /* instance */
+	struct sizes *sizes; /* NULL: nothing is remembered */
 	struct scsi_host *host;
 	struct loop *loop;
 	enum handoff_state state; /* of the instance */
@@ -61,6 +62,9 @@ int luns_check(const struct luns *l, const char *cfgstring, struct err *e);
 int luns_open(struct luns *l, const struct handoff_open *msg, int *fd, const void *owner, struct lun **ret,
 	struct err *e);
 int luns_start(struct luns *l, struct lun *lun, struct err *e);
+/* The LUN shows so many blocks of its unit from now on; more than before only. -EINVAL: the unit has not as many,
+ * as far as is known ("hbactl rescan" looks again). */
+int luns_resize(struct luns *l, struct lun *lun, uint64_t blocks, struct err *e);
 /* Unmaps and closes the ring, waiting until deadline_ns for its commands. lun is gone or an orphan
  * afterwards. -ETIMEDOUT: the I/O thread does not answer; the ring is still mapped and nothing changed. */
 int luns_release(struct luns *l, struct lun *lun, uint64_t deadline_ns, struct err *e);

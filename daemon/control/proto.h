@@ -26,6 +26,9 @@
  *   limits         null while it boots, else {queue_depth, max_transfer, max_segments,
  *                  max_segment_bytes}
  *   handler        {connected (bool), version}: the tcmu-runner handler that watches this instance
+ *   rescans        how many rescans have ended
+ *   rescanning     bool: one is going on
+ *   rescan_problem what was wrong with the last one, a sentence; ""
  *   units, luns, stats    as below
  *
  * verb "units": {"units": [ one object per unit of the controller ]}
@@ -63,6 +66,8 @@
  *
  * verb "stats": {"stats": {requests, errors, timeouts, aborts, resets, reissues, interrupts, flushes,
  *                inflight, heartbeat_age_ms (of the I/O thread)}, "luns": as above}
+ *
+ * verb "rescan": starts to look at all units anew; {rescans, rescanning, rescan_problem} as in "status". It has ended when "status" has a higher count.
  */
 #ifndef HBAD_CONTROL_PROTO_H
 #define HBAD_CONTROL_PROTO_H

@@ -21,6 +21,7 @@ const struct ctl_command *const ctl_commands[] = {
 	&cmd_list,
 	&cmd_show,
 	&cmd_units,
+	&cmd_rescan,
 	&cmd_bind,
 	&cmd_guard,
 	NULL,

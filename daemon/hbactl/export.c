@@ -140,3 +140,17 @@ void export_json(JsonBuilder *b, const char *instance, JsonArray *units)
 	}
 	json_builder_end_array(b);
 }
+
+void export_print_json(const char *instance, JsonArray *units, FILE *out)
+{
+	g_autoptr(JsonBuilder) b = json_builder_new();
+	g_autoptr(JsonNode) root = NULL;
+
+	json_builder_begin_object(b);
+	json_put_str(b, "name", instance);
+	json_builder_set_member_name(b, "units");
+	export_json(b, instance, units);
+	json_builder_end_object(b);
+	root = json_builder_get_root(b);
+	json_print(root, out);
+}

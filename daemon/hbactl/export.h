@@ -14,6 +14,8 @@ const char *export_cache(JsonObject *unit);
 void export_print_units(JsonArray *units, const char *indent, FILE *out);
 /* The commands for all units that can be exported; says what is missing when there is none. */
 void export_print_commands(const char *instance, JsonArray *units, FILE *out);
+/* {"name": instance, "units": [...]}, on out */
+void export_print_json(const char *instance, JsonArray *units, FILE *out);
 /* units with a member "targetcli" (the command, or "") added to each. Adds an array to the open builder. */
 void export_json(JsonBuilder *b, const char *instance, JsonArray *units);
 

@@ -20,7 +20,7 @@ _hbactl_addresses()
 _hbactl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-	local commands='candidates attach detach list show units bind guard help'
+	local commands='candidates attach detach list show units rescan bind guard help'
 	local line i cmd='' start=0
 
 	# A PCI address has colons, at which readline parts words: put the current word together again.
@@ -46,7 +46,7 @@ _hbactl()
 	if [[ $cur == -* ]]; then
 		local options='--help'
 		case $cmd in
-		candidates | list | show | units) options+=' --json' ;;
+		candidates | list | show | units | rescan) options+=' --json' ;;
 		attach) options+=' --name --queue-depth --no-start --json' ;;
 		detach) options+=' --force --json' ;;
 		bind) options+=' --wait' ;;
@@ -62,7 +62,7 @@ _hbactl()
 			COMPREPLY=("${COMPREPLY[@]#"${cur%"${cur##*:}"}"}")
 		fi
 		;;
-	detach | show | units | bind | guard)
+	detach | show | units | rescan | bind | guard)
 		((start == COMP_CWORD - 1)) && mapfile -t COMPREPLY < <(compgen -W "$(_hbactl_instances)" -- "$cur")
 		;;
 	help)

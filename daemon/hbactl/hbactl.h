@@ -63,7 +63,7 @@ struct ctl_command {
 };
 
 extern const struct ctl_command cmd_attach, cmd_bind, cmd_candidates, cmd_detach, cmd_guard, cmd_list,
-	cmd_show, cmd_units;
+	cmd_rescan, cmd_show, cmd_units;
 
 /* cli.c */
 extern const struct ctl_command *const ctl_commands[]; /* ends with NULL */

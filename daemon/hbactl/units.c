@@ -5,20 +5,6 @@
 #include "export.h"
 #include "instance.h"
 
-static void print_json(struct ctl *c, const char *name, JsonArray *units)
-{
-	g_autoptr(JsonBuilder) b = json_builder_new();
-	g_autoptr(JsonNode) root = NULL;
-
-	json_builder_begin_object(b);
-	json_put_str(b, "name", name);
-	json_builder_set_member_name(b, "units");
-	export_json(b, name, units);
-	json_builder_end_object(b);
-	root = json_builder_get_root(b);
-	json_print(root, c->out);
-}
-
 static int run(struct ctl *c, int argc, char **argv)
 {
 	gboolean json = FALSE;
@@ -51,7 +37,7 @@ static int run(struct ctl *c, int argc, char **argv)
 		return ctl_fail(c, "the controller of %s is not up (state: %s): see 'hbactl show %s'", name,
 			json_str(o, "state"), name);
 	if (json) {
-		print_json(c, name, json_arr(o, "units"));
+		export_print_json(name, json_arr(o, "units"), c->out);
 		return CTL_OK;
 	}
 	export_print_units(json_arr(o, "units"), "", c->out);

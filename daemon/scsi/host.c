@@ -227,8 +227,12 @@ int scsi_host_attach(struct scsi_host *s, struct hba *h, struct err *e)
 	if (r < 0)
 		return err_set(
 			e, r, "the I/O thread does not answer (%s): restart the service", strerror(-r));
-	free_older(s, units);
 	return 0;
+}
+
+void scsi_host_trim(struct scsi_host *s)
+{
+	free_older(s, s->newest);
 }
 
 /* Posted, not waited for: hba_stop() and whatever else the caller does next reach the I/O thread after this. */

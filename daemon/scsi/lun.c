@@ -7,6 +7,8 @@
 #include <string.h>
 #include "base/log.h"
 
+#define RESIZE_TIMEOUT_MS 2000
+
 /* --- the gate --- */
 
 static struct scsi_task *first_starved(struct scsi_lun *lun)
@@ -46,6 +48,12 @@ static void lun_open(struct scsi_lun *lun, const struct scsi_unit *u, const stru
 	uint32_t max = lun->host->hba->limits.max_transfer;
 
 	lun->facts = *facts;
+	if (lun->cfg.blocks && lun->cfg.blocks < facts->id.blocks) {
+		log_info("unit %s has %llu blocks, its LUN shows %llu of them until it is resized",
+			lun->cfg.unit, (unsigned long long)facts->id.blocks,
+			(unsigned long long)lun->cfg.blocks);
+		lun->facts.id.blocks = lun->cfg.blocks;
+	}
 	lun->known = true;
 	lun->unit = u->hba;
 	lun->max_piece = max - max % u->id.block_size;
@@ -81,6 +89,44 @@ void lun_resolve(struct scsi_lun *lun)
 			lun->facts.id.naa_text, lun->facts.id.block_size, u->id.naa_text, u->id.block_size);
 	log_warn("the LUN of unit %s answers that there is no unit: %s", lun->cfg.unit, why.text);
 	lun_close(lun, SCSI_GATE_NO_UNIT);
+}
+
+/* --- size --- */
+
+struct resize {
+	struct scsi_host *host;
+	const struct scsi_lun *lun;
+	uint64_t blocks;
+};
+
+static void apply_resize(void *arg)
+{
+	struct resize *r = arg;
+
+	/* It may run after its caller has given up and let go of the LUN. */
+	list_for_each(pos, &r->host->luns) {
+		struct scsi_lun *lun = container_of(pos, struct scsi_lun, all);
+
+		if (lun != r->lun)
+			continue;
+		lun->cfg.blocks = r->blocks;
+		lun->cfg.may_be_smaller = true;
+		lun_resolve(lun);
+		break;
+	}
+	free(r);
+}
+
+int scsi_lun_resize(struct scsi_lun *lun, uint64_t blocks, struct err *e)
+{
+	struct resize *r = malloc(sizeof(*r));
+	int result;
+
+	if (!r)
+		return err_set(e, -ENOMEM, "out of memory");
+	*r = (struct resize){.host = lun->host, .lun = lun, .blocks = blocks};
+	result = loop_call(lun->host->loop, apply_resize, r, RESIZE_TIMEOUT_MS);
+	return result ? err_set(e, result, "the I/O thread does not answer") : 0;
 }
 
 /* --- life --- */

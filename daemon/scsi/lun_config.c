@@ -196,6 +196,8 @@ int lun_fits(const struct scsi_unit *u, const struct scsi_lun_config *cfg, struc
 			u->hba->name, u->problem);
 	if (!cfg->blocks || (cfg->blocks == id->blocks && cfg->block_size == id->block_size))
 		return 0;
+	if (cfg->may_be_smaller && cfg->blocks < id->blocks && cfg->block_size == id->block_size)
+		return 0;
 	if (cfg->block_size != id->block_size)
 		snprintf(block_size, sizeof(block_size), " control=hw_block_size=%" PRIu32, id->block_size);
 	return err_set(e, -EINVAL,

@@ -121,8 +121,9 @@ struct scsi_lun_config {
 	/* Opcodes C0h to FFh: 0, refused; else 1 + enum dma_dir: they reach the unit, with data in that
 	 * direction, which no CDB tells. */
 	uint8_t vendor[64];
-	uint64_t blocks; /* as the backstore was created; 0: not known yet */
+	uint64_t blocks; /* as the backstore was created or resized; 0: not known yet */
 	uint32_t block_size;
+	bool may_be_smaller; /* than its unit, which may have grown; initiators see the LUN's size */
 };
 
 /* --- set-up thread --- */
@@ -130,16 +131,19 @@ struct scsi_lun_config {
 /* The host exists before its controller is up (LUNs answer BECOMING READY then). -errno. */
 int scsi_host_create(struct loop *loop, struct scsi_host **ret);
 /* Controller is started and the loop runs: asks every unit who it is. Resolves waiting LUNs and opens their
- * gates. The same controller may be attached again to look at its units anew. -ENODEV: it went away;
- * -ETIMEDOUT: the I/O thread does not answer. */
+ * gates. The same controller may be attached again to look at its units anew (their sizes, whether they are
+ * still the same). What scsi_host_units() gave before stays valid until scsi_host_trim(). -ENODEV: the
+ * controller went away; -ETIMEDOUT: the I/O thread does not answer. */
 int scsi_host_attach(struct scsi_host *s, struct hba *h, struct err *e);
+/* Control thread, after an attach that succeeded: frees what earlier ones have found. */
+void scsi_host_trim(struct scsi_host *s);
 /* Controller is about to stop or is gone: gates close with the given reason; tasks that are at the controller
  * complete through it. Returns at once; the I/O thread lets go of the controller before it sees anything that
  * is posted to the loop later, so hba_stop() may follow. */
 void scsi_host_detach(struct scsi_host *s, enum scsi_gate why);
 void scsi_host_destroy(struct scsi_host *s); /* no LUNs and tasks left; NULL is fine */
 
-/* Units as found, none while detached; valid until the next scsi_host_attach(), and their hba pointers until
+/* Units as found, none while detached; valid until scsi_host_trim(), and their hba pointers until
  * scsi_host_detach(). Control thread. */
 unsigned scsi_host_units(const struct scsi_host *s, const struct scsi_unit **ret);
 /* "ldN", "pdN" or "naa.…". NULL with a sentence that lists what there is. */
@@ -155,6 +159,9 @@ int scsi_lun_check(const struct scsi_host *s, const struct scsi_lun_config *cfg,
 /* Control thread; joins the host by a message to the I/O thread, until when it answers BECOMING READY. Not
  * checked here (see scsi_lun_check). -ENOMEM. */
 int scsi_lun_create(struct scsi_host *s, const struct scsi_lun_config *cfg, struct scsi_lun **ret);
+/* Control thread, for a LUN that runs: from now on it has so many blocks. The caller has seen that the unit has
+ * them. -ETIMEDOUT: the I/O thread does not answer. */
+int scsi_lun_resize(struct scsi_lun *lun, uint64_t blocks, struct err *e);
 /* I/O thread or loop stopped. No task may be left (scsi_lun_busy() == 0). */
 void scsi_lun_destroy(struct scsi_lun *lun);
 

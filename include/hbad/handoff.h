@@ -23,6 +23,7 @@
  *		lived (somebody reset it by hand): hbad holds it no more, the handler guards and offers it again;
  *		0: none. Several take turns.
  *	GATED	answer to EVENT_STOPPING: block_dev=1 is written for all devices of this instance
+ *	RESIZE	the backstore's size is to be so many blocks from now on: the unit has to have them
  */
 #ifndef HBAD_HANDOFF_H
 #define HBAD_HANDOFF_H
@@ -44,7 +45,7 @@
 #define HANDOFF_NAME_MAX    32 /* characters of an instance name: [a-z0-9][a-z0-9_-]* */
 
 /* Deadlines of the client for each reply, milliseconds (hazard H24: the runner has one thread for all). */
-#define HANDOFF_CALL_MS	  3000 /* CHECK, CLOSE, WATCH */
+#define HANDOFF_CALL_MS	  3000 /* CHECK, CLOSE, WATCH, RESIZE */
 #define HANDOFF_OPEN_MS	  8000 /* OPEN; START too, for which hbad waits up to 5 s for its I/O thread */
 #define HANDOFF_HELLO_MS  5000
 #define HANDOFF_PING_MS	  3000	/* interval of PINGs */
@@ -59,6 +60,7 @@ enum handoff_type {
 	HANDOFF_WATCH = 6,
 	HANDOFF_PING = 7,
 	HANDOFF_GATED = 8,
+	HANDOFF_RESIZE = 9,
 	HANDOFF_EVENT = 0x40, /* hbad -> handler, never answered (but see GATED) */
 	HANDOFF_REPLY = 0x80, /* or-ed to the request's type */
 };
@@ -110,6 +112,12 @@ struct handoff_open {
 struct handoff_handle {
 	struct handoff_head head;
 	uint64_t handle;
+};
+
+struct handoff_resize {
+	struct handoff_head head;
+	uint64_t handle;
+	uint64_t blocks;
 };
 
 enum handoff_event_what { HANDOFF_EVENT_STOPPING = 1 };

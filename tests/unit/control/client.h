@@ -211,6 +211,15 @@ static inline struct handoff_reply client_handle(int fd, enum handoff_type type,
 	return client_answer(fd, type);
 }
 
+static inline struct handoff_reply client_resize(int fd, uint64_t handle, uint64_t blocks)
+{
+	struct handoff_resize m = {
+		.head = head_of(HANDOFF_RESIZE, sizeof(m)), .handle = handle, .blocks = blocks};
+
+	client_send(fd, &m, sizeof(m), -1, 0);
+	return client_answer(fd, HANDOFF_RESIZE);
+}
+
 /* OPEN and START, both well; the handle. */
 static inline uint64_t client_serve(int fd, const char *device, const char *cfgstring, uint8_t nonce)
 {

@@ -183,6 +183,8 @@ int scsi_lun_check(const struct scsi_host *s, const struct scsi_lun_config *cfg,
 		return err_set(e, -EMEDIUMTYPE, "unit %s cannot be exported: it %s", cfg->unit, u->problem);
 	if (!cfg->blocks)
 		return 0;
+	if (cfg->may_be_smaller && cfg->blocks < u->id.blocks && cfg->block_size == u->id.block_size)
+		return 0;
 	if (cfg->blocks != u->id.blocks || cfg->block_size != u->id.block_size)
 		return err_set(e, -EINVAL, "%s has %llu blocks of %u", cfg->unit,
 			(unsigned long long)u->id.blocks, u->id.block_size);
@@ -197,6 +199,15 @@ int scsi_lun_create(struct scsi_host *s, const struct scsi_lun_config *cfg, stru
 	(*ret)->cfg = *cfg;
 	scsi_luns[n_luns++ % ARRAY_SIZE(scsi_luns)] = *ret;
 	note("lun", cfg->unit);
+	return 0;
+}
+
+int scsi_lun_resize(struct scsi_lun *lun, uint64_t blocks, struct err *e)
+{
+	note("resize", lun->cfg.unit);
+	if (fake.resize)
+		return err_set(e, fake.resize, "fake resize");
+	lun->cfg.blocks = blocks;
 	return 0;
 }
 
@@ -343,6 +354,11 @@ int scsi_host_create(struct loop *loop, struct scsi_host **ret)
 {
 	*ret = fake_host();
 	return 0;
+}
+
+void scsi_host_trim(struct scsi_host *s)
+{
+	note("trim", "");
 }
 
 int scsi_host_attach(struct scsi_host *s, struct hba *h, struct err *e)

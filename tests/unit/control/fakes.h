@@ -26,9 +26,10 @@ struct front_ring {
 struct fake_answers {
 	int create_lun, create_ring, start, stop, drain; /* -errno; stop: or a number of orphans */
 	int check;					 /* scsi_lun_check() */
-	const char *unidentified;			 /* unit ld2's problem */
-	unsigned stop_sleep_ms; /* how long front_stop() takes; it is never longer than it may be */
-	unsigned boot_ms;	/* how long hba_start() takes */
+	int resize;
+	const char *unidentified; /* unit ld2's problem */
+	unsigned stop_sleep_ms;	  /* how long front_stop() takes; it is never longer than it may be */
+	unsigned boot_ms;	  /* how long hba_start() takes */
 	int hba_open, hba_attach, hba_start, host_attach, hba_drain;
 	enum hba_state state;
 };

@@ -119,12 +119,40 @@ static void expect_status(const char *words)
 
 #define DOWN "host-detach, drain, halt, host-destroy, close"
 
+START_TEST(rescan_looks_at_the_units_again)
+{
+	g_autofree char *reply = NULL, *again = NULL;
+	struct err e = {""};
+
+	spawn();
+	ck_assert(told("READY=1", 3000));
+	fake_calls();
+	expect_status("\"rescans\":0");
+	ck_assert_int_eq(proto_call(temp_dir, "g2", "rescan", 5000, &reply, &e), 0);
+	ck_assert_ptr_nonnull(strstr(reply, "\"rescanning\":true"));
+	clock_sleep_ms(300);
+	expect_status("\"rescans\":1");
+	expect_status("\"rescanning\":false");
+	expect_status("\"rescan_problem\":\"\"");
+	ck_assert_str_eq(fake_calls(), "host-attach, trim");
+	fake.host_attach = -ENODEV;
+	g_free(g_steal_pointer(&reply));
+	ck_assert_int_eq(proto_call(temp_dir, "g2", "rescan", 5000, &reply, &e), 0);
+	clock_sleep_ms(300);
+	expect_status("\"rescans\":2");
+	ck_assert_str_eq(fake_calls(), "host-attach");
+	fake.host_attach = 0;
+	kill(pid, SIGTERM);
+	ck_assert_int_eq(ended_within(3000), 0);
+}
+END_TEST
+
 START_TEST(daemon_starts_gets_ready_and_stops_in_order)
 {
 	spawn();
 	ck_assert(told("READY=1", 3000));
 	ck_assert(told("STATUS=Fake, 3 units, 0 LUNs served", 3000));
-	ck_assert_str_eq(fake_calls(), "open, attach, start, host-attach");
+	ck_assert_str_eq(fake_calls(), "open, attach, start, host-attach, trim");
 	expect_status("\"state\":\"ready\"");
 	kill(pid, SIGTERM);
 	ck_assert_int_eq(ended_within(3000), 0);
@@ -273,7 +301,7 @@ START_TEST(stop_during_a_short_boot_stops_the_controller)
 	clock_sleep_ms(100);
 	kill(pid, SIGTERM);
 	ck_assert_int_eq(ended_within(3000), 0);
-	ck_assert_str_eq(fake_calls(), "open, attach, start, host-attach, " DOWN);
+	ck_assert_str_eq(fake_calls(), "open, attach, start, host-attach, trim, " DOWN);
 }
 END_TEST
 
@@ -369,6 +397,7 @@ int main(void)
 	tcase_set_timeout(t, 30);
 	tcase_add_checked_fixture(t, start, stop);
 	tcase_add_test(t, daemon_starts_gets_ready_and_stops_in_order);
+	tcase_add_test(t, rescan_looks_at_the_units_again);
 	tcase_add_loop_test(t, controller_that_cannot_start_ends_the_daemon_with_1, 0, ARRAY_SIZE(failures));
 	tcase_add_test(t, slow_controller_is_announced_and_its_known_luns_are_taken);
 	tcase_add_test(t, failed_start_lets_go_of_the_luns_taken_meanwhile);

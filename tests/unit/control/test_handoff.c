@@ -2,6 +2,8 @@
 /* The hand-off service over a real socket: every request, wrong orders, lost connections, new tcmu-runners. */
 #include <stdlib.h>
 #include "client.h"
+#include "control/sizes.h"
+#include "control/worker.h"
 
 #define SPEAKS(reply, words)                                                                                 \
 	ck_assert_msg(strstr((reply).reason, words) != NULL, "\"%s\" is not in: %s", words, (reply).reason)
@@ -73,6 +75,99 @@ START_TEST(failed_start_lets_go_before_it_is_answered)
 	SPEAKS(r, "makes no sense");
 	ck_assert_str_eq(fake_calls(), "start a, stop a, destroy a, unlun ld0");
 	ck_assert_int_eq(client_handle(fd, HANDOFF_CLOSE, handle).head.status, -ENOENT);
+	close(fd);
+}
+END_TEST
+
+/* --- sizes --- */
+
+static struct handoff_reply open_blocks(int fd, uint64_t blocks)
+{
+	struct handoff_open m = open_msg("a", "hba/g2/ld0", 1);
+
+	m.blocks = blocks;
+	return client_send_open(fd, &m);
+}
+
+/* The file on disk; the worker writes it. */
+static void save_and_reopen(void)
+{
+	struct worker *w = worker_new();
+
+	sizes_save(luns.sizes, w);
+	worker_free(w);
+	sizes_close(luns.sizes);
+	luns.sizes = sizes_open(temp_path("state/g2.sizes"));
+}
+
+/* ld0 has 2048 blocks. */
+START_TEST(a_backstore_smaller_than_its_unit_is_taken_when_the_unit_has_grown)
+{
+	int fd = client_connect();
+
+	luns.sizes = sizes_open(temp_path("state/g2.sizes"));
+	SPEAKS(open_blocks(fd, 1024), "2048 blocks");
+	ck_assert_int_eq(open_blocks(fd, 2048).head.status, 0);
+	/* As if it had been served with half of its size before. */
+	luns_release_all(&luns, NULL);
+	sizes_note(luns.sizes, "naa.60a0", 1024, 512);
+	save_and_reopen();
+	SPEAKS(open_blocks(fd, 1023), "2048 blocks");
+	ck_assert_int_eq(open_blocks(fd, 1024).head.status, 0);
+	sizes_close(luns.sizes);
+	luns.sizes = NULL;
+	close(fd);
+}
+END_TEST
+
+START_TEST(what_was_served_is_remembered)
+{
+	int fd = client_connect();
+
+	luns.sizes = sizes_open(temp_path("state/g2.sizes"));
+	client_serve(fd, "a", "hba/g2/ld0", 1);
+	save_and_reopen();
+	ck_assert(sizes_had(luns.sizes, "naa.60a0", 2048, 512));
+	ck_assert(!sizes_had(luns.sizes, "naa.60a0", 2048, 4096));
+	ck_assert(!sizes_had(luns.sizes, "naa.60a1", 2048, 512));
+	ck_assert(!sizes_had(NULL, "naa.60a0", 2048, 512));
+	sizes_close(luns.sizes);
+	/* A damaged file knows nothing and is replaced. */
+	ck_assert(g_file_set_contents(temp_path("state/g2.sizes"), "[naa", -1, NULL));
+	luns.sizes = sizes_open(temp_path("state/g2.sizes"));
+	ck_assert(!sizes_had(luns.sizes, "naa.60a0", 2048, 512));
+	sizes_note(luns.sizes, "naa.60a0", 2048, 512);
+	save_and_reopen();
+	ck_assert(sizes_had(luns.sizes, "naa.60a0", 2048, 512));
+	sizes_close(luns.sizes);
+	luns.sizes = NULL;
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_lun_grows_as_far_as_its_unit)
+{
+	struct handoff_open m = open_msg("a", "hba/g2/ld0", 1);
+	int fd = client_connect();
+	uint64_t handle;
+
+	m.blocks = 1024;
+	m.known = 1;
+	handle = client_send_open(fd, &m).handle;
+	SPEAKS(client_resize(fd, handle, 2048), "not served now");
+	ck_assert_int_eq(client_handle(fd, HANDOFF_START, handle).head.status, 0);
+	fake_calls();
+	SPEAKS(client_resize(fd, handle, 1023), "cannot become smaller");
+	SPEAKS(client_resize(fd, handle, 2049), "hbactl rescan g2");
+	ck_assert_int_eq(client_resize(fd, handle + 1, 2048).head.status, -ENOENT);
+	ck_assert_int_eq(client_resize(fd, handle, 1024).head.status, 0);
+	ck_assert_str_eq(fake_calls(), "");
+	fake.resize = -ETIMEDOUT;
+	ck_assert_int_eq(client_resize(fd, handle, 2048).head.status, -ETIMEDOUT);
+	fake.resize = 0;
+	ck_assert_int_eq(client_resize(fd, handle, 2048).head.status, 0);
+	ck_assert_str_eq(fake_calls(), "resize ld0, resize ld0");
+	ck_assert_uint_eq(luns_find(&luns, handle)->cfg.blocks, 2048);
 	close(fd);
 }
 END_TEST
@@ -730,6 +825,9 @@ int main(void)
 	tcase_add_test(t, started_lun_outlives_its_connection);
 	tcase_add_test(t, connection_that_ends_between_open_and_start_undoes_the_open);
 	tcase_add_test(t, failed_start_lets_go_before_it_is_answered);
+	tcase_add_test(t, a_backstore_smaller_than_its_unit_is_taken_when_the_unit_has_grown);
+	tcase_add_test(t, what_was_served_is_remembered);
+	tcase_add_test(t, a_lun_grows_as_far_as_its_unit);
 	tcase_add_test(t, failed_open_leaves_nothing);
 	tcase_add_test(t, unknown_handles_are_refused);
 	tcase_add_test(t, second_start_and_second_close_are_refused);

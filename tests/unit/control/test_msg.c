@@ -96,7 +96,7 @@ START_TEST(wrong_sizes_and_versions_are_answered)
 }
 END_TEST
 
-static const uint8_t bad_types[] = {0, 9, 0x40, 0x80, 0x81, 0xff};
+static const uint8_t bad_types[] = {0, 10, 0x40, 0x80, 0x81, 0xff};
 
 START_TEST(unknown_requests_are_refused)
 {

@@ -37,6 +37,7 @@ static void start(void)
 		.hba = &hba,
 		.luns = &luns,
 		.handoff = service,
+		.rescan_problem = "",
 	};
 	ck_assert_int_eq(sock_listen(temp_dir, "g2", PROTO_SOCKET, SOCK_STREAM, 0660, &fd, NULL), 0);
 	server = server_new(fd, answer, &inv);
@@ -106,8 +107,8 @@ static JsonObject *element(JsonObject *o, const char *list, unsigned i)
 START_TEST(status_tells_everything)
 {
 	static const char *const members[] = {"controller", "device", "handler", "kernel_driver", "limits",
-		"luns", "name", "pid", "problem", "protocol", "state", "stats", "units", "uptime_s",
-		"version"};
+		"luns", "name", "pid", "problem", "protocol", "rescan_problem", "rescanning", "rescans",
+		"state", "stats", "units", "uptime_s", "version"};
 	JsonObject *o = ask("status");
 
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
@@ -233,7 +234,7 @@ START_TEST(unknown_verb_is_a_sentence)
 
 	call_with(&c, true);
 	ck_assert_int_eq(c.result, -EREMOTEIO);
-	ck_assert_ptr_nonnull(strstr(c.e.text, "use status, units, luns or stats"));
+	ck_assert_ptr_nonnull(strstr(c.e.text, "use status, units, luns, stats or rescan"));
 }
 END_TEST
 

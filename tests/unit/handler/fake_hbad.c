@@ -36,6 +36,7 @@ static const char *const names[] = {
 	[HANDOFF_WATCH] = "WATCH",
 	[HANDOFF_PING] = "PING",
 	[HANDOFF_GATED] = "GATED",
+	[HANDOFF_RESIZE] = "RESIZE",
 };
 
 static void say(struct fake_hbad *h, const char *text)
@@ -84,6 +85,9 @@ static void log_request(struct fake_hbad *h, const uint8_t *data, size_t n, int 
 			look_at_ring(fd, o->map_len, o->map_offset));
 	else if (head->type == HANDOFF_CHECK)
 		snprintf(text, sizeof(text), "CHECK %.60s", c->cfgstring);
+	else if (head->type == HANDOFF_RESIZE)
+		snprintf(text, sizeof(text), "RESIZE %llx blocks=%llu", (unsigned long long)handle->handle,
+			(unsigned long long)((const struct handoff_resize *)data)->blocks);
 	else if (head->type == HANDOFF_START || head->type == HANDOFF_CLOSE)
 		snprintf(
 			text, sizeof(text), "%s %llx", names[head->type], (unsigned long long)handle->handle);

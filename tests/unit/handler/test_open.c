@@ -420,13 +420,31 @@ END_TEST
 START_TEST(reconfig_refuses_changes_and_says_why)
 {
 	ck_assert_int_eq(open_dev(false), 0);
-	ck_assert_int_lt(reconfig(TCMULIB_CFG_DEV_SIZE, 2049 * 512, NULL), 0);
-	ck_assert_uint_eq(log_count("create it with the unit's size"), 1);
+	ck_assert_int_lt(reconfig(TCMULIB_CFG_DEV_SIZE, 2049 * 512 + 1, NULL), 0);
+	ck_assert_uint_eq(log_count("no whole number of blocks"), 1);
 	ck_assert_int_lt(reconfig(TCMULIB_CFG_WRITE_CACHE, 1, NULL), 0);
 	ck_assert_uint_eq(log_count("the write cache is the controller's"), 1);
 	ck_assert_int_lt(reconfig(TCMULIB_CFG_DEV_CFGSTR, 0, (char[]){"hba/g2/ld0"}), 0);
 	ck_assert_int_lt(reconfig(TCMULIB_CFG_DEV_CFGSTR, 0, (char[]){""}), 0);
 	ck_assert_uint_eq(log_count("delete the backstore and create another"), 2);
+}
+END_TEST
+
+START_TEST(a_new_size_is_hbads_to_take)
+{
+	ck_assert_int_eq(open_dev(false), 0);
+	ck_assert_int_eq(reconfig(TCMULIB_CFG_DEV_SIZE, 4096 * 512, NULL), 0);
+	ck_assert_ptr_nonnull(strstr(hbad_log(fake.a, "RESIZE", 0), "blocks=4096"));
+	/* It has that size now, also for the next hbad. */
+	ck_assert_int_eq(reconfig(TCMULIB_CFG_DEV_SIZE, 4096 * 512, NULL), 0);
+	ck_assert_ptr_null(hbad_log(fake.a, "RESIZE", 1));
+	act(HANDOFF_RESIZE, ACT_REFUSE);
+	ck_assert_int_lt(reconfig(TCMULIB_CFG_DEV_SIZE, 8192 * 512, NULL), 0);
+	ck_assert_uint_eq(log_count("keeps its size: the unit is on holiday"), 1);
+	act(HANDOFF_RESIZE, ACT_SILENT);
+	ck_assert_int_lt(reconfig(TCMULIB_CFG_DEV_SIZE, 8192 * 512, NULL), 0);
+	ck_assert_uint_eq(log_count("did not say whether it took the new size"), 1);
+	ck_assert_int_eq(reconfig(TCMULIB_CFG_DEV_SIZE, 4096 * 512, NULL), 0);
 }
 END_TEST
 
@@ -517,6 +535,7 @@ static Suite *suite(void)
 
 	tcase_add_test(rest, reconfig_accepts_what_does_not_change);
 	tcase_add_test(rest, reconfig_refuses_changes_and_says_why);
+	tcase_add_test(rest, a_new_size_is_hbads_to_take);
 	tcase_add_test(rest, reconfig_and_watcher_do_not_disturb_each_other);
 	tcase_add_test(rest, reconfig_puts_the_time_out_right_again);
 	tcase_add_test(rest, commands_are_not_handled_and_that_is_said_once);

@@ -354,6 +354,38 @@ START_TEST(a_disk_of_another_size_stays_out)
 }
 END_TEST
 
+START_TEST(a_lun_grows_with_its_unit_when_told)
+{
+	struct scsi_lun_config cfg = {.unit = "ld0", .blocks = BLOCKS, .block_size = 512};
+	struct scsi_lun *lun;
+	struct err e;
+	struct tst t;
+
+	ck_assert_int_eq(scsi_lun_create(x.host, &cfg, &lun), 0);
+	x.disk->blocks = BLOCKS + 8;
+	attach(&x);
+	/* A unit that has grown does not close the gate of a LUN that may be smaller, nor change what it shows. */
+	ck_assert_int_eq(scsi_lun_gate(lun), SCSI_GATE_NO_UNIT);
+	scsi_lun_destroy(lun);
+	cfg.may_be_smaller = true;
+	ck_assert_int_eq(scsi_lun_create(x.host, &cfg, &lun), 0);
+	ck_assert_int_eq(scsi_lun_gate(lun), SCSI_GATE_OPEN);
+	tst_do(&t, &(struct fx){x.fake, x.disk, x.host, lun}, "\x25\0\0\0\0\0\0\0\0\0", 10, 8);
+	assert_good(&t);
+	ck_assert_uint_eq(t.buf[2] << 8 | t.buf[3], (BLOCKS - 1) & 0xffff);
+	tst_fini(&t);
+	ck_assert_int_eq(scsi_lun_resize(lun, BLOCKS + 8, &e), 0);
+	tst_do(&t, &(struct fx){x.fake, x.disk, x.host, lun}, "\x25\0\0\0\0\0\0\0\0\0", 10, 8);
+	assert_good(&t);
+	ck_assert_uint_eq(t.buf[2] << 8 | t.buf[3], (BLOCKS + 7) & 0xffff);
+	tst_fini(&t);
+	/* More than the unit has: nothing is read beyond its end. */
+	ck_assert_int_eq(scsi_lun_resize(lun, BLOCKS + 9, &e), 0);
+	ck_assert_int_eq(scsi_lun_gate(lun), SCSI_GATE_NO_UNIT);
+	scsi_lun_destroy(lun);
+}
+END_TEST
+
 START_TEST(luns_join_in_order_with_what_is_posted_around_them)
 {
 	struct scsi_lun *lun, *dead;
@@ -553,6 +585,7 @@ int main(void)
 	tcase_add_test(c, a_second_look_at_the_same_controller_disturbs_nobody);
 	tcase_add_test(c, a_disk_reformatted_to_other_blocks_stays_out);
 	tcase_add_test(c, a_disk_of_another_size_stays_out);
+	tcase_add_test(c, a_lun_grows_with_its_unit_when_told);
 	tcase_add_test(c, luns_join_in_order_with_what_is_posted_around_them);
 	tcase_add_test(c, a_request_that_was_kept_is_given_back_at_detach);
 	tcase_add_test(c, done_may_submit_the_next_command);
