@@ -54,7 +54,9 @@ static void submit_ld_rw(struct mfi *m, struct hba_req *req)
 	struct mfi_io io = io_of(m, req);
 
 	io.cmd = req->xfer.dir == DMA_TO_DEVICE ? MFI_CMD_LD_WRITE : MFI_CMD_LD_READ;
-	io.access = access_bits(req);
+	/* No DPO: it is a hint to a cache that is the controller's own, and QEMU's model takes this byte of
+	 * LD I/O frames for a LUN, so that the command fails. */
+	io.access = access_bits(req) & (uint8_t)~MFI_ACCESS_DPO;
 	io.lba = req->lba;
 	io.blocks = req->nblocks;
 	fire_io(m, req, &io);

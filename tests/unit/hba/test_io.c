@@ -70,6 +70,21 @@ START_TEST(data_lies_in_several_iovecs)
 }
 END_TEST
 
+/* QEMU's model takes the access byte for a LUN. */
+START_TEST(dpo_is_kept_out_of_ld_frames)
+{
+	struct rig *r = rig_up(GEN2);
+	struct job *w = job_rw(r, 0, 1, DMA_TO_DEVICE, 3, 16);
+
+	fill(w, 9);
+	w->tmpl.dpo = true;
+	run_good(w);
+	ck_assert_uint_eq(seen(r, last_frame[0]), 0x02);
+	ck_assert_uint_eq(seen(r, last_frame[5]), 0);
+	rig_down(r);
+}
+END_TEST
+
 START_TEST(four_k_blocks_go_as_cdb)
 {
 	struct rig *r = rig_up(GEN2);
@@ -570,6 +585,7 @@ int main(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_loop_test(c, what_is_written_is_read, 0, 3);
 	tcase_add_test(c, data_lies_in_several_iovecs);
+	tcase_add_test(c, dpo_is_kept_out_of_ld_frames);
 	tcase_add_test(c, four_k_blocks_go_as_cdb);
 	tcase_add_test(c, system_drives_take_cdbs);
 	tcase_add_loop_test(c, pass_through_reads_no_stale_data, 0, 3);
