@@ -6,6 +6,7 @@
 #include "control/process.h"
 #include "control/sizes.h"
 #include "hbad.h"
+#include "pci/pci.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -69,6 +70,9 @@ static int configure(struct hbad *d, const struct options *o, struct err *e)
 	if (r)
 		return r;
 	log_set_level(d->config.log_level);
+	/* A process that serves the device does its DMA through page tables: nothing has to be pinned for it. */
+	if (pci_uri_is_served(d->config.device))
+		return 0;
 	return process_check_memlock(d->config.bounce_mib, e);
 }
 

@@ -60,8 +60,10 @@ static int lock_error(struct err *e, int err, uint64_t size)
 	return err_set(e, -err, "cannot map %llu KiB: %m", (unsigned long long)size / 1024);
 }
 
-/* Present, locked, and not in children. */
-static int map_memory(const struct arena_sys *sys, int fd, uint64_t size, uint8_t **ret_cpu, struct err *e)
+/* Present, locked, and not in children. Where nobody pins the pages, one that is swapped out costs time and no
+ * more. */
+static int map_memory(
+	const struct arena_sys *sys, int fd, uint64_t size, bool may_swap, uint8_t **ret_cpu, struct err *e)
 {
 	uint8_t *cpu = sys->mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
 	int err;
@@ -69,7 +71,7 @@ static int map_memory(const struct arena_sys *sys, int fd, uint64_t size, uint8_
 	if (cpu == MAP_FAILED)
 		return lock_error(e, errno, size);
 	/* MAP_POPULATE fails silently; mlock faults in what is missing, or says that it cannot. */
-	if (sys->mlock(cpu, size) < 0 || sys->madvise(cpu, size, MADV_DONTFORK) < 0) {
+	if ((sys->mlock(cpu, size) < 0 && !may_swap) || sys->madvise(cpu, size, MADV_DONTFORK) < 0) {
 		err = errno;
 		munmap(cpu, size);
 		return lock_error(e, err, size);
@@ -116,7 +118,7 @@ static int arena_alloc(const struct arena_sys *sys, struct dma_space *s, const c
 	r = open_memfd(sys, name, a.size, &a.memfd, e);
 	if (r < 0)
 		return err_prefix(e, r, "arena %s", name);
-	r = map_memory(sys, a.memfd, a.size, &a.cpu, e);
+	r = map_memory(sys, a.memfd, a.size, s->pci->dma_unpinned, &a.cpu, e);
 	if (r < 0)
 		goto close_memfd;
 	r = map_device(&a, MAX(align, page), limit, e);

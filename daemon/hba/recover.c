@@ -185,7 +185,7 @@ static void on_request(struct loop_fd *f, uint32_t events)
 {
 	struct hba_core *c = container_of(f, struct hba_core, request);
 
-	recover_give_up(c->h, HBA_REMOVED, "the kernel asks for the device back");
+	recover_give_up(c->h, HBA_REMOVED, "it is being taken away");
 }
 
 void recover_init(struct hba *h)

@@ -16,6 +16,7 @@ struct attach {
 	struct config config;
 	struct pci_candidate hba;
 	bool was_bound; /* to vfio-pci, before us */
+	bool served;	/* by a process, on a socket: hba is empty */
 	FILE *progress; /* standard output, or standard error when that is for JSON */
 	JsonNode *status;
 };
@@ -38,10 +39,10 @@ static int check_free(struct attach *a, struct err *e)
 		return err_set(e, -EEXIST,
 			"there is an instance '%s' (%s): choose another name, or 'hbactl detach %s' first",
 			a->name, a->path, a->name);
-	owner = instance_by_device(a->c, names, a->hba.addr);
+	owner = instance_by_device(a->c, names, a->config.device);
 	if (owner)
-		return err_set(e, -EEXIST, "%s is attached as '%s': 'hbactl detach %s' first", a->hba.addr,
-			owner, owner);
+		return err_set(e, -EEXIST, "%s is attached as '%s': 'hbactl detach %s' first",
+			a->config.device, owner, owner);
 	return 0;
 }
 
@@ -118,13 +119,15 @@ static int bind_hba(struct attach *a, struct err *e)
 {
 	char previous[32] = "";
 
+	if (a->served)
+		return 0;
 	fprintf(a->progress, "Binding %s to vfio-pci\n", a->hba.addr);
 	return a->c->ops->bind(a->c->sysfs_root, a->hba.addr, previous, e);
 }
 
 static int unbind_hba(struct attach *a, struct err *e)
 {
-	if (a->was_bound)
+	if (a->was_bound || a->served)
 		return 0; /* as we found it */
 	return ctl_unbind(a->c, a->hba.addr, a->config.kernel_driver, e);
 }
@@ -251,35 +254,54 @@ static void print_text(const struct attach *a)
 			"%s is attached as %s, not started: 'systemctl start hbad@%s' starts it, and so does "
 			"the next "
 			"boot.\n",
-			a->hba.addr, a->name, a->name);
+			a->config.device, a->name, a->name);
 		return;
 	}
-	fprintf(a->c->out, "%s is attached as %s.\n\n", a->hba.addr, a->name);
+	fprintf(a->c->out, "%s is attached as %s.\n\n", a->config.device, a->name);
 	export_print_units(json_arr(o, "units"), "", a->c->out);
 	export_print_commands(a->name, json_arr(o, "units"), a->c->out);
 }
 
-static int attach(struct attach *a, const char *text, bool no_start, struct err *e)
+static int find_hba(struct attach *a, const char *text, struct err *e)
 {
 	char addr[PCI_ADDR_LEN];
-	hb_autoclose int lock = ctl_lock(a->c, e);
-	int r = lock;
+	int r = pci_addr_parse(text, addr, e);
 
 	if (r < 0)
 		return r;
-	r = pci_addr_parse(text, addr, e);
-	if (r < 0)
-		return r;
+	g_strlcpy(a->config.device, addr, sizeof(a->config.device));
 	r = a->c->ops->candidate_read(a->c->sysfs_root, addr, &a->hba, e);
 	if (r < 0)
 		return r;
 	r = check_hba(a, e);
 	if (r < 0)
 		return r;
-	g_strlcpy(a->config.device, addr, sizeof(a->config.device));
 	a->was_bound = strcmp(a->hba.driver, "vfio-pci") == 0;
 	if (!a->was_bound)
 		g_strlcpy(a->config.kernel_driver, a->hba.driver, sizeof(a->config.kernel_driver));
+	return 0;
+}
+
+/* Which controller it is, hbad finds out when it connects. */
+static int find_served(struct attach *a, const char *uri, struct err *e)
+{
+	if (g_strlcpy(a->config.device, uri, sizeof(a->config.device)) >= sizeof(a->config.device))
+		return err_set(e, -EINVAL, "the path is too long: %zu characters at most",
+			sizeof(a->config.device) - 1);
+	a->served = true;
+	return check_free(a, e);
+}
+
+static int attach(struct attach *a, const char *text, bool no_start, struct err *e)
+{
+	hb_autoclose int lock = ctl_lock(a->c, e);
+	int r = lock;
+
+	if (r < 0)
+		return r;
+	r = pci_uri_is_served(text) ? find_served(a, text, e) : find_hba(a, text, e);
+	if (r < 0)
+		return r;
 	if (a->c->ops->interrupted())
 		return err_set(e, -EINTR, "interrupted");
 	return apply_all(a, no_start, e);
@@ -324,7 +346,9 @@ static int run(struct ctl *c, int argc, char **argv)
 		.operand = "PCI-ADDRESS",
 		.summary = "Takes an HBA from its kernel driver and starts hbad on it, now and at each boot. "
 			   "Refuses "
-			   "HBAs whose\ndisks are in use, and undoes everything when a step fails.",
+			   "HBAs whose\ndisks are in use, and undoes everything when a step fails. "
+			   "vfio-user:PATH instead of the address\nmeans a controller that another process "
+			   "serves on that socket.",
 		.entries = entries,
 	};
 	__attribute__((cleanup(attach_clear))) struct attach a = {.c = c};

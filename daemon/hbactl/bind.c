@@ -17,7 +17,7 @@ static int bind_once(struct ctl *c, const char *name, struct err *e)
 
 	if (r < 0)
 		return r;
-	if (g_str_has_prefix(config.device, "vfio-user:"))
+	if (pci_uri_is_served(config.device))
 		return 0; /* a socket: no kernel driver to take it from */
 	r = pci_addr_parse(config.device, addr, e);
 	if (r < 0)

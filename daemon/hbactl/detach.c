@@ -185,7 +185,7 @@ static int detach(struct detach *d, struct err *e)
 	r = config_load(d->path, &d->config, e);
 	if (r < 0)
 		return r;
-	if (!g_str_has_prefix(d->config.device, "vfio-user:")) {
+	if (!pci_uri_is_served(d->config.device)) {
 		r = pci_addr_parse(d->config.device, d->addr, e);
 		if (r < 0)
 			return err_prefix(e, r, "%s", d->path);

@@ -50,11 +50,14 @@ char *instance_by_device(struct ctl *c, char *const *names, const char *addr)
 {
 	for (; *names; names++) {
 		g_autofree char *path = instance_path(c, *names);
-		char theirs[PCI_ADDR_LEN];
+		char theirs[sizeof(((struct config *)0)->device)];
 		struct config config;
 
-		if (config_load(path, &config, NULL) == 0 &&
-			pci_addr_parse(config.device, theirs, NULL) == 0 && strcmp(theirs, addr) == 0)
+		if (config_load(path, &config, NULL) < 0)
+			continue;
+		if (pci_addr_parse(config.device, theirs, NULL) < 0)
+			g_strlcpy(theirs, config.device, sizeof(theirs));
+		if (strcmp(theirs, addr) == 0)
 			return g_strdup(*names);
 	}
 	return NULL;

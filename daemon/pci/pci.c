@@ -8,16 +8,22 @@
 
 #include "sysfs.h"
 #include "vfio.h"
+#include "vuc.h"
 
 #define COMMAND_MASTER 0x0004 /* PCI Local Bus Specification 3.0, 6.2.2 */
+
+bool pci_uri_is_served(const char *uri)
+{
+	return strncmp(uri, VUC_URI, strlen(VUC_URI)) == 0;
+}
 
 int pci_open(const char *uri, struct pci_dev **ret, struct err *e)
 {
 	char addr[PCI_ADDR_LEN];
 	int r;
 
-	if (strncmp(uri, "vfio-user:", strlen("vfio-user:")) == 0)
-		return err_set(e, -ENOTSUP, "%s: this hbad was built without the vfio-user transport", uri);
+	if (pci_uri_is_served(uri))
+		return vuc_open(uri, &vuc_times, ret, e);
 	r = pci_addr_parse(uri, addr, e);
 	if (r < 0)
 		return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A PCI function owned by this process, over one of several transports (struct pci_ops). Kernel VFIO type 1
- * now; a vfio-user socket later. Drivers above see only this header.
+ * A PCI function owned by this process, over one of several transports (struct pci_ops): kernel VFIO type 1,
+ * or a vfio-user socket behind which another process emulates it. Drivers above see only this header.
  *
  * Threads: set-up and tear-down calls are for the control thread. pci_read32/pci_write32 are for any thread
  * that the caller keeps from pci_close().
@@ -83,7 +83,7 @@ struct pci_ops {
 
 struct pci_dev {
 	const struct pci_ops *ops;
-	char uri[96]; /* as given: "0000:03:00.0" */
+	char uri[128]; /* as given: "0000:03:00.0", "vfio-user:/run/x.sock" */
 	struct pci_id id;
 	struct pci_bar bar[PCI_NUM_BARS];
 	unsigned n_vectors[PCI_IRQ_MSIX + 1]; /* by kind: how many the device has; 0 = none */
@@ -91,16 +91,22 @@ struct pci_dev {
 	unsigned n_iova;
 	uint32_t dma_map_limit; /* how many mappings the container takes at once */
 	uint64_t dma_page;	/* granularity of dma_map */
-	int request_fd; /* readable: the kernel asks for the device back (unplug); -1 if the transport has
-			   none */
+	bool dma_unpinned; /* another process does the DMA, through the memory's descriptor: pages need not stay where
+			      they are, and memory that cannot be locked is no obstacle */
+	int request_fd; /* readable: the kernel asks for the device back (unplug), or the server of the device is gone;
+			      -1 if the transport has none */
 };
 
-/* Opens a device named by URI: a PCI address ("0000:03:00.0", domain optional) bound to vfio-pci.
+/* Opens a device named by URI: a PCI address ("0000:03:00.0", domain optional) bound to vfio-pci; or
+ * "vfio-user:/PATH", a socket, for which no privilege is needed: -ENOENT, -ECONNREFUSED nobody serves it, -EBUSY
+ * the server has another client, -EPROTO another version, -EBADMSG or -ENODEV its answers make no sense.
  * The caller owns *ret until pci_close(). Bus mastering is off and no interrupt is enabled. Errors name the cause
  * and the cure: -ENOENT no such device, -ENXIO not bound to vfio-pci, -ENODEV no IOMMU group or the device left,
  * -EPERM no-IOMMU mode or no interrupt remapping, -EBUSY open elsewhere or group not viable (names the others),
  * -ENOTSUP old kernel. */
 int pci_open(const char *uri, struct pci_dev **ret, struct err *e);
+/* Does another process serve it on a socket? Then there is no driver to bind and no IOMMU group to look at. */
+bool pci_uri_is_served(const char *uri);
 void pci_close(struct pci_dev *dev); /* NULL is fine */
 
 int pci_map_bar(struct pci_dev *dev, unsigned n, struct err *e);

@@ -8,10 +8,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "cfgspace.h"
 
-#define REGION_MIN   sizeof(struct vfio_region_info)
-#define BAR_IS_IO    0x1 /* PCI Local Bus Specification 3.0, 6.2.5.1 */
-#define PCI_CFG_BAR0 0x10
+#define REGION_MIN sizeof(struct vfio_region_info)
 
 /* How much of a region can be mapped, from its beginning. An MSI-X table in the BAR makes kernels before 4.16
  * leave a hole; firmware registers lie in front of it on every controller we know, the rest goes through read
@@ -60,17 +59,14 @@ int vfio_regions_read(struct vfio_dev *v, struct err *e)
 	int r = read_region(v, VFIO_PCI_CONFIG_REGION_INDEX, &v->cfg, e);
 
 	for (unsigned i = 0; r == 0 && i < PCI_NUM_BARS; i++) {
-		uint32_t raw = 0;
-
 		r = read_region(v, VFIO_PCI_BAR0_REGION_INDEX + i, &v->bar[i], e);
 		if (r < 0 || !v->bar[i].size)
 			continue;
-		r = vfio_ops.cfg_read(&v->pci, PCI_CFG_BAR0 + 4 * i, &raw, sizeof(raw));
+		r = cfgspace_bar_is_io(&v->pci, i, &v->pci.bar[i].is_io);
 		if (r < 0)
 			return err_set(
 				e, r, "%s: cannot read configuration space: %s", v->addr, strerror(-r));
 		v->pci.bar[i].size = v->bar[i].size;
-		v->pci.bar[i].is_io = le32toh(raw) & BAR_IS_IO;
 	}
 	return r;
 }

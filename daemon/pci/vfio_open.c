@@ -8,16 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cfgspace.h"
 #include "group.h"
 #include "openers.h"
 #include "tree.h"
 
-/* PCI Local Bus Specification 3.0, 6.2.2 */
-#define COMMAND_IO     0x0001
-#define COMMAND_MEMORY 0x0002
-#define COMMAND_MASTER 0x0004
-
-#define CONTAINER      "/dev/vfio/vfio"
+#define CONTAINER "/dev/vfio/vfio"
 
 /* --- what sysfs can tell before anything is opened --- */
 
@@ -201,62 +197,6 @@ static int open_device(struct vfio_dev *v, struct err *e)
 	return 0;
 }
 
-static int read_id(struct vfio_dev *v)
-{
-	static const unsigned off[] = {PCI_CFG_VENDOR, PCI_CFG_REVISION, PCI_CFG_SUBSYS_VENDOR};
-	uint32_t raw[ARRAY_SIZE(off)];
-
-	for (unsigned i = 0; i < ARRAY_SIZE(off); i++) {
-		int r = vfio_ops.cfg_read(&v->pci, off[i], &raw[i], sizeof(raw[i]));
-
-		if (r < 0)
-			return r;
-		raw[i] = le32toh(raw[i]);
-	}
-	if ((raw[0] & 0xffff) == 0xffff)
-		return -ENODEV;
-	v->pci.id = (struct pci_id){
-		.vendor = (uint16_t)raw[0],
-		.device = (uint16_t)(raw[0] >> 16),
-		.subvendor = (uint16_t)raw[2],
-		.subdevice = (uint16_t)(raw[2] >> 16),
-		.class_code = raw[1] >> 8,
-		.revision = (uint8_t)raw[1],
-	};
-	return 0;
-}
-
-/* The kernel brought the function to D0 when it was opened. Decoding on, so that mapped registers do not
- * fault; DMA off until the driver above has set its rings up. */
-static int set_command(struct vfio_dev *v)
-{
-	uint16_t cmd;
-	int r = vfio_ops.cfg_read(&v->pci, PCI_CFG_COMMAND, &cmd, sizeof(cmd));
-
-	if (r < 0)
-		return r;
-	cmd = le16toh(cmd);
-	cmd &= (uint16_t)~COMMAND_MASTER;
-	for (unsigned i = 0; i < PCI_NUM_BARS; i++)
-		if (v->pci.bar[i].size)
-			cmd |= v->pci.bar[i].is_io ? COMMAND_IO : COMMAND_MEMORY;
-	cmd = htole16(cmd);
-	return vfio_ops.cfg_write(&v->pci, PCI_CFG_COMMAND, &cmd, sizeof(cmd));
-}
-
-static int read_config(struct vfio_dev *v, struct err *e)
-{
-	int r = read_id(v);
-
-	if (r == 0)
-		r = set_command(v);
-	if (r == -ENODEV)
-		return err_set(e, r, "%s does not answer: it is unplugged, without power, or hung", v->addr);
-	if (r < 0)
-		return err_set(e, r, "%s: configuration space cannot be read: %s", v->addr, strerror(-r));
-	return 0;
-}
-
 static int open_all(struct vfio_dev *v, struct err *e)
 {
 	int type = 0, r = check_sysfs(v, e);
@@ -272,7 +212,7 @@ static int open_all(struct vfio_dev *v, struct err *e)
 	if (r == 0)
 		r = vfio_regions_read(v, e);
 	if (r == 0)
-		r = read_config(v, e);
+		r = cfgspace_open(&v->pci, e); /* the kernel brought it to D0 */
 	if (r == 0)
 		r = vfio_irqs_read(v, e);
 	if (r == 0)

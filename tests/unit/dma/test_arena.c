@@ -124,6 +124,23 @@ START_TEST(failing_step_gives_everything_back)
 }
 END_TEST
 
+START_TEST(memory_that_nobody_pins_need_not_be_locked)
+{
+	struct dma_arena a;
+	struct err e = {0};
+
+	pci.dev.dma_unpinned = true;
+	fails.lock = ENOMEM;
+	ck_assert_msg(arena_alloc(&t_sys, &space, "t", 16384, 0, UINT64_MAX, &a, &e) == 0, "%s", e.text);
+	ck_assert_uint_eq(pci.map[0].size, 16384);
+	dma_arena_free(&a);
+	/* that it stays out of children is needed all the same */
+	fails.advise = EINVAL;
+	ck_assert_int_eq(arena_alloc(&t_sys, &space, "t", 16384, 0, UINT64_MAX, &a, &e), -EINVAL);
+	fails.lock = fails.advise = 0;
+}
+END_TEST
+
 START_TEST(arena_is_zeroed_mapped_sealed_and_given_back)
 {
 	uint64_t free_before = iova_free_bytes(&space.iova);
@@ -289,6 +306,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_loop_test(tc, failing_step_gives_everything_back, 0, ARRAY_SIZE(failures));
+	tcase_add_test(tc, memory_that_nobody_pins_need_not_be_locked);
 	tcase_add_test(tc, arena_is_zeroed_mapped_sealed_and_given_back);
 	tcase_add_test(tc, zeroed_arena_can_be_freed);
 	tcase_add_test(tc, arena_obeys_alignment_and_limit);

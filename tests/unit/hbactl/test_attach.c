@@ -55,6 +55,32 @@ START_TEST(attach_without_start_leaves_the_hba_alone)
 }
 END_TEST
 
+START_TEST(socket_of_another_process_is_attached_without_binding)
+{
+	ck_assert_int_eq(fake_run("attach vfio-user:/run/x.sock --name g2"), CTL_OK);
+	ck_assert_str_eq(fake->log->str, "save vfio-user:/run/x.sock queue_depth=0 kernel_driver=\n"
+					 "systemctl enable --quiet " U "\n"
+					 "systemctl reset-failed " U "\n"
+					 "systemctl start --no-block " U "\n");
+	ck_has(fake->out, "vfio-user:/run/x.sock is attached as g2.");
+	ck_assert_str_eq(fake->hba[0].driver, "megaraid_sas");
+	/* one instance for each */
+	ck_assert_int_eq(fake_run("attach vfio-user:/run/x.sock --name g3"), CTL_FAILED);
+	ck_has(fake->err, "vfio-user:/run/x.sock is attached as 'g2'");
+	ck_assert_int_eq(fake_run("attach vfio-user:/run/y.sock --name g3"), CTL_OK);
+}
+END_TEST
+
+START_TEST(socket_that_cannot_be_started_is_undone_without_unbinding)
+{
+	fake->fail_on = "systemctl start";
+	ck_assert_int_eq(fake_run("attach vfio-user:/run/x.sock --name g2"), CTL_FAILED);
+	ck_assert_msg(g_str_has_suffix(fake->log->str, "systemctl disable --quiet " U "\nremove\n"), "%s",
+		fake->log->str);
+	ck_assert(!fake_has_config("g2"));
+}
+END_TEST
+
 /* What is undone after each failing call, newest first. */
 static const struct {
 	const char *fail_on;
@@ -259,6 +285,8 @@ int main(void)
 	tcase_add_test(tc, attach_writes_binds_enables_starts_and_prints_what_to_paste);
 	tcase_add_test(tc, attach_prints_json_alone_on_standard_output);
 	tcase_add_test(tc, attach_without_start_leaves_the_hba_alone);
+	tcase_add_test(tc, socket_of_another_process_is_attached_without_binding);
+	tcase_add_test(tc, socket_that_cannot_be_started_is_undone_without_unbinding);
 	tcase_add_loop_test(tc, a_failing_step_undoes_those_before_it, 0, ARRAY_SIZE(failures));
 	tcase_add_loop_test(
 		tc, an_instance_that_does_not_get_ready_is_rolled_back, 0, ARRAY_SIZE(never_ready));
