@@ -111,6 +111,7 @@ static void let_go(struct front_ring *r, const char *why)
 	leave_intake(r);
 	loop_disarm(&r->look_timer);
 	r->state = FRONT_DETACHED;
+	scsi_lun_retire(r->lun);
 	abandon_tasks(r);
 	if (outstanding(r)) {
 		r->orphans = true;
@@ -312,7 +313,9 @@ static int take_cmd(struct front_ring *r, const struct ring_entry *e)
  * reply here. Ids are resolved now, while they cannot name a later command; those already done are normal. */
 static void take_tmr(struct front_ring *r, const struct ring_entry *e)
 {
-	for (uint32_t i = 0; i < e->count; i++) {
+	/* LIO names the oldest first, and the youngest are ended first here: they may wait for the blocks of an
+	 * older one, and would go to the controller at its end. */
+	for (uint32_t i = e->count; i-- > 0;) {
 		struct front_cmd *c = slots_find(&r->slots, ring_tmr_id(&r->ring, e, i));
 
 		if (!c || c->state != FRONT_CMD_TAKEN || c->aborted)

@@ -21,6 +21,8 @@ enum scsi_page_id {
 	PAGE_VPD_00, /* supported pages */
 	PAGE_VPD_80, /* unit serial number */
 	PAGE_VPD_83, /* device identification */
+	PAGE_VPD_86, /* extended INQUIRY data */
+	PAGE_VPD_87, /* mode page policy */
 	PAGE_VPD_B0, /* block limits */
 	PAGE_VPD_B1, /* block device characteristics */
 	PAGE_VPD_B2, /* logical block provisioning */
@@ -29,6 +31,11 @@ enum scsi_page_id {
 
 extern const uint8_t scsi_page_code[PAGE_COUNT]; /* VPD page codes */
 
+/* Bytes of its mode pages behind code and length; zeros where it has no such page. */
+struct scsi_mode_values {
+	uint8_t recovery[0x0a], power[0x26]; /* pages 01h and 1Ah */
+};
+
 /* The unit's own answers, unchanged. */
 struct scsi_raw {
 	struct scsi_page page[PAGE_COUNT];
@@ -36,14 +43,35 @@ struct scsi_raw {
 	uint32_t block_size;
 	uint8_t lbppbe;
 	uint16_t lowest_aligned;
-	bool wce, rcd; /* of its caching mode page; false when it has none */
+	bool lbpme, lbprz;
+	uint32_t max_transfer; /* bytes of one request, of the controller */
+	bool wce, rcd;	       /* of its caching mode page; false when it has none */
+	struct scsi_mode_values mode;
+	uint64_t log_pages; /* a bit for each page code that it lists and that is passed */
+};
+
+/* Longest WRITE SAME: it is written block by block, and shares the LUN with others meanwhile. */
+#define SCSI_WRITE_SAME_MAX (UINT32_C(32) << 20)
+/* Longest UNMAP and most descriptors of one, whatever the unit would take: none lasts long, and the list fits a
+ * scratch buffer. */
+#define SCSI_UNMAP_MAX	     (UINT32_C(256) << 20)
+#define SCSI_UNMAP_MAX_DESCS 256
+
+/* Thin provisioning, as far as the unit does it by UNMAP; else all zeros. */
+struct scsi_thin {
+	bool unmap;
+	bool lbprz; /* what is unmapped reads as zeros */
+	uint32_t max_lbas, max_descs;
 };
 
 /* What a LUN answers from. */
 struct scsi_facts {
 	struct scsi_identity id;
+	struct scsi_thin thin;
 	struct scsi_page page[PAGE_COUNT];
 	bool wce, rcd;
+	struct scsi_mode_values mode;
+	uint64_t log_pages;
 };
 
 /* --- set-up thread --- */
@@ -58,7 +86,22 @@ int scsi_ask_unit(
 int scsi_identify(const struct hba *h, const struct hba_unit *u, const struct scsi_raw *raw,
 	struct scsi_identity *id, char problem[160]);
 /* The answers; facts->id must be set. */
-void scsi_build_pages(const struct scsi_raw *raw, struct scsi_facts *facts);
+void scsi_build_pages(const struct hba_unit *u, const struct scsi_raw *raw, struct scsi_facts *facts);
+
+/* Adds what initiators need for REPORT TARGET PORT GROUPS, which LIO answers: TPGS, and the group of the port. */
+void scsi_add_alua(struct scsi_facts *facts, uint16_t group);
+
+/* --- limits of commands, for VPD page B0h and for the commands; pure --- */
+
+/* Most blocks of one COMPARE AND WRITE: they fit a scratch buffer, and the CDB's one byte. */
+uint8_t scsi_compare_max(uint32_t block_size);
+
+struct scsi_atomic {
+	uint32_t max, alignment, granularity; /* blocks, as in the page; max 0: nothing is atomic */
+};
+/* Out of a unit's page B0h, cut to what one request of max_transfer bytes carries. */
+void scsi_atomic_limits(
+	const uint8_t *b0, size_t len, uint32_t block_size, uint32_t max_transfer, struct scsi_atomic *ret);
 
 /* --- designators of VPD page 83h; pure --- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One controller as the SCSI layer sees it: its units, and its coming and going. */
-#include "task.h"
+#include "copy.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -86,6 +86,9 @@ static int make_scratch(struct scsi_host *s)
 		return -ENOMEM;
 	for (unsigned i = 0; i < SCRATCH_COUNT; i++)
 		s->scratch_iov[i] = (struct iovec){s->scratch_mem + i * SCRATCH_BYTES, SCRATCH_BYTES};
+	for (unsigned i = 0; i < SCRATCH_COUNT; i++)
+		for (unsigned j = 0; j < PATTERN_IOVS; j++)
+			s->pattern_iov[i][j] = (struct iovec){s->scratch_iov[i].iov_base, PATTERN_BYTES};
 	for (unsigned i = 0; i < SINK_IOVS; i++)
 		s->sink[i] = (struct iovec){s->scratch_mem + SCRATCH_COUNT * SCRATCH_BYTES, SCRATCH_BYTES};
 	return 0;
@@ -106,6 +109,8 @@ int scsi_host_create(struct loop *loop, struct scsi_host **ret)
 	list_init(&s->starved);
 	pthread_mutex_init(&s->lock, NULL);
 	r = make_scratch(s);
+	if (r == 0)
+		r = copies_create(s);
 	if (r < 0) {
 		scsi_host_destroy(s);
 		return r;
@@ -132,8 +137,10 @@ void scsi_host_destroy(struct scsi_host *s)
 {
 	if (!s)
 		return;
+	wipe_sweep(s, true);
 	assert(list_empty(&s->luns));
 	free_older(s, NULL);
+	copies_destroy(s);
 	tags_fini(&s->scratch);
 	free(s->scratch_mem);
 	pthread_mutex_destroy(&s->lock);
@@ -179,7 +186,7 @@ static int look_at_unit(
 	}
 	if (u->identified) {
 		facts->id = u->id;
-		scsi_build_pages(raw, facts);
+		scsi_build_pages(u->hba, raw, facts);
 		log_info("unit %s is %s, %s %s, serial number %s, %llu blocks of %u bytes", u->hba->name,
 			u->id.naa_text, u->id.vendor, u->id.product, u->id.serial[0] ? u->id.serial : "none",
 			(unsigned long long)u->id.blocks, u->id.block_size);

@@ -16,10 +16,13 @@
 #include "base/loop.h"
 #include "base/tags.h"
 #include "facts.h"
+#include "wipe.h"
 
 #define SCRATCH_COUNT 64
-#define SCRATCH_BYTES 8192
+#define SCRATCH_BYTES 65536 /* what VERIFY compares and ORWRITE changes at a time */
 #define SINK_IOVS     16
+#define PATTERN_BYTES 8192 /* of a scratch buffer, times PATTERN_IOVS: what is written to many blocks */
+#define PATTERN_IOVS  64
 
 struct scsi_units {
 	struct scsi_units *older;
@@ -49,6 +52,7 @@ struct scsi_host {
 	struct list luns;
 	struct list ready;     /* LUNs that have tasks with something to hand down, in turn */
 	struct list starved;   /* tasks that wait for a scratch buffer */
+	struct copies *copies; /* see copy.h */
 	struct hba_req *spare; /* taken, but not accepted by hba_submit(): giving it back would call ready()
 				  at once */
 	bool kicking, kick_again;
@@ -56,6 +60,8 @@ struct scsi_host {
 	struct tags scratch;
 	uint8_t *scratch_mem;
 	struct iovec scratch_iov[SCRATCH_COUNT];
+	/* Each row the start of one scratch buffer, again and again. */
+	struct iovec pattern_iov[SCRATCH_COUNT][PATTERN_IOVS];
 	struct iovec sink[SINK_IOVS]; /* all the same buffer: data that is read to be thrown away */
 };
 
@@ -65,15 +71,23 @@ struct scsi_lun {
 	_Atomic int gate; /* written by the I/O thread */
 	atomic_uint busy;
 	struct loop_msg join;
-	bool joined, dead;
-	struct list all; /* in host->luns */
+	bool joined, dead; /* dead: destroyed; its memory is kept for what goes on without it */
+	bool retired;	  /* no more copies from or to it */
+	unsigned copying; /* tasks of copies */
+	struct list all;  /* in host->luns */
 
 	bool known; /* facts are those of the unit, of now or before the gate closed */
 	struct scsi_facts facts;
 	const struct hba_unit *unit; /* valid while the gate is open */
 	uint32_t max_piece;	     /* bytes per request, a multiple of the block size */
 	bool verify_by_read;	     /* the unit refused VERIFY */
+	bool no_lba_status;	     /* ... or GET LBA STATUS */
 	bool fua_native;	     /* of the controller; a task may still ask when that is gone */
+	struct wipe wipe;
+	struct scsi_lun *wiper; /* the one whose wipe this unit's is; NULL: there is none */
+
+	bool d_sense, swp; /* of the control mode page: sense format, software write protection */
+	struct log_limit refusals;
 
 	struct list wait;   /* tasks with something to hand down, oldest first */
 	struct list ranged; /* tasks that touch the medium, in the order they came; see range.c */
@@ -86,6 +100,8 @@ struct scsi_lun {
 	} stats; /* written by the I/O thread alone */
 };
 
+/* A copy's task at this LUN has ended: frees a LUN that waited for it. */
+void lun_copy_left(struct scsi_lun *lun);
 /* Looks the LUN's unit up in host->io_units and opens or closes its gate. I/O thread. */
 void lun_resolve(struct scsi_lun *lun);
 /* Closes: what waits is answered with the gate's condition, what is at the controller comes back through it. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/endian.h"
+#include "log_sense.h"
 
 #define TRIES 5 /* of UNIT ATTENTION (power on, reset, changes: each reported once) and BUSY */
 
@@ -174,18 +175,24 @@ static bool lists(const struct scsi_page *supported, uint8_t code)
 	return supported->len > 4 && memchr(supported->data + 4, code, supported->len - 4U);
 }
 
+/* Pages that describe what stands between initiators and the unit. */
+static bool is_ours(enum scsi_page_id id)
+{
+	return id == PAGE_VPD_86 || id == PAGE_VPD_87;
+}
+
 static int ask_vpd_pages(struct question *q, struct scsi_raw *raw)
 {
 	const struct scsi_page *supported = &raw->page[PAGE_VPD_00];
 	int r = ask_vpd(q, PAGE_VPD_00, &raw->page[PAGE_VPD_00]);
 
 	for (enum scsi_page_id id = PAGE_VPD_80; r == 0 && id < PAGE_COUNT; id++)
-		if (lists(supported, scsi_page_code[id]))
+		if (!is_ours(id) && lists(supported, scsi_page_code[id]))
 			r = ask_vpd(q, id, &raw->page[id]);
 	return r;
 }
 
-/* --- capacity and cache --- */
+/* --- capacity --- */
 
 static int ask_capacity10(struct question *q, struct scsi_raw *raw)
 {
@@ -220,25 +227,61 @@ static int ask_capacity(struct question *q, struct scsi_raw *raw)
 	raw->block_size = get_be32(data + 8);
 	raw->lbppbe = data[13] & 0x0f;
 	raw->lowest_aligned = get_be16(data + 14) & 0x3fff;
+	raw->lbpme = data[14] & 0x80;
+	raw->lbprz = data[14] & 0x40;
 	return 0;
 }
 
-/* Only what the controller does not say by itself; a unit that refuses MODE SENSE is not asked twice. */
-static int ask_cache(struct question *q, struct scsi_raw *raw)
+/* --- mode and log pages --- */
+
+/* The bytes of a mode page behind code and length, at most n of them. -EIO: there is no such page. */
+static int ask_mode_page(struct question *q, uint8_t code, uint8_t *to, size_t n)
 {
-	static const uint8_t cdb[6] = {0x1a, 0x08, 0x08, 0, 192, 0};
+	const uint8_t cdb[6] = {0x1a, 0x08, code, 0, 192, 0};
 	uint8_t data[192];
 	const uint8_t *page = data + 4;
 	int r = ask(q, "MODE SENSE(6)", cdb, sizeof(cdb), data, sizeof(data));
 
 	if (r < 0)
-		return r == -ENODEV ? r : 0;
+		return r;
 	page += MIN(data[3], 16); /* a block descriptor, DBD or not */
-	if ((page[0] & 0x3f) == 0x08 && page[1] >= 1) {
-		raw->wce = page[2] & 0x04;
-		raw->rcd = page[2] & 0x01;
-	}
+	if ((page[0] & 0x7f) != code || !page[1])
+		return -EIO;
+	memcpy(to, page + 2, MIN(n, page[1]));
 	return 0;
+}
+
+static int ignore_missing(int r)
+{
+	return r == -ENODEV ? r : 0;
+}
+
+/* Only what the controller does not say by itself; a unit that refuses MODE SENSE is not asked twice. */
+static int ask_modes(struct question *q, struct scsi_raw *raw)
+{
+	uint8_t caching[1] = {0};
+	int r = ask_mode_page(q, 0x08, caching, sizeof(caching));
+
+	if (r < 0)
+		return ignore_missing(r);
+	raw->wce = caching[0] & 0x04;
+	raw->rcd = caching[0] & 0x01;
+	r = ask_mode_page(q, 0x01, raw->mode.recovery, sizeof(raw->mode.recovery));
+	if (r != -ENODEV)
+		r = ask_mode_page(q, 0x1a, raw->mode.power, sizeof(raw->mode.power));
+	return ignore_missing(r);
+}
+
+/* Which log pages there are. Most logical drives do not know the command. */
+static int ask_log_pages(struct question *q, struct scsi_raw *raw)
+{
+	static const uint8_t cdb[10] = {[0] = 0x4d, [2] = 0x40, [8] = 68};
+	uint8_t data[68];
+	int r = ask(q, "LOG SENSE", cdb, sizeof(cdb), data, sizeof(data));
+
+	if (r == 0 && !data[0] && !data[1])
+		raw->log_pages = log_pages_of_unit(data + 4, MIN(get_be16(data + 2), sizeof(data) - 4));
+	return ignore_missing(r);
 }
 
 int scsi_ask_unit(
@@ -248,6 +291,7 @@ int scsi_ask_unit(
 	int r;
 
 	memset(raw, 0, sizeof(*raw));
+	raw->max_transfer = h->limits.max_transfer;
 	problem[0] = '\0';
 	r = ask_inquiry(&q, &raw->page[PAGE_INQUIRY]);
 	/* Its type is known: scsi_identify() says what is wrong with it. */
@@ -257,7 +301,9 @@ int scsi_ask_unit(
 	if (r == 0)
 		r = ask_capacity(&q, raw);
 	if (r == 0)
-		r = ask_cache(&q, raw);
+		r = ask_modes(&q, raw);
+	if (r == 0)
+		r = ask_log_pages(&q, raw);
 	if (r == 0)
 		problem[0] = '\0';
 	return r;

@@ -7,6 +7,7 @@
 
 #define BYTE1_EVPD   0x01
 #define BYTE1_CMDDT  0x02 /* obsolete: asked for command support data */
+#define RESERVED     0xfc
 #define NO_UNIT_HERE 0x7f /* peripheral qualifier 011b, type 1Fh */
 
 static const struct scsi_page *find_page(const struct scsi_lun *lun, uint8_t code)
@@ -48,7 +49,9 @@ void cmd_inquiry(struct scsi_task *t)
 	uint16_t alloc = get_be16(t->cdb + 3);
 	const struct scsi_page *page = &lun->facts.page[PAGE_INQUIRY];
 
-	if (t->cdb[1] & BYTE1_CMDDT)
+	if (t->cdb[1] & RESERVED)
+		task_bad_field(t, 1, 7);
+	else if (t->cdb[1] & BYTE1_CMDDT)
 		task_bad_field(t, 1, 1);
 	else if (!evpd && t->cdb[2])
 		task_bad_field(t, 2, 7);

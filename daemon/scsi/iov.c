@@ -46,6 +46,21 @@ uint64_t iov_get(const struct iovec *iov, uint32_t niov, uint64_t offset, void *
 	return done;
 }
 
+uint64_t iov_or(const struct iovec *iov, uint32_t niov, uint64_t offset, void *buf, uint64_t len)
+{
+	uint64_t done = 0, n;
+	uint8_t *at;
+
+	while (done < len && (n = next_stretch(&iov, &niov, &offset, len - done, &at))) {
+		uint8_t *b = (uint8_t *)buf + done;
+
+		for (uint64_t i = 0; i < n; i++)
+			b[i] |= at[i];
+		done += n;
+	}
+	return done;
+}
+
 uint64_t iov_differs(const struct iovec *iov, uint32_t niov, uint64_t offset, const void *buf, uint64_t len)
 {
 	uint64_t done = 0, n;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
+#include "mode.h"
 
 #define RESIZE_TIMEOUT_MS 2000
 
@@ -54,10 +55,16 @@ static void lun_open(struct scsi_lun *lun, const struct scsi_unit *u, const stru
 			(unsigned long long)lun->cfg.blocks);
 		lun->facts.id.blocks = lun->cfg.blocks;
 	}
+	if (lun->cfg.alua)
+		scsi_add_alua(&lun->facts, lun->cfg.alua_group);
+	if (!lun->known)
+		lun->d_sense = mode_default_d_sense(facts);
 	lun->known = true;
 	lun->unit = u->hba;
 	lun->max_piece = max - max % u->id.block_size;
 	lun->verify_by_read = false;
+	lun->no_lba_status = false;
+	lun->wiper = wipe_find(lun);
 	lun->fua_native = lun->host->hba->fua_native;
 	atomic_store_explicit(&lun->gate, SCSI_GATE_OPEN, memory_order_relaxed);
 }
@@ -140,6 +147,7 @@ static void lun_join(struct loop_msg *msg)
 		free(lun);
 		return;
 	}
+	wipe_sweep(lun->host, false);
 	list_append(&lun->host->luns, &lun->all);
 	lun_resolve(lun);
 }
@@ -169,13 +177,28 @@ void scsi_lun_destroy(struct scsi_lun *lun)
 {
 	if (!lun)
 		return;
-	assert(!scsi_lun_busy(lun));
+	scsi_lun_retire(lun);
+	assert(scsi_lun_busy(lun) == lun->copying);
 	/* The message is still on its way: it frees. */
 	if (!lun->joined) {
 		lun->dead = true;
 		return;
 	}
+	wipe_sweep(lun->host, false);
+	lun->dead = true;
+	if (lun->wipe.state != WIPE_NONE)
+		return;
 	list_remove(&lun->turn);
+	list_remove(&lun->all);
+	if (!lun->copying)
+		free(lun);
+}
+
+void lun_copy_left(struct scsi_lun *lun)
+{
+	lun->copying--;
+	if (!lun->dead || lun->copying || lun->wipe.state != WIPE_NONE)
+		return;
 	list_remove(&lun->all);
 	free(lun);
 }

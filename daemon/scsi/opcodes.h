@@ -25,6 +25,8 @@ enum scsi_time {
 	TIME_MEDIA,
 	TIME_FLUSH,
 	TIME_POWER,
+	TIME_SERVICE,
+	TIME_WIPE, /* of the command; its requests are TIME_MEDIA */
 };
 
 #define OP_SERVICE_ACTION 0x01 /* byte 1 bits 4 to 0 select; of opcode 7Fh, bytes 8 and 9 */
@@ -35,6 +37,8 @@ enum scsi_time {
 #define OP_DATALESS_WRITE 0x04
 #define OP_ANY_GATE                                                                                          \
 	0x08 /* answered while the gate is closed (SPC-4 5.2: INQUIRY, REPORT LUNS, REQUEST SENSE) */
+
+#define OP_STATE 0x10 /* with OP_WRITE: what changes is the unit's state, not the medium: SWP does not forbid it */
 
 #define SCSI_USAGE_MAX 32
 #define OP_VARIABLE    0x7f /* opcode of variable-length CDBs */

@@ -13,6 +13,8 @@ const uint8_t scsi_page_code[PAGE_COUNT] = {
 	[PAGE_VPD_00] = 0x00,
 	[PAGE_VPD_80] = 0x80,
 	[PAGE_VPD_83] = 0x83,
+	[PAGE_VPD_86] = 0x86,
+	[PAGE_VPD_87] = 0x87,
 	[PAGE_VPD_B0] = 0xb0,
 	[PAGE_VPD_B1] = 0xb1,
 	[PAGE_VPD_B2] = 0xb2,
@@ -20,60 +22,41 @@ const uint8_t scsi_page_code[PAGE_COUNT] = {
 
 /* --- standard INQUIRY data --- */
 
-#define VERSION_DESCRIPTORS	58
-#define VERSION_DESCRIPTORS_END 74
+#define VENDOR_SPECIFIC_END 56
+#define PARAMETERS	    96 /* the unit's own again */
+#define VERSION_SPC4	    0x06
 
-/* Version descriptors of the architecture and command sets; those of the unit's transport are not true here.
- * Codes of one standard and its revisions share all but the low five bits. */
-static bool is_command_set(uint16_t version)
+/* What answers here is hbad, whatever standard the unit was made for: SAM-5, SPC-4 and SBC-3, without a version. No
+ * transport: that is LIO's. */
+static void put_versions(struct scsi_page *p)
 {
-	static const uint16_t standards[] = {
-		0x0020, 0x0040, 0x0060, 0x0080, 0x00a0, 0x00c0, /* SAM to SAM-6 */
-		0x0120, 0x0260, 0x0300, 0x0460, 0x05c0,		/* SPC to SPC-5 */
-		0x0180, 0x0320, 0x04c0, 0x0600,			/* SBC to SBC-4 */
-	};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(standards); i++)
-		if ((version & ~0x1f) == standards[i])
-			return true;
-	return false;
-}
-
-static void filter_versions(struct scsi_page *p)
-{
-	unsigned end = MIN(p->len, VERSION_DESCRIPTORS_END) & ~1U;
-	unsigned to = VERSION_DESCRIPTORS;
-
-	for (unsigned at = VERSION_DESCRIPTORS; at < end; at += 2) {
-		uint16_t version = get_be16(p->data + at);
-
-		put_be16(p->data + at, 0);
-		if (is_command_set(version)) {
-			put_be16(p->data + to, version);
-			to += 2;
-		}
-	}
+	put_be16(p->data + 58, 0x00a0);
+	put_be16(p->data + 60, 0x0460);
+	put_be16(p->data + 62, 0x04c0);
 }
 
 static void build_inquiry(const struct scsi_raw *raw, struct scsi_page *p)
 {
 	*p = raw->page[PAGE_INQUIRY];
-	if (p->len < 36)
-		p->len = 36;
-	p->data[0] = 0x00;			 /* a disk, connected */
-	p->data[3] = (p->data[3] & 0x10) | 0x02; /* HISUP as it is; no NORMACA; data format of SPC */
+	p->len = MAX(p->len, PARAMETERS);
+	p->data[0] = 0x00; /* a disk, connected, */
+	p->data[1] = 0;	   /* fixed: nothing here loads or ejects; no conglomerate */
+	p->data[2] = VERSION_SPC4;
+	p->data[3] = 0x02; /* data format of SPC; LIO's LUNs are not hierarchical; no NORMACA */
 	p->data[4] = (uint8_t)(p->len - 5);
-	/* No SCC, access controls coordinator, target port groups (LIO's, hazard H23), third party copy, or
-	 * protection information; no enclosure services or other ports. Commands are queued. */
-	p->data[5] = 0;
+	/* Third party copy (3PC: EXTENDED COPY). No SCC, access controls coordinator, target port groups (LIO's,
+	 * hazard H23), or protection information; no enclosure services or other ports. Commands are queued. */
+	p->data[5] = 0x08;
 	p->data[6] = 0;
 	p->data[7] = 0x02;
-	if (p->len > 56)
-		p->data[56] = 0; /* clocking of the parallel bus */
-	filter_versions(p);
+	memset(p->data + VENDOR_SPECIFIC_END, 0, PARAMETERS - VENDOR_SPECIFIC_END);
+	put_versions(p);
 }
 
 /* --- VPD pages --- */
+
+#define B2_LBPU	 0x80
+#define B2_LBPRZ 0x04 /* of the values that SBC-4 has for this field, the one that SBC-3 has, too */
 
 static void start_page(struct scsi_page *p, enum scsi_page_id id, uint16_t len)
 {
@@ -125,18 +108,77 @@ static void build_identification(
 	}
 }
 
-static void build_block_limits(const struct scsi_raw *raw, struct scsi_page *p)
+#define SIMPSUP 0x01
+#define NV_SUP	0x02
+#define V_SUP	0x01
+
+/*
+ * SPC-4 7.8.7. Ordered and head-of-queue tasks are not promised: LIO leaves these attributes to pass-through back
+ * ends and does not tell them to us. No protection information, priorities or referrals; group numbers are not
+ * looked at. A cache that a battery keeps is non-volatile; that of a disk is not.
+ */
+static void build_extended(const struct hba_unit *u, const struct scsi_raw *raw, struct scsi_page *p)
+{
+	start_page(p, PAGE_VPD_86, 0x3c);
+	p->data[5] = SIMPSUP;
+	if (u->write_back && u->cache_protected)
+		p->data[6] |= NV_SUP;
+	if (u->disk_cache || raw->wce || (u->write_back && !u->cache_protected))
+		p->data[6] |= V_SUP;
+	p->data[13] = SCSI_SENSE_SIZE;
+}
+
+/* All mode pages and subpages are the same for everybody, of this logical unit alone. */
+static void build_mode_policy(struct scsi_page *p)
+{
+	static const uint8_t policy[4] = {0x3f, 0xff, 0x00, 0};
+
+	start_page(p, PAGE_VPD_87, 0);
+	append(p, policy, sizeof(policy));
+}
+
+/* All three pages have to say it, and the limits have to let at least one physical block through. */
+static void find_thin(const struct scsi_raw *raw, const struct scsi_identity *id, struct scsi_thin *thin)
+{
+	const struct scsi_page *b0 = &raw->page[PAGE_VPD_B0], *b2 = &raw->page[PAGE_VPD_B2];
+	uint32_t lbas = b0->len >= 28 ? get_be32(b0->data + 20) : 0;
+	uint32_t descs = b0->len >= 28 ? get_be32(b0->data + 24) : 0;
+
+	memset(thin, 0, sizeof(*thin));
+	if (!raw->lbpme || b2->len < 6 || !(b2->data[5] & B2_LBPU) || lbas >> id->lbppbe == 0 || !descs)
+		return;
+	thin->unmap = true;
+	thin->lbprz = raw->lbprz;
+	thin->max_lbas = MIN(lbas, SCSI_UNMAP_MAX / id->block_size);
+	thin->max_descs = MIN(descs, SCSI_UNMAP_MAX_DESCS);
+}
+
+/*
+ * Any transfer length is taken and split, and PRE-FETCH of any length does nothing: 0, no limit. WRITE SAME ends
+ * at ours, and needs a number of blocks (WSNZ): without one it would mean all the rest of the medium, which is
+ * more than that on nearly every disk. What is best for the medium, the unit knows.
+ */
+static void build_block_limits(const struct scsi_raw *raw, const struct scsi_facts *f, struct scsi_page *p)
 {
 	const struct scsi_page *own = &raw->page[PAGE_VPD_B0];
+	struct scsi_atomic atomic;
 
-	/* Any length is taken and split: MAXIMUM TRANSFER LENGTH 0, no limit. No COMPARE AND WRITE,
-	 * PRE-FETCH, UNMAP, WRITE SAME or atomic writes: 0 all of them. What is best for the medium, the unit
-	 * knows. */
 	start_page(p, PAGE_VPD_B0, 0x3c);
+	p->data[4] = 0x01; /* WSNZ */
+	p->data[5] = scsi_compare_max(f->id.block_size);
 	if (own->len >= 16) {
 		memcpy(p->data + 6, own->data + 6, 2);	 /* optimal transfer length granularity */
 		memcpy(p->data + 12, own->data + 12, 4); /* optimal transfer length */
 	}
+	put_be32(p->data + 20, f->thin.max_lbas);
+	put_be32(p->data + 24, f->thin.max_descs);
+	if (f->thin.unmap && own->len >= 36)
+		memcpy(p->data + 28, own->data + 28, 8); /* optimal unmap granularity and its alignment */
+	put_be64(p->data + 36, SCSI_WRITE_SAME_MAX / f->id.block_size);
+	scsi_atomic_limits(own->data, own->len, f->id.block_size, raw->max_transfer, &atomic);
+	put_be32(p->data + 44, atomic.max);
+	put_be32(p->data + 48, atomic.alignment);
+	put_be32(p->data + 52, atomic.granularity);
 }
 
 static void build_characteristics(const struct scsi_raw *raw, struct scsi_page *p)
@@ -147,7 +189,22 @@ static void build_characteristics(const struct scsi_raw *raw, struct scsi_page *
 	start_page(p, PAGE_VPD_B1, 0x3c);
 	if (own->len >= 8)
 		memcpy(p->data + 4, own->data + 4, 4);
-	/* Bytes from 8 on (ZONED, FUAB, VBULS...) speak of commands that are rejected: 0. */
+	/* WABEREQ, WACEREQ and bytes from 8 on (ZONED, FUAB, VBULS...) speak of commands that are rejected: 0. */
+	p->data[7] &= 0x0f;
+}
+
+/* Unmapping is by UNMAP alone: WRITE SAME is never handed to the unit (write_same.c), so LBPWS and LBPWS10 are 0. No
+ * anchored blocks, thresholds or groups. */
+static void build_provisioning(const struct scsi_raw *raw, const struct scsi_thin *thin, struct scsi_page *p)
+{
+	const struct scsi_page *own = &raw->page[PAGE_VPD_B2];
+
+	start_page(p, PAGE_VPD_B2, 4);
+	if (!thin->unmap)
+		return;
+	p->data[5] = (uint8_t)(B2_LBPU | (thin->lbprz ? B2_LBPRZ : 0));
+	if (own->len >= 7)
+		p->data[6] = own->data[6] & 0x07; /* PROVISIONING TYPE */
 }
 
 static void build_supported(struct scsi_facts *f)
@@ -161,15 +218,32 @@ static void build_supported(struct scsi_facts *f)
 			append(p, &scsi_page_code[i], 1);
 }
 
-void scsi_build_pages(const struct scsi_raw *raw, struct scsi_facts *f)
+/* SPC-4 6.4.2 TPGS 01b: the states are set with targetcli (implicit); 7.8.6.8 target port group designator, of the
+ * target port. No relative port number: nobody tells us the port. */
+void scsi_add_alua(struct scsi_facts *f, uint16_t group)
+{
+	uint8_t designator[8] = {0x01, 0x15, 0, 4};
+
+	put_be16(designator + 6, group);
+	f->page[PAGE_INQUIRY].data[5] |= 0x10;
+	append(&f->page[PAGE_VPD_83], designator, sizeof(designator));
+}
+
+/* No page 88h (SCSI ports): the ports are LIO's, and it does not name them to us. */
+void scsi_build_pages(const struct hba_unit *u, const struct scsi_raw *raw, struct scsi_facts *f)
 {
 	build_inquiry(raw, &f->page[PAGE_INQUIRY]);
 	build_serial(raw, &f->page[PAGE_VPD_80]);
 	build_identification(raw, &f->id, &f->page[PAGE_VPD_83]);
-	build_block_limits(raw, &f->page[PAGE_VPD_B0]);
+	build_extended(u, raw, &f->page[PAGE_VPD_86]);
+	build_mode_policy(&f->page[PAGE_VPD_87]);
+	find_thin(raw, &f->id, &f->thin);
+	build_block_limits(raw, f, &f->page[PAGE_VPD_B0]);
 	build_characteristics(raw, &f->page[PAGE_VPD_B1]);
-	start_page(&f->page[PAGE_VPD_B2], PAGE_VPD_B2, 4); /* no UNMAP, no provisioning */
+	build_provisioning(raw, &f->thin, &f->page[PAGE_VPD_B2]);
 	build_supported(f);
 	f->wce = raw->wce;
 	f->rcd = raw->rcd;
+	f->mode = raw->mode;
+	f->log_pages = raw->log_pages;
 }

@@ -88,6 +88,7 @@ static void prepare(struct hba_req *req, struct scsi_task *t, enum scsi_time tim
 	req->block_size = t->lun->facts.id.block_size;
 	req->fua = req->dpo = false;
 	req->cdb_len = 0;
+	req->no_reissue = false;
 	req->xfer.iov = NULL;
 	req->xfer.niov = 0;
 	req->xfer.offset = 0;
@@ -139,6 +140,7 @@ static int issue(struct scsi_host *s, struct scsi_task *t)
 	}
 	if (r == 0) {
 		remember_child(t, req);
+		t->flags |= TASK_BEGUN;
 		if (flush)
 			stat_add(&t->lun->stats.flushes, 1);
 		return 0;

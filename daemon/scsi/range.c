@@ -41,8 +41,11 @@ bool range_enter(struct scsi_task *t)
 {
 	struct scsi_lun *lun = t->lun;
 
-	if (!t->nblocks)
+	/* A first body of no bytes is all there is: no block will be touched. */
+	if (!t->nblocks || !t->bytes)
 		return true;
+	/* Who holds scratch must not wait here: the one it waits for may need scratch to go on. */
+	assert(t->scratch < 0);
 	list_append(&lun->ranged, &t->ranged);
 	if (is_exclusive(t))
 		lun->exclusive++;

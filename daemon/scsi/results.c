@@ -106,7 +106,7 @@ void task_fail_at(
 	if (!is_nearer(t, offset))
 		return;
 	t->status = SCSI_CHECK_CONDITION;
-	t->sense_len = sense_fixed(t->sense, code, detail);
+	task_put_sense(t, code, detail);
 }
 
 static void fail_with_status(struct scsi_task *t, uint64_t offset, uint8_t status)
@@ -124,7 +124,7 @@ static void fail_with_sense(struct scsi_task *t, uint64_t offset, const uint8_t 
 	t->status = SCSI_CHECK_CONDITION;
 	memset(t->sense, 0, sizeof(t->sense));
 	memcpy(t->sense, sense, len);
-	t->sense_len = (uint8_t)len;
+	t->sense_len = t->lun->d_sense ? sense_to_descriptor(t->sense, (uint8_t)len) : (uint8_t)len;
 }
 
 void task_fail_req(struct scsi_task *t, const struct hba_req *req, uint64_t offset)

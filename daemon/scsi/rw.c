@@ -6,10 +6,10 @@
 #include "base/endian.h"
 #include "task.h"
 
-#define BYTE1_PROTECT 0xe0
-#define BYTE1_DPO     0x10
-#define BYTE1_FUA     0x08
-#define BYTE1_FUA_NV  0x02
+#define PROTECT 0xe0
+#define DPO	0x10
+#define FUA	0x08
+#define FUA_NV	0x02 /* obsolete; taken for FUA, see opcodes.c */
 
 /* --- CDB fields --- */
 
@@ -39,37 +39,71 @@ static void decode(const uint8_t *cdb, unsigned len, uint64_t *ret_lba, uint32_t
 	}
 }
 
-bool rw_range(struct scsi_task *t, uint32_t *ret_nblocks)
+bool rw_place(struct scsi_task *t, uint64_t lba, uint32_t nblocks)
 {
 	uint64_t blocks = t->lun->facts.id.blocks;
 
-	decode(t->cdb, t->op->cdb_len, &t->lba, ret_nblocks);
 	/* No block at the very end is a valid place for nothing. No sum here can overflow. */
-	if (t->lba <= blocks && *ret_nblocks <= blocks - t->lba) {
-		t->nblocks = *ret_nblocks;
+	if (lba <= blocks && nblocks <= blocks - lba) {
+		t->lba = lba;
+		t->nblocks = nblocks;
 		return true;
 	}
 	task_check(t, SENSE_LBA_OUT_OF_RANGE);
 	return false;
 }
 
+bool rw_range(struct scsi_task *t, uint32_t *ret_nblocks)
+{
+	uint64_t lba;
+
+	decode(t->cdb, t->op->cdb_len, &lba, ret_nblocks);
+	return rw_place(t, lba, *ret_nblocks);
+}
+
+unsigned rw_bits_at(const struct scsi_task *t)
+{
+	return t->op->opcode == OP_VARIABLE ? 10 : 1;
+}
+
+/* Byte 1 of the CDB, or what stands for it. That of six-byte CDBs belongs to the LBA. */
+static uint8_t rw_bits(const struct scsi_task *t)
+{
+	return t->op->cdb_len == 6 ? 0 : t->cdb[rw_bits_at(t)];
+}
+
 bool rw_no_protection(struct scsi_task *t)
 {
-	if (t->op->cdb_len == 6 || !(t->cdb[1] & BYTE1_PROTECT))
+	if (!(rw_bits(t) & PROTECT))
 		return true;
-	task_bad_field(t, 1, 7);
+	task_bad_field(t, rw_bits_at(t), 7);
 	return false;
 }
 
-static bool has_fua(const struct scsi_task *t)
+bool rw_data_out(struct scsi_task *t, uint64_t bytes)
 {
-	return t->op->cdb_len != 6 && t->cdb[1] & (BYTE1_FUA | BYTE1_FUA_NV);
+	/* Too little data would write what lies behind it, and with too much nobody knows what was meant
+	 * (H15). */
+	if (bytes == t->iov_bytes)
+		return true;
+	task_check(t, SENSE_INVALID_IU_FIELD);
+	return false;
 }
 
-static void take_dpo(struct scsi_task *t)
+bool rw_has_fua(const struct scsi_task *t)
 {
-	if (t->op->cdb_len != 6 && t->cdb[1] & BYTE1_DPO)
+	return rw_bits(t) & (FUA | FUA_NV);
+}
+
+void rw_take_dpo(struct scsi_task *t)
+{
+	if (rw_bits(t) & DPO)
 		t->flags |= TASK_DPO;
+}
+
+void rw_force_write(struct scsi_task *t)
+{
+	t->flags |= t->lun->fua_native ? TASK_FUA : TASK_FLUSH_AFTER;
 }
 
 void rw_force_medium(struct scsi_task *t)
@@ -95,16 +129,18 @@ static int fill_tail(struct scsi_task *t, struct hba_req *req)
 	return 0;
 }
 
-static int rw_fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span)
+int rw_fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span)
 {
 	uint64_t left = t->bytes - t->next;
 	uint64_t piece = MIN(left, t->lun->max_piece);
+	/* What is thrown away is always read, whatever the command does with its data. */
+	bool write = t->op->dir == DMA_TO_DEVICE && !(t->flags & TASK_SINK);
 
 	req->kind = HBA_REQ_RW;
 	req->lba = t->lba + t->next / req->block_size;
 	req->fua = t->flags & TASK_FUA;
 	req->dpo = t->flags & TASK_DPO;
-	req->xfer.dir = t->op->dir == DMA_TO_DEVICE ? DMA_TO_DEVICE : DMA_FROM_DEVICE;
+	req->xfer.dir = write ? DMA_TO_DEVICE : DMA_FROM_DEVICE;
 	if (left < req->block_size) {
 		*ret_span = left;
 		return fill_tail(t, req);
@@ -122,6 +158,27 @@ static int rw_fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span)
 	req->xfer.len = (uint32_t)piece;
 	req->nblocks = (uint32_t)(piece / req->block_size);
 	*ret_span = piece;
+	return 0;
+}
+
+int rw_fill_scratch(struct scsi_task *t, struct hba_req *req, uint64_t base, enum dma_dir dir)
+{
+	uint32_t at = t->next % SCRATCH_BYTES;
+	uint64_t piece = MIN(MIN(t->bytes - t->next, (uint64_t)SCRATCH_BYTES - at), t->lun->max_piece);
+	struct iovec *scratch = task_scratch(t);
+
+	if (!scratch)
+		return -ENOBUFS;
+	req->kind = HBA_REQ_RW;
+	req->lba = t->lba + (base + t->next) / req->block_size;
+	req->nblocks = (uint32_t)piece / req->block_size;
+	req->fua = t->flags & TASK_FUA;
+	req->dpo = t->flags & TASK_DPO;
+	req->xfer.iov = scratch;
+	req->xfer.niov = 1;
+	req->xfer.offset = at;
+	req->xfer.len = (uint32_t)piece;
+	req->xfer.dir = dir;
 	return 0;
 }
 
@@ -144,8 +201,8 @@ void cmd_read(struct scsi_task *t)
 		return;
 	/* What the initiator has room for (hazard H15); a longer CDB is cut, a shorter one leaves a residual. */
 	bytes = MIN((uint64_t)nblocks * t->lun->facts.id.block_size, t->iov_bytes);
-	take_dpo(t);
-	if (bytes && has_fua(t))
+	rw_take_dpo(t);
+	if (bytes && rw_has_fua(t))
 		rw_force_medium(t);
 	task_work(t, &work_rw, bytes);
 }
@@ -158,15 +215,11 @@ void cmd_write(struct scsi_task *t)
 	if (!rw_no_protection(t) || !rw_range(t, &nblocks))
 		return;
 	bytes = (uint64_t)nblocks * t->lun->facts.id.block_size;
-	/* Too little data would write what lies behind it, and with too much nobody knows what was meant
-	 * (H15). */
-	if (bytes != t->iov_bytes) {
-		task_check(t, SENSE_INVALID_IU_FIELD);
+	if (!rw_data_out(t, bytes))
 		return;
-	}
-	take_dpo(t);
-	if (bytes && has_fua(t))
-		t->flags |= t->lun->fua_native ? TASK_FUA : TASK_FLUSH_AFTER;
+	rw_take_dpo(t);
+	if (bytes && rw_has_fua(t))
+		rw_force_write(t);
 	task_work(t, &work_rw, bytes);
 }
 

@@ -113,6 +113,9 @@ enum scsi_allow {
 				* to the LUN that got the command only */
 };
 
+/* Its name in a cfgstring, of one bit. */
+const char *scsi_allow_name(enum scsi_allow bit);
+
 /* Per-LUN options of the cfgstring. */
 struct scsi_lun_config {
 	char unit[64]; /* "ld0", "naa.…" */
@@ -121,6 +124,10 @@ struct scsi_lun_config {
 	/* Opcodes C0h to FFh: 0, refused; else 1 + enum dma_dir: they reach the unit, with data in that
 	 * direction, which no CDB tells. */
 	uint8_t vendor[64];
+	/* The one target port group in LIO that every port of the LUN is in. Which port a command came by is not
+	 * told to us, so only then it can be said (hazard H23); else nothing is said about asymmetric access. */
+	bool alua;
+	uint16_t alua_group;
 	uint64_t blocks; /* as the backstore was created or resized; 0: not known yet */
 	uint32_t block_size;
 	bool may_be_smaller; /* than its unit, which may have grown; initiators see the LUN's size */
@@ -149,7 +156,7 @@ unsigned scsi_host_units(const struct scsi_host *s, const struct scsi_unit **ret
 /* "ldN", "pdN" or "naa.…". NULL with a sentence that lists what there is. */
 const struct scsi_unit *scsi_host_find(const struct scsi_host *s, const char *unit, struct err *e);
 
-/* Parses "UNIT[;ro=1][;allow=NAME+NAME...]": the part of a cfgstring after "hba/CONTROLLER/". Pure; any thread.
+/* Parses "UNIT[;ro=1][;allow=NAME+NAME...][;alua=GROUP]": the part of a cfgstring after "hba/CONTROLLER/". Pure; any thread.
  * Unknown options and names are errors that list the known ones. */
 int scsi_lun_parse(const char *text, struct scsi_lun_config *ret, struct err *e);
 /* Does the configuration fit the unit? Names size and block size that would. 0, -ENOENT, -EINVAL (size, block
@@ -162,7 +169,11 @@ int scsi_lun_create(struct scsi_host *s, const struct scsi_lun_config *cfg, stru
 /* Control thread, for a LUN that runs: from now on it has so many blocks. The caller has seen that the unit has
  * them. -ETIMEDOUT: the I/O thread does not answer. */
 int scsi_lun_resize(struct scsi_lun *lun, uint64_t blocks, struct err *e);
-/* I/O thread or loop stopped. No task may be left (scsi_lun_busy() == 0). */
+/* I/O thread: its submitter will not come back. Copies of other LUNs from or to it (EXTENDED COPY) end, and none
+ * begins any more. Idempotent. */
+void scsi_lun_retire(struct scsi_lun *lun);
+/* I/O thread or loop stopped. No task of its submitter may be left. What is left of copies of other LUNs lives on
+ * to its end. */
 void scsi_lun_destroy(struct scsi_lun *lun);
 
 /* --- I/O thread --- */
@@ -171,7 +182,8 @@ void scsi_lun_destroy(struct scsi_lun *lun);
 void scsi_submit(struct scsi_task *task);
 /* A task management function names the task. Not yet at the controller: completes at once with TASK ABORTED.
  * Else no further part of it is issued, firmware is asked to abort what it has, and the task completes when
- * firmware confirmed or answered all of it, or after a reset (hazard H8). Idempotent. */
+ * firmware confirmed or answered all of it, or after a reset (hazard H8). Idempotent. Of several that are named
+ * at once, the youngest first: it may wait for an older one's range. */
 void scsi_task_abort(struct scsi_task *task);
 unsigned scsi_lun_busy(const struct scsi_lun *lun); /* tasks taken and not done; any thread, a snapshot */
 enum scsi_gate scsi_lun_gate(const struct scsi_lun *lun); /* any thread, a snapshot */

@@ -12,12 +12,23 @@
 #define SKS_IN_CDB	    0x40
 #define SKS_BIT_VALID	    0x08
 
-static void put_field_pointer(uint8_t *sks, const struct sense_detail *d)
+#define SKS_LEN		    3
+
+enum { DESC_INFORMATION = 0x00, DESC_COMMAND = 0x01, DESC_SKS = 0x02, DESC_FRU = 0x03 };
+
+/* Sense-key specific bytes; false when there are none. */
+static bool put_sks(uint8_t sks[SKS_LEN], const struct sense_detail *d)
 {
-	sks[0] = SKS_VALID | SKS_IN_CDB;
-	if (d->bit != SENSE_NO_BIT)
-		sks[0] |= (uint8_t)(SKS_BIT_VALID | (d->bit & 7));
-	put_be16(sks + 1, d->field);
+	if (d->has_field) {
+		sks[0] = SKS_VALID | (d->in_list ? 0 : SKS_IN_CDB);
+		if (d->bit != SENSE_NO_BIT)
+			sks[0] |= (uint8_t)(SKS_BIT_VALID | (d->bit & 7));
+		put_be16(sks + 1, d->field);
+	} else if (d->has_progress) {
+		sks[0] = SKS_VALID;
+		put_be16(sks + 1, d->progress);
+	}
+	return sks[0];
 }
 
 uint8_t sense_fixed(uint8_t buf[SCSI_SENSE_SIZE], enum scsi_sense code, const struct sense_detail *detail)
@@ -32,19 +43,79 @@ uint8_t sense_fixed(uint8_t buf[SCSI_SENSE_SIZE], enum scsi_sense code, const st
 		buf[0] |= FIXED_VALID;
 		put_be32(buf + 3, (uint32_t)detail->info);
 	}
-	if (detail && detail->has_field)
-		put_field_pointer(buf + 15, detail);
+	if (detail)
+		put_sks(buf + 15, detail);
 	return SENSE_FIXED_LEN;
 }
 
-uint8_t sense_descriptor(uint8_t buf[SCSI_SENSE_SIZE], enum scsi_sense code)
+/* SPC-4 4.5.2: type, additional length, then body bytes from the third on. Returns where the body is. */
+static uint8_t *add_descriptor(uint8_t *buf, uint8_t type, uint8_t body_len)
 {
+	uint8_t *p = buf + 8 + buf[7];
+
+	p[0] = type;
+	p[1] = body_len;
+	buf[7] = (uint8_t)(buf[7] + 2 + body_len);
+	return p + 2;
+}
+
+static void add_information(uint8_t *buf, uint64_t info)
+{
+	uint8_t *body = add_descriptor(buf, DESC_INFORMATION, 10);
+
+	body[0] = FIXED_VALID;
+	put_be64(body + 2, info);
+}
+
+static void add_sks(uint8_t *buf, const uint8_t sks[SKS_LEN])
+{
+	memcpy(add_descriptor(buf, DESC_SKS, 6) + 2, sks, SKS_LEN);
+}
+
+uint8_t sense_descriptor(
+	uint8_t buf[SCSI_SENSE_SIZE], enum scsi_sense code, const struct sense_detail *detail)
+{
+	uint8_t sks[SKS_LEN] = {0};
+
 	memset(buf, 0, SCSI_SENSE_SIZE);
 	buf[0] = RESPONSE_DESCRIPTOR;
 	buf[1] = SENSE_KEY(code);
 	buf[2] = SENSE_ASC(code);
 	buf[3] = SENSE_ASCQ(code);
-	return 8;
+	if (detail && detail->has_info)
+		add_information(buf, detail->info);
+	if (detail && put_sks(sks, detail))
+		add_sks(buf, sks);
+	return (uint8_t)(8 + buf[7]);
+}
+
+/* What fixed format has beyond the triple: 18 bytes of it, zero where the unit sent fewer. */
+static void convert_details(uint8_t *to, const uint8_t *fixed)
+{
+	if (fixed[0] & FIXED_VALID)
+		add_information(to, get_be32(fixed + 3));
+	if (get_be32(fixed + 8))
+		put_be32(add_descriptor(to, DESC_COMMAND, 10) + 6, get_be32(fixed + 8));
+	if (fixed[15] & SKS_VALID)
+		add_sks(to, fixed + 15);
+	if (fixed[14])
+		add_descriptor(to, DESC_FRU, 2)[1] = fixed[14];
+}
+
+uint8_t sense_to_descriptor(uint8_t buf[SCSI_SENSE_SIZE], uint8_t len)
+{
+	uint8_t fixed[SENSE_FIXED_LEN] = {0};
+	enum scsi_sense code;
+	uint8_t deferred;
+
+	if (!sense_parse(buf, len, &code) || (buf[0] & 0x7f) >= RESPONSE_DESCRIPTOR)
+		return len;
+	memcpy(fixed, buf, len < sizeof(fixed) ? len : sizeof(fixed));
+	deferred = (fixed[0] & 0x7f) - RESPONSE_FIXED;
+	sense_descriptor(buf, code, NULL);
+	buf[0] = (uint8_t)(buf[0] + deferred);
+	convert_details(buf, fixed);
+	return (uint8_t)(8 + buf[7]);
 }
 
 bool sense_parse(const uint8_t *buf, size_t len, enum scsi_sense *ret)

@@ -17,7 +17,7 @@ static void count_result(struct scsi_lun *lun, const struct scsi_task *t)
 		stat_add(&lun->stats.read_bytes, t->in_bytes);
 	} else if (t->op->dir == DMA_TO_DEVICE) {
 		stat_add(&lun->stats.writes, 1);
-		stat_add(&lun->stats.write_bytes, good ? t->bytes : 0);
+		stat_add(&lun->stats.write_bytes, good ? t->nblocks * lun->facts.id.block_size : 0);
 	}
 }
 
@@ -30,11 +30,13 @@ static void task_end(struct scsi_task *t)
 
 	assert(!t->children && !(t->flags & (TASK_WAITING | TASK_STARVED | TASK_HELD)));
 	assert(t->status != SCSI_CHECK_CONDITION || t->sense_len);
-	count_result(lun, t);
 	t->phase = PHASE_END;
 	t->scratch = -1;
 	range_leave(t);
-	atomic_fetch_sub_explicit(&lun->busy, 1, memory_order_release);
+	if (!(t->flags & TASK_INTERNAL)) {
+		count_result(lun, t);
+		atomic_fetch_sub_explicit(&lun->busy, 1, memory_order_release);
+	}
 	if (scratch >= 0)
 		scratch_release(s, scratch);
 	t->done(t);
@@ -61,18 +63,36 @@ void task_reply(struct scsi_task *t, const void *data, size_t len, uint64_t allo
 	task_good(t);
 }
 
+void task_put_sense(struct scsi_task *t, enum scsi_sense code, const struct sense_detail *detail)
+{
+	t->sense_len = t->lun->d_sense ? sense_descriptor(t->sense, code, detail)
+				       : sense_fixed(t->sense, code, detail);
+}
+
+static void check(struct scsi_task *t, enum scsi_sense code, const struct sense_detail *detail)
+{
+	task_put_sense(t, code, detail);
+	task_status(t, SCSI_CHECK_CONDITION);
+}
+
 void task_check(struct scsi_task *t, enum scsi_sense code)
 {
-	t->sense_len = sense_fixed(t->sense, code, NULL);
-	task_status(t, SCSI_CHECK_CONDITION);
+	check(t, code, NULL);
 }
 
 void task_bad_field(struct scsi_task *t, unsigned byte, int bit)
 {
 	struct sense_detail detail = {.has_field = true, .field = (uint16_t)byte, .bit = bit};
 
-	t->sense_len = sense_fixed(t->sense, SENSE_INVALID_FIELD, &detail);
-	task_status(t, SCSI_CHECK_CONDITION);
+	check(t, SENSE_INVALID_FIELD, &detail);
+}
+
+void task_bad_list(struct scsi_task *t, unsigned byte, int bit)
+{
+	struct sense_detail detail = {
+		.has_field = true, .in_list = true, .field = (uint16_t)byte, .bit = bit};
+
+	check(t, SENSE_INVALID_LIST, &detail);
 }
 
 /* --- work --- */
@@ -125,8 +145,8 @@ void task_enqueue(struct scsi_task *t)
 {
 	struct scsi_lun *lun = t->lun;
 
-	/* One that has begun goes in front: the sooner it ends, the sooner its slots are others'. */
-	if (t->next || t->phase == PHASE_AFTER)
+	/* One that has begun goes in front: the sooner it ends, the sooner its slots and its range are others'. */
+	if (t->flags & TASK_BEGUN)
 		list_prepend(&lun->wait, &t->link);
 	else
 		list_append(&lun->wait, &t->link);
@@ -243,6 +263,14 @@ static void task_init(struct scsi_task *t)
 	pad_cdb(t);
 }
 
+void task_begin(struct scsi_task *t, const struct scsi_op *op)
+{
+	task_init(t);
+	t->op = op;
+	t->dir = op->dir;
+	t->flags = TASK_INTERNAL;
+}
+
 /* SAM-5 5.2: the last byte, but of variable-length CDBs the second. */
 static unsigned control_byte(const struct scsi_op *op)
 {
@@ -252,15 +280,36 @@ static unsigned control_byte(const struct scsi_op *op)
 /* Normal ACA: the CONTROL byte's one bit with a meaning here. There is no ACA to establish. */
 static bool wants_naca(const struct scsi_task *t)
 {
-	return t->cdb[control_byte(t->op)] & 0x04;
+	/* How long a vendor's CDB is, and so where its CONTROL byte, nobody knows. */
+	return t->op->opcode < OP_VENDOR && t->cdb[control_byte(t->op)] & 0x04;
 }
 
 static void refuse_opcode(struct scsi_task *t, enum scsi_sense why)
 {
-	if (why == SENSE_INVALID_FIELD)
-		task_bad_field(t, 1, 4);
-	else
+	const struct scsi_op *op = t->op;
+
+	if (op && (op->opcode == OP_VENDOR || (op->allow && !(op->allow & t->lun->cfg.allow))))
+		task_not_allowed(t, (enum scsi_allow)op->allow, 0, SENSE_NO_BIT);
+	else if (why != SENSE_INVALID_FIELD)
 		task_check(t, why);
+	else if (t->cdb[0] == OP_VARIABLE)
+		task_bad_field(t, 8, 7);
+	else
+		task_bad_field(t, 1, 4);
+}
+
+/* SPC-4 4.2.3: a variable-length CDB says how long it is, and that must be what its service action takes. */
+static bool has_wrong_length(const struct scsi_task *t)
+{
+	return t->op->opcode == OP_VARIABLE && t->cdb[7] + 8U != t->op->cdb_len;
+}
+
+/* Software write protection (SWP of the control mode page) is of the medium only. */
+static bool is_write_protected(const struct scsi_task *t)
+{
+	const struct scsi_lun *lun = t->lun;
+
+	return t->op->flags & OP_WRITE && (lun->cfg.ro || (lun->swp && !(t->op->flags & OP_STATE)));
 }
 
 void scsi_submit(struct scsi_task *t)
@@ -283,11 +332,15 @@ void scsi_submit(struct scsi_task *t)
 		task_check(t, gate_sense(gate));
 	else if (why != SENSE_NONE)
 		refuse_opcode(t, why);
+	else if (has_wrong_length(t))
+		task_bad_field(t, 7, 7);
 	else if (t->cdb_len < t->op->cdb_len)
 		task_bad_field(t, t->cdb_len, SENSE_NO_BIT);
 	else if (wants_naca(t))
 		task_bad_field(t, control_byte(t->op), 2);
-	else if (t->op->flags & OP_WRITE && lun->cfg.ro)
+	else if (lun->wiper && wipe_refuses(t))
+		return;
+	else if (is_write_protected(t))
 		task_check(t, SENSE_WRITE_PROTECTED);
 	else
 		t->op->start(t);
@@ -301,6 +354,11 @@ void scsi_task_abort(struct scsi_task *t)
 		return;
 	t->flags |= TASK_ABORTED;
 	task_unqueue(t);
+	if (t->work && t->work->abort) {
+		t->work->abort(t);
+		host_kick(s);
+		return;
+	}
 	for (unsigned i = 0; i < SCSI_MAX_CHILDREN; i++)
 		if (t->child[i])
 			hba_abort(t->child[i]);

@@ -17,6 +17,7 @@
 #define TASK_FLUSH_AFTER  0x0008
 #define TASK_SINK	  0x0010 /* read and throw away */
 #define TASK_ONE_BLOCK	  0x0020 /* VERIFY: one block of data-out is compared with each block */
+#define TASK_BEGUN	  0x0040 /* a request was handed down */
 #define TASK_FAILED	  0x0100 /* status and sense are those of the first error so far */
 #define TASK_ABORTED	  0x0200 /* a task management function wants it gone */
 #define TASK_WAITING	  0x0400 /* linked in lun->wait */
@@ -24,6 +25,7 @@
 #define TASK_HELD	  0x1000 /* waits until another task has left its range, see range.c */
 #define TASK_EXCLUSIVE	  0x2000 /* nobody else may touch its range while it runs; set before task_work() */
 #define TASK_OWN_COUNT	  0x4000 /* the command's functions set in_bytes */
+#define TASK_INTERNAL	  0x8000 /* no initiator's: neither counted nor waited for */
 
 enum task_phase { PHASE_BEFORE, PHASE_BODY, PHASE_AFTER, PHASE_END };
 
@@ -41,6 +43,8 @@ struct scsi_work {
 	/* Optional. All of the body came back GOOD. True: task_next_body() was called, and that body follows;
 	 * false: it was the last. May call task_fail_at() and return false. */
 	bool (*next)(struct scsi_task *t);
+	/* Optional, for a task without requests of its own: ends what it does instead, and completes it then or later. */
+	void (*abort)(struct scsi_task *t);
 };
 
 /* --- results: the task completes --- */
@@ -51,15 +55,26 @@ void task_reply(struct scsi_task *t, const void *data, size_t len, uint64_t allo
 void task_check(struct scsi_task *t, enum scsi_sense code);
 /* INVALID FIELD IN CDB with a pointer to the byte and, unless SENSE_NO_BIT, to the field's highest bit */
 void task_bad_field(struct scsi_task *t, unsigned byte, int bit);
+/* Likewise INVALID FIELD IN PARAMETER LIST */
+void task_bad_list(struct scsi_task *t, unsigned byte, int bit);
+/* The opcode, or this use of it, needs bits of enum scsi_allow that the LUN does not have: INVALID COMMAND
+ * OPERATION CODE, or INVALID FIELD IN CDB with a pointer to byte (not 0) and bit. Tells the log what would allow it. */
+void task_not_allowed(struct scsi_task *t, enum scsi_allow bits, unsigned byte, int bit);
+void task_tell_not_allowed(struct scsi_task *t, enum scsi_allow bits); /* only to the log */
 void task_status(struct scsi_task *t, enum scsi_status status);
 
 /* --- work: the task completes later --- */
 
-/* bytes: what work->fill covers in all; 0 leaves only the flushes that the flags ask for. Waits first until
- * [lba, lba + nblocks) is free, see range.c. Once for each task. */
+/* bytes: what work->fill covers in all; 0 leaves only the flushes that the flags ask for, whatever the range
+ * says. Waits first until [lba, lba + nblocks) is free, see range.c: no scratch may be held by then. Once for
+ * each task. */
 void task_work(struct scsi_task *t, const struct scsi_work *work, uint64_t bytes);
+/* Prepares a task that no initiator has sent, for task_work(). lun, iov and done are filled; its CDB means nothing. */
+void task_begin(struct scsi_task *t, const struct scsi_op *op);
 /* From work->next: another body, after a flush if TASK_FLUSH_BEFORE is set. The range stays taken. */
 void task_next_body(struct scsi_task *t, const struct scsi_work *work, uint64_t bytes);
+/* Sense data in the format that the LUN's D_SENSE asks for. */
+void task_put_sense(struct scsi_task *t, enum scsi_sense code, const struct sense_detail *detail);
 /* Records an error for the part at offset, unless one nearer to the start is known. Nothing more is handed
  * down. */
 void task_fail_at(
@@ -107,15 +122,53 @@ uint64_t iov_put(const struct iovec *iov, uint32_t niov, uint64_t offset, const 
  * not hold differ. */
 uint64_t iov_differs(const struct iovec *iov, uint32_t niov, uint64_t offset, const void *buf, uint64_t len);
 
-/* --- rw.c, for verify.c --- */
+/* Sets every bit of buf that is set in the iovecs at offset; returns how many bytes they held. */
+uint64_t iov_or(const struct iovec *iov, uint32_t niov, uint64_t offset, void *buf, uint64_t len);
 
+/* --- rw.c, for all commands with an LBA range --- */
+
+/* Between the medium and iov, or with TASK_SINK from the medium to nowhere. */
 extern const struct scsi_work work_rw;
-/* LBA and block count of a CDB of 6, 10, 12, 16 or 32 bytes, into t->lba and t->nblocks, too; false:
- * completed with LBA OUT OF RANGE. */
+int rw_fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span);
+/* The part of the body at t->next, base bytes into the task's range, between the medium and the scratch
+ * buffer; req->xfer.len is the span. Bodies longer than the buffer use it again from its start. -ENOBUFS. */
+int rw_fill_scratch(struct scsi_task *t, struct hba_req *req, uint64_t base, enum dma_dir dir);
+
+/* Each returns false when it has completed the task. LBA and block count of a CDB of 6, 10, 12, 16 or 32 bytes
+ * into t->lba and t->nblocks, too; else LBA OUT OF RANGE. */
 bool rw_range(struct scsi_task *t, uint32_t *ret_nblocks);
-/* Protection information is not kept; false: completed with INVALID FIELD IN CDB. */
+/* The same for a CDB of another shape. */
+bool rw_place(struct scsi_task *t, uint64_t lba, uint32_t nblocks);
+/* Protection information is not kept: else INVALID FIELD IN CDB. */
 bool rw_no_protection(struct scsi_task *t);
-/* What is read must come from the medium. */
+/* As many bytes of data-out came as the CDB means (hazard H15); else INVALID FIELD IN COMMAND INFORMATION
+ * UNIT. */
+bool rw_data_out(struct scsi_task *t, uint64_t bytes);
+
+/* The byte of the CDB with protection field, DPO, FUA and BYTCHK. */
+unsigned rw_bits_at(const struct scsi_task *t);
+bool rw_has_fua(const struct scsi_task *t);
+void rw_take_dpo(struct scsi_task *t);
+/* What is read must come from the medium; what is written must be on it before GOOD. */
 void rw_force_medium(struct scsi_task *t);
+void rw_force_write(struct scsi_task *t);
+
+/* --- write_same.c --- */
+
+/* The first block of iov, or zeros where iov holds less, to all blocks of the range. */
+extern const struct scsi_work work_pattern;
+#define PATTERN_CHILDREN 4 /* half of what a long write may have */
+int pattern_fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span);
+/* Takes that block anew into the scratch buffer, which the task must have. */
+void pattern_load(struct scsi_task *t);
+
+/* --- verify.c --- */
+
+enum bytchk { BYTCHK_NONE, BYTCHK_ALL, BYTCHK_RESERVED, BYTCHK_ONE };
+
+enum bytchk verify_bytchk(const struct scsi_task *t); /* of the CDB */
+/* Prepares the task to verify its range on the medium, against data-out if bytchk says so. Returns the work for
+ * task_work() or task_next_body(). */
+const struct scsi_work *verify_work(struct scsi_task *t, enum bytchk bytchk);
 
 #endif

@@ -13,8 +13,6 @@
 
 #define VERIFY_PIECE (UINT32_C(16) << 20) /* bytes per request; well within TIME_MEDIA for a slow disk */
 
-enum bytchk { BYTCHK_NONE, BYTCHK_ALL, BYTCHK_RESERVED, BYTCHK_ONE };
-
 /* --- by the unit --- */
 
 static int verify_fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span)
@@ -67,41 +65,19 @@ static bool verify_rescue(struct scsi_task *t, const struct hba_req *req, uint64
 
 static const struct scsi_work work_verify = {.max_children = 1, .fill = verify_fill, .rescue = verify_rescue};
 
-static void verify_medium(struct scsi_task *t, uint64_t bytes)
-{
-	if (bytes && t->lun->verify_by_read) {
-		t->flags |= TASK_SINK;
-		rw_force_medium(t);
-		task_work(t, &work_rw, bytes);
-	} else {
-		task_work(t, &work_verify, bytes);
-	}
-}
-
 /* --- with data-out --- */
 
 static int compare_fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span)
 {
-	uint64_t piece = MIN(MIN(t->bytes - t->next, (uint64_t)SCRATCH_BYTES), t->lun->max_piece);
-	struct iovec *scratch = task_scratch(t);
+	int r = rw_fill_scratch(t, req, 0, DMA_FROM_DEVICE);
 
-	if (!scratch)
-		return -ENOBUFS;
-	req->kind = HBA_REQ_RW;
-	req->lba = t->lba + t->next / req->block_size;
-	req->nblocks = (uint32_t)(piece / req->block_size);
-	req->fua = t->flags & TASK_FUA;
-	req->xfer.iov = scratch;
-	req->xfer.niov = 1;
-	req->xfer.len = (uint32_t)piece;
-	req->xfer.dir = DMA_FROM_DEVICE;
-	*ret_span = piece;
-	return 0;
+	*ret_span = req->xfer.len;
+	return r;
 }
 
 static void compare_good(struct scsi_task *t, const struct hba_req *req, uint64_t offset)
 {
-	const uint8_t *data = req->xfer.iov->iov_base;
+	const uint8_t *data = (const uint8_t *)req->xfer.iov->iov_base + req->xfer.offset;
 	uint32_t bs = req->block_size;
 
 	for (uint32_t at = 0; at < req->xfer.len; at += bs) {
@@ -117,39 +93,54 @@ static void compare_good(struct scsi_task *t, const struct hba_req *req, uint64_
 
 static const struct scsi_work work_compare = {.max_children = 1, .fill = compare_fill, .good = compare_good};
 
-static void verify_data(struct scsi_task *t, uint64_t bytes, bool one_block)
-{
-	uint64_t data_out = bytes && one_block ? t->lun->facts.id.block_size : bytes;
+/* --- for others, too --- */
 
-	if (t->iov_bytes != data_out) {
-		task_check(t, SENSE_INVALID_IU_FIELD);
-		return;
+const struct scsi_work *verify_work(struct scsi_task *t, enum bytchk bytchk)
+{
+	if (bytchk == BYTCHK_NONE && !t->lun->verify_by_read)
+		return &work_verify;
+	rw_force_medium(t);
+	if (bytchk == BYTCHK_NONE) {
+		t->flags |= TASK_SINK;
+		return &work_rw;
 	}
-	if (one_block)
+	if (bytchk == BYTCHK_ONE)
 		t->flags |= TASK_ONE_BLOCK;
-	if (bytes)
-		rw_force_medium(t);
-	task_work(t, &work_compare, bytes);
+	return &work_compare;
+}
+
+enum bytchk verify_bytchk(const struct scsi_task *t)
+{
+	return (enum bytchk)(t->cdb[rw_bits_at(t)] >> 1 & 3);
+}
+
+/* --- the command --- */
+
+/* Data that comes although BYTCHK asks for none is not looked at: initiators do that. */
+static bool has_its_data(struct scsi_task *t, enum bytchk bytchk, uint64_t bytes)
+{
+	if (bytchk == BYTCHK_NONE)
+		return true;
+	return rw_data_out(t, bytes && bytchk == BYTCHK_ONE ? t->lun->facts.id.block_size : bytes);
 }
 
 void cmd_verify(struct scsi_task *t)
 {
-	enum bytchk bytchk = (enum bytchk)(t->cdb[1] >> 1 & 3);
+	enum bytchk bytchk = verify_bytchk(t);
 	uint32_t nblocks;
 	uint64_t bytes;
 
 	if (bytchk != BYTCHK_NONE)
 		t->dir = DMA_TO_DEVICE;
 	if (bytchk == BYTCHK_RESERVED) {
-		task_bad_field(t, 1, 2);
+		task_bad_field(t, rw_bits_at(t), 2);
 		return;
 	}
 	if (!rw_no_protection(t) || !rw_range(t, &nblocks))
 		return;
 	bytes = (uint64_t)nblocks * t->lun->facts.id.block_size;
-	/* Data that comes although BYTCHK asks for none is not looked at: initiators do that. */
-	if (bytchk == BYTCHK_NONE)
-		verify_medium(t, bytes);
-	else
-		verify_data(t, bytes, bytchk == BYTCHK_ONE);
+	if (!has_its_data(t, bytchk, bytes))
+		return;
+	rw_take_dpo(t);
+	task_work(t, bytes ? verify_work(t, bytchk) : NULL, bytes);
 }

@@ -145,6 +145,11 @@ void scsi_submit(struct scsi_task *task)
 		fake_good(task);
 }
 
+void scsi_lun_retire(struct scsi_lun *lun)
+{
+	fake.retired++;
+}
+
 void scsi_task_abort(struct scsi_task *task)
 {
 	must(*where(task) < fake.n && fake.task[*where(task)] == task);

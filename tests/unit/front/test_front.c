@@ -989,7 +989,9 @@ START_TEST(stop_publishes_what_is_done_and_leaves_the_rest_unread)
 	ck_assert_uint_eq(fake.n, 2);
 	fake_good(fake_by_tag(1));
 	fake_good(fake_by_tag(0));
+	ck_assert_uint_eq(fake.retired, 0);
 	ck_assert_int_eq(front_io_stop(h.r), 0);
+	ck_assert_uint_eq(fake.retired, 1); /* the LUN: nobody copies from or to it any more */
 	ck_assert_uint_eq(c[0]->answers + c[1]->answers, 2);
 	ck_assert_uint_eq(c[2]->answers, 0);
 	ck_assert_uint_eq(model_tail(&h.m), unread);

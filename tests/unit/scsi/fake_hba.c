@@ -68,7 +68,7 @@ void fake_default_pages(struct fake_disk *d, const char *serial)
 	page[1] = 0xb1;
 	page[3] = 0x3c;
 	put_be16(page + 4, 7200);
-	page[7] = 0x02;
+	page[7] = 0xf2; /* WABEREQ, WACEREQ, 3.5 inch */
 	page[8] = 0x13; /* ZONED, FUAB, VBULS */
 	fake_set_page(&d->vpd[0xb1], page, 64);
 	fake_set_page(&d->vpd[0xb2], "\x00\xb2\x00\x04\x00\xe0\x02\x00", 8);
@@ -232,9 +232,11 @@ static void do_capacity(struct fake_disk *d, struct hba_req *req)
 	} else {
 		put_be64(data, last);
 		put_be32(data + 8, d->block_size);
-		data[12] = 0x01;		 /* PROT_EN */
-		data[13] = 0x03;		 /* 8 logical blocks per physical one */
-		put_be16(data + 14, 0xc000 | 5); /* LBPME, LBPRZ, lowest aligned 5 */
+		data[12] = 0x01;	/* PROT_EN */
+		data[13] = 0x03;	/* 8 logical blocks per physical one */
+		put_be16(data + 14, 5); /* lowest aligned */
+		if (d->thin)
+			data[14] |= 0xc0; /* LBPME, LBPRZ */
 		data_in(req, data, 32);
 	}
 }
@@ -252,10 +254,92 @@ static void do_verify(struct fake_disk *d, struct hba_req *req)
 		sense(req, 0x03, 0x11, 0x00, d->bad_lba);
 }
 
+static void do_unmap(struct fake_disk *d, struct hba_req *req)
+{
+	uint32_t len = get_be16(req->cdb + 7);
+	const uint8_t *p = d->unmap_list;
+
+	ck_assert_uint_eq(req->cdb_len, 10);
+	ck_assert_uint_eq(req->xfer.dir, DMA_TO_DEVICE);
+	ck_assert_uint_eq(req->xfer.len, len);
+	ck_assert_uint_le(len, sizeof(d->unmap_list));
+	copy(req, 0, d->unmap_list, len, false);
+	d->unmap_len = len;
+	ck_assert_uint_eq(get_be16(p), len - 2);
+	ck_assert_uint_eq(get_be16(p + 2), len - 8);
+	for (uint32_t at = 8; at < len; at += 16) {
+		uint64_t lba = get_be64(p + at), n = get_be32(p + at + 8);
+
+		ck_assert_uint_eq(get_be32(p + at + 12), 0);
+		ck_assert_uint_le(lba + n, d->blocks);
+		if ((lba + n) * d->block_size <= FAKE_STORE)
+			memset(d->store + lba * d->block_size, 0, n * d->block_size);
+	}
+}
+
+static void do_lba_status(struct fake_disk *d, struct hba_req *req)
+{
+	if (d->lba_status.len)
+		data_in(req, d->lba_status.data, MIN(d->lba_status.len, get_be32(req->cdb + 10)));
+	else
+		sense(req, 0x05, 0x24, 0x00, UINT64_MAX);
+}
+
+static void do_mode_sense(struct fake_disk *d, struct hba_req *req)
+{
+	uint8_t code = req->cdb[2] & 0x3f;
+	const struct fake_page *p = &d->mode[code];
+	uint8_t data[64] = {23, 0, 0, 0, 0x08, 0x12, d->mode_wce};
+
+	if (code != 0x08 && !p->len) {
+		sense(req, 0x05, 0x24, 0x00, UINT64_MAX);
+		return;
+	}
+	if (code != 0x08) {
+		data[0] = (uint8_t)(5 + p->len);
+		data[4] = 0x80 | code; /* PS */
+		data[5] = (uint8_t)p->len;
+		memcpy(data + 6, p->data, p->len);
+	}
+	data_in(req, data, data[0] + 1U);
+}
+
+static void do_log_sense(struct fake_disk *d, struct hba_req *req)
+{
+	const struct fake_page *p = &d->log[req->cdb[2] & 0x3f];
+
+	if (!d->log[0].len)
+		sense(req, 0x05, 0x20, 0x00, UINT64_MAX);
+	else if (!p->len)
+		sense(req, 0x05, 0x24, 0x00, UINT64_MAX);
+	else
+		data_in(req, p->data, MIN(p->len, get_be16(req->cdb + 7)));
+}
+
+static void do_pass(struct fake_disk *d, struct hba_req *req)
+{
+	memcpy(d->passed_cdb, req->cdb, sizeof(d->passed_cdb));
+	d->passed_cdb_len = req->cdb_len;
+	d->passed_once = req->no_reissue;
+	d->passed_len = req->xfer.len;
+	d->passed_dir = req->xfer.dir;
+	if (req->xfer.dir == DMA_TO_DEVICE)
+		copy(req, 0, d->passed, MIN(req->xfer.len, sizeof(d->passed)), false);
+	else if (req->xfer.dir == DMA_FROM_DEVICE)
+		data_in(req, d->answer.data, d->answer.len);
+}
+
+static void do_write_atomic(struct fake_disk *d, struct hba_req *req)
+{
+	ck_assert_uint_eq(req->cdb[1], 0x10 & req->cdb[1]);
+	ck_assert_uint_eq(req->xfer.len, get_be16(req->cdb + 12) * d->block_size);
+	req->lba = get_be64(req->cdb + 2);
+	req->nblocks = get_be16(req->cdb + 12);
+	do_rw(d, req);
+}
+
 static void do_cdb(struct fake_disk *d, struct hba_req *req)
 {
-	uint8_t mode[24] = {23, 0, 0, 0, 0x08, 0x12, d->mode_wce};
-
 	d->cdbs[req->cdb[0]]++;
 	if (d->attentions) {
 		d->attentions--;
@@ -267,7 +351,14 @@ static void do_cdb(struct fake_disk *d, struct hba_req *req)
 		sense(req, 0x02, 0x04, 0x01, UINT64_MAX);
 		return;
 	}
+	if (d->passes[req->cdb[0]]) {
+		do_pass(d, req);
+		return;
+	}
 	switch (req->cdb[0]) {
+	case 0x4d:
+		do_log_sense(d, req);
+		return;
 	case 0x00:
 	case 0x1b:
 		return;
@@ -276,17 +367,31 @@ static void do_cdb(struct fake_disk *d, struct hba_req *req)
 		return;
 	case 0x1a:
 		if (d->mode_sense) {
-			data_in(req, mode, sizeof(mode));
+			do_mode_sense(d, req);
 			return;
 		}
 		break;
-	case 0x25:
+	case 0x42:
+		if (d->thin) {
+			do_unmap(d, req);
+			return;
+		}
+		break;
 	case 0x9e:
+		if ((req->cdb[1] & 0x1f) == 0x12) {
+			do_lba_status(d, req);
+			return;
+		}
+		/* fall through */
+	case 0x25:
 		do_capacity(d, req);
 		return;
 	case 0x2f:
 	case 0x8f:
 		do_verify(d, req);
+		return;
+	case 0x9c:
+		do_write_atomic(d, req);
 		return;
 	}
 	sense(req, 0x05, 0x20, 0x00, UINT64_MAX);

@@ -32,7 +32,21 @@ struct fake_disk {
 	unsigned cdbs[256];	   /* how often each opcode came */
 	uint16_t inquiry_alloc[8]; /* of the first INQUIRYs */
 	unsigned n_inquiry;
-	bool dirty; /* written since the last flush */
+	bool dirty;		  /* written since the last flush */
+	bool thin;		  /* LBPME and LBPRZ; UNMAP works, and fills with zeros */
+	uint8_t unmap_list[1024]; /* of the last UNMAP */
+	uint32_t unmap_len;
+	struct fake_page mode[64]; /* bytes of mode pages behind code and length; 08h is always there */
+	struct fake_page log[64];  /* log pages; all empty: LOG SENSE is refused */
+	/* Opcodes that it takes as they come: data-out is kept, data-in is the answer. */
+	bool passes[256];
+	struct fake_page answer;
+	uint8_t passed_cdb[32], passed_cdb_len;
+	bool passed_once;     /* no_reissue */
+	uint8_t passed[4096]; /* data-out, as much as fits */
+	uint32_t passed_len;
+	enum dma_dir passed_dir;
+	struct fake_page lba_status; /* the answer to GET LBA STATUS; empty: refused */
 };
 
 /* What was submitted, in order. */

@@ -50,17 +50,19 @@ void tst_do(struct tst *t, struct fx *x, const void *cdb, size_t cdb_len, size_t
 		ck_assert_uint_eq((t)->task.sense_len, 0);                                                   \
 	} while (0)
 
-/* Key, ASC, ASCQ of fixed format sense. */
-#define assert_check(t, key, asc, ascq)                                                                      \
+#define assert_code(t, format, min, key, key_at, asc, asc_at, ascq)                                          \
 	do {                                                                                                 \
 		ck_assert_uint_eq((t)->done, 1);                                                             \
 		ck_assert_uint_eq((t)->task.status, SCSI_CHECK_CONDITION);                                   \
-		ck_assert_uint_ge((t)->task.sense_len, 18);                                                  \
-		ck_assert_uint_eq((t)->task.sense[0] & 0x7f, 0x70);                                          \
-		ck_assert_uint_eq((t)->task.sense[2], key);                                                  \
-		ck_assert_uint_eq((t)->task.sense[12], asc);                                                 \
-		ck_assert_uint_eq((t)->task.sense[13], ascq);                                                \
+		ck_assert_uint_ge((t)->task.sense_len, min);                                                 \
+		ck_assert_uint_eq((t)->task.sense[0] & 0x7f, format);                                        \
+		ck_assert_uint_eq((t)->task.sense[key_at], key);                                             \
+		ck_assert_uint_eq((t)->task.sense[asc_at], asc);                                             \
+		ck_assert_uint_eq((t)->task.sense[(asc_at) + 1], ascq);                                      \
 	} while (0)
+/* Key, ASC, ASCQ of fixed format sense, and of descriptor format, which LUNs beyond 2^32 blocks begin with. */
+#define assert_check(t, key, asc, ascq)	     assert_code(t, 0x70, 18, key, 2, asc, 12, ascq)
+#define assert_check_desc(t, key, asc, ascq) assert_code(t, 0x72, 8, key, 1, asc, 2, ascq)
 
 /* READ(16) and WRITE(16), byte 1 given */
 void cdb16(uint8_t cdb[16], uint8_t opcode, uint8_t byte1, uint64_t lba, uint32_t n);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* INQUIRY, VPD, READ CAPACITY, MODE SENSE, REQUEST SENSE and reports: bytes by hand from SPC-4 and SBC-3. */
+/* INQUIRY, VPD, READ CAPACITY, REQUEST SENSE and reports: bytes by hand from SPC-4 and SBC-3. */
 #include <string.h>
 #include "base/endian.h"
 #include "fixture.h"
@@ -22,8 +22,8 @@ static const uint16_t allocs[] = {0, 1, 4, 5, 35, 36, 96, 255, 512};
 
 START_TEST(standard_inquiry_is_the_units_without_what_lio_does)
 {
-	/* TPGS, PROTECT, SCCS, ENCSERV, MULTIP and NORMACA of the unit are gone, HISUP and its version stay. */
-	static const uint8_t head[8] = {0x00, 0x00, 0x06, 0x12, 91, 0x00, 0x00, 0x02};
+	/* TPGS, PROTECT, SCCS, ENCSERV, MULTIP, NORMACA and HISUP of the unit are gone; 3PC is ours. */
+	static const uint8_t head[8] = {0x00, 0x00, 0x06, 0x02, 91, 0x08, 0x00, 0x02};
 	struct tst t;
 
 	tst_do(&t, &x, "\x12\0\0\0\xff\0", 6, 255);
@@ -31,8 +31,8 @@ START_TEST(standard_inquiry_is_the_units_without_what_lio_does)
 	ck_assert_uint_eq(t.task.in_bytes, 96);
 	ck_assert_mem_eq(t.buf, head, 8);
 	ck_assert_mem_eq(t.buf + 8, "LSI     MR9260-8i       2.13", 28);
-	/* SPC-4 and SBC-3 moved together, SAS-2 left out */
-	ck_assert_mem_eq(t.buf + 58, "\x04\x62\x04\xc5\x00\x00", 6);
+	/* SAM-5, SPC-4 and SBC-3, of hbad; nothing of the unit's SAS-2 */
+	ck_assert_mem_eq(t.buf + 56, "\0\0\x00\xa0\x04\x60\x04\xc0\x00\x00", 10);
 	tst_fini(&t);
 }
 END_TEST
@@ -72,7 +72,8 @@ START_TEST(inquiry_fields_that_make_no_sense_are_refused)
 	} rows[] = {
 		{"\x12\x00\x80\x00\xff\x00", "\xcf\x00\x02"}, /* page without EVPD */
 		{"\x12\x02\x00\x00\xff\x00", "\xc9\x00\x01"}, /* CMDDT */
-		{"\x12\x01\x86\x00\xff\x00", "\xcf\x00\x02"}, /* a page that is not there */
+		{"\x12\x01\x88\x00\xff\x00", "\xcf\x00\x02"}, /* a page that is not there */
+		{"\x12\x04\x00\x00\xff\x00", "\xcf\x00\x01"}, /* a reserved bit */
 	};
 	struct tst t;
 
@@ -103,7 +104,7 @@ START_TEST(page_00_lists_just_the_pages_that_are_answered)
 	unsigned n = 0;
 
 	vpd(&t, 0x00);
-	ck_assert_mem_eq(t.buf, "\x00\x00\x00\x06\x00\x80\x83\xb0\xb1\xb2", 10);
+	ck_assert_mem_eq(t.buf, "\x00\x00\x00\x08\x00\x80\x83\x86\x87\xb0\xb1\xb2", 12);
 	for (unsigned code = 0; code < 256; code++) {
 		uint8_t cdb[6] = {0x12, 0x01, (uint8_t)code, 0, 255, 0};
 
@@ -112,7 +113,7 @@ START_TEST(page_00_lists_just_the_pages_that_are_answered)
 			ck_assert_uint_eq(t.buf[4 + n++], code);
 		tst_fini(&p);
 	}
-	ck_assert_uint_eq(n, 6);
+	ck_assert_uint_eq(n, 8);
 	tst_fini(&t);
 }
 END_TEST
@@ -142,9 +143,51 @@ START_TEST(page_83_names_the_unit_and_no_port)
 }
 END_TEST
 
+START_TEST(page_86_promises_simple_tasks_and_names_the_caches)
+{
+	static const struct {
+		bool write_back, cache_protected, disk_cache;
+		uint8_t wce, bits;
+	} rows[] = {{false, false, false, 0, 0x00}, {true, false, false, 0, 0x01},
+		{true, true, false, 0, 0x02}, {true, true, true, 0, 0x03}, {false, false, false, 0x04, 0x01}};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint8_t want[64] = {0x00, 0x86, 0x00, 0x3c, 0x00, 0x01, rows[i].bits, [13] = 96};
+		uint8_t cdb[6] = {0x12, 0x01, 0x86, 0, 255, 0};
+		struct fake *f = fake_new(1, 4096, 512);
+		struct fx y;
+		struct tst t;
+
+		f->hba.unit[0].write_back = rows[i].write_back;
+		f->hba.unit[0].cache_protected = rows[i].cache_protected;
+		f->hba.unit[0].disk_cache = rows[i].disk_cache;
+		f->disk[0].mode_wce = rows[i].wce;
+		fx_attach(&y, f);
+		tst_do(&t, &y, cdb, 6, 255);
+		assert_good(&t);
+		ck_assert_uint_eq(t.task.in_bytes, 64);
+		ck_assert_mem_eq(t.buf, want, 64);
+		tst_fini(&t);
+		fx_teardown(&y);
+	}
+}
+END_TEST
+
+START_TEST(page_87_says_that_mode_pages_are_shared)
+{
+	struct tst t;
+
+	vpd(&t, 0x87);
+	ck_assert_uint_eq(t.task.in_bytes, 8);
+	ck_assert_mem_eq(t.buf, "\x00\x87\x00\x04\x3f\xff\x00\x00", 8);
+	tst_fini(&t);
+}
+END_TEST
+
 START_TEST(page_b0_claims_what_this_daemon_does)
 {
-	uint8_t want[64] = {0x00, 0xb0, 0x00, 0x3c, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 128};
+	/* WSNZ, COMPARE AND WRITE, the unit's granularity and optimal length; WRITE SAME of 32 MiB */
+	uint8_t want[64] = {0x00, 0xb0, 0x00, 0x3c, 0x01, 0x80, 0, 8, 0, 0, 0, 0, 0, 0, 0, 128, [41] = 0x01};
 	struct tst t;
 
 	vpd(&t, 0xb0);
@@ -236,146 +279,6 @@ START_TEST(capacity_16_has_no_protection_and_no_provisioning)
 }
 END_TEST
 
-/* --- MODE SENSE --- */
-
-#define DESCRIPTOR 0x00, 0x00, 0x10, 0x00, 0x00, 0x00, 0x02, 0x00
-#define ZEROS4	   0, 0, 0, 0
-#define CACHING(b) 0x08, 0x12, b, 0, ZEROS4, ZEROS4, ZEROS4, ZEROS4
-#define CONTROL	   0x0a, 0x0a, 0x02, 0x10, 0, 0x40, ZEROS4, 0, 0
-#define EXCEPTIONS 0x1c, 0x0a, 0x08, 0, 0, 0, ZEROS4, 0, 0
-
-static void mode(struct tst *t, const char *cdb, uint8_t cdb_len, const uint8_t *want, unsigned len)
-{
-	tst_do(t, &x, cdb, cdb_len, 255);
-	assert_good(t);
-	ck_assert_uint_eq(t->task.in_bytes, len);
-	ck_assert_mem_eq(t->buf, want, len);
-	tst_fini(t);
-}
-
-START_TEST(mode_sense_6_gives_each_page_and_all)
-{
-	static const uint8_t caching[] = {31, 0, 0x10, 8, DESCRIPTOR, CACHING(0)};
-	static const uint8_t control[] = {15, 0, 0x10, 0, CONTROL};
-	static const uint8_t all[] = {55, 0, 0x10, 8, DESCRIPTOR, CACHING(0), CONTROL, EXCEPTIONS};
-	struct tst t;
-
-	mode(&t, "\x1a\x00\x08\x00\xff\x00", 6, caching, sizeof(caching));
-	mode(&t, "\x1a\x08\x0a\x00\xff\x00", 6, control, sizeof(control));
-	mode(&t, "\x1a\x00\x3f\x00\xff\x00", 6, all, sizeof(all));
-	mode(&t, "\x1a\x00\x3f\xff\xff\x00", 6, all, sizeof(all));
-	mode(&t, "\x1a\x00\xbf\x00\xff\x00", 6, all, sizeof(all)); /* default values */
-	mode(&t, "\x1a\x00\x3f\x00\x04\x00", 6, all, 4);
-	mode(&t, "\x1a\x00\x3f\x00\x00\x00", 6, all, 0);
-}
-END_TEST
-
-START_TEST(mode_sense_10_has_short_and_long_descriptors)
-{
-	static const uint8_t brief[] = {0, 26, 0, 0x10, 0, 0, 0, 8, DESCRIPTOR, EXCEPTIONS};
-	static const uint8_t wide[] = {
-		0, 34, 0, 0x10, 1, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 2, 0, EXCEPTIONS};
-	static const uint8_t none[] = {0, 18, 0, 0x10, 0, 0, 0, 0, EXCEPTIONS};
-	struct tst t;
-
-	mode(&t, "\x5a\x00\x1c\x00\x00\x00\x00\x01\x00\x00", 10, brief, sizeof(brief));
-	mode(&t, "\x5a\x10\x1c\x00\x00\x00\x00\x01\x00\x00", 10, wide, sizeof(wide));
-	mode(&t, "\x5a\x18\x1c\x00\x00\x00\x00\x01\x00\x00", 10, none, sizeof(none));
-	mode(&t, "\x5a\x18\x1c\x00\x00\x00\x00\x00\x05\x00", 10, none, 5);
-}
-END_TEST
-
-START_TEST(nothing_is_changeable_and_nothing_is_saved)
-{
-	static const uint8_t changeable[] = {
-		23, 0, 0x10, 0, 0x08, 0x12, 0, 0, ZEROS4, ZEROS4, ZEROS4, ZEROS4};
-	struct tst t;
-
-	x.fake->hba.unit[0].write_back = true;
-	mode(&t, "\x1a\x08\x48\x00\xff\x00", 6, changeable, sizeof(changeable));
-	tst_do(&t, &x, "\x1a\x08\xc8\x00\xff\x00", 6, 255);
-	assert_check(&t, 0x05, 0x39, 0x00);
-	tst_fini(&t);
-}
-END_TEST
-
-START_TEST(unknown_pages_and_subpages_are_refused)
-{
-	static const char *const cdbs[] = {"\x1a\x00\x02\x00\xff\x00", "\x1a\x00\x00\x00\xff\x00",
-		"\x1a\x00\x0a\x01\xff\x00", "\x1a\x00\x3f\x01\xff\x00"};
-	struct tst t;
-
-	for (unsigned i = 0; i < ARRAY_SIZE(cdbs); i++) {
-		tst_do(&t, &x, cdbs[i], 6, 255);
-		assert_check(&t, 0x05, 0x24, 0x00);
-		tst_fini(&t);
-	}
-}
-END_TEST
-
-static uint8_t caching_bits(struct fx *fx)
-{
-	struct tst t;
-	uint8_t bits;
-
-	tst_do(&t, fx, "\x1a\x08\x08\x00\xff\x00", 6, 255);
-	assert_good(&t);
-	bits = t.buf[6];
-	tst_fini(&t);
-	return bits;
-}
-
-START_TEST(wce_is_set_when_anything_on_the_way_caches)
-{
-	struct hba_unit *u = &x.fake->hba.unit[0];
-	struct fake *f = fake_new(1, 4096, 512);
-	struct fx cached;
-
-	ck_assert_uint_eq(caching_bits(&x), 0);
-	u->write_back = true;
-	ck_assert_uint_eq(caching_bits(&x), 0x04);
-	u->cache_protected = true;
-	ck_assert_uint_eq(caching_bits(&x), 0x04);
-	u->write_back = false;
-	ck_assert_uint_eq(caching_bits(&x), 0x00);
-	u->disk_cache = true;
-	ck_assert_uint_eq(caching_bits(&x), 0x04);
-	f->disk[0].mode_wce = 0x05;
-	fx_attach(&cached, f);
-	ck_assert_uint_eq(caching_bits(&cached), 0x05); /* with RCD */
-	fx_teardown(&cached);
-}
-END_TEST
-
-START_TEST(ro_sets_wp_and_refuses_what_writes)
-{
-	static const struct {
-		const char *cdb;
-		uint8_t len;
-	} writes[] = {{"\x0a\0\0\0\x01\0", 6}, {"\x2a\0\0\0\0\0\0\0\x01\0", 10},
-		{"\xaa\0\0\0\0\0\0\0\0\x01\0\0", 12}, {"\x8a\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0", 16},
-		{"\x1b\0\0\0\0\0", 6}};
-	struct fx ro = x;
-	struct tst t;
-
-	ro.lun = fx_lun(&x, "ld0;ro=1");
-	tst_do(&t, &ro, "\x1a\x08\x0a\x00\xff\x00", 6, 255);
-	ck_assert_uint_eq(t.buf[2], 0x90);
-	tst_fini(&t);
-	for (unsigned i = 0; i < ARRAY_SIZE(writes); i++) {
-		tst_do(&t, &ro, writes[i].cdb, writes[i].len, 512);
-		assert_check(&t, 0x07, 0x27, 0x00);
-		tst_fini(&t);
-	}
-	ck_assert_uint_eq(x.fake->n_log, 0);
-	tst_do(&t, &ro, "\x28\0\0\0\0\0\0\0\x01\0", 10, 512);
-	assert_good(&t);
-	tst_fini(&t);
-	x.fake->n_log = 0;
-	scsi_lun_destroy(ro.lun);
-}
-END_TEST
-
 /* --- REQUEST SENSE and reports --- */
 
 START_TEST(request_sense_without_a_condition)
@@ -451,18 +354,14 @@ int main(void)
 	tcase_add_test(c, page_00_lists_just_the_pages_that_are_answered);
 	tcase_add_test(c, page_80_is_the_units_serial_number);
 	tcase_add_test(c, page_83_names_the_unit_and_no_port);
+	tcase_add_test(c, page_86_promises_simple_tasks_and_names_the_caches);
+	tcase_add_test(c, page_87_says_that_mode_pages_are_shared);
 	tcase_add_test(c, page_b0_claims_what_this_daemon_does);
 	tcase_add_test(c, pages_b1_and_b2_promise_no_zones_and_no_unmap);
 	tcase_add_loop_test(c, vpd_pages_are_cut_at_the_allocation_length, 0, ARRAY_SIZE(allocs));
 	tcase_add_test(c, capacity_10_is_last_block_and_size);
 	tcase_add_loop_test(c, capacity_10_of_a_big_disk_points_to_capacity_16, 0, 3);
 	tcase_add_test(c, capacity_16_has_no_protection_and_no_provisioning);
-	tcase_add_test(c, mode_sense_6_gives_each_page_and_all);
-	tcase_add_test(c, mode_sense_10_has_short_and_long_descriptors);
-	tcase_add_test(c, nothing_is_changeable_and_nothing_is_saved);
-	tcase_add_test(c, unknown_pages_and_subpages_are_refused);
-	tcase_add_test(c, wce_is_set_when_anything_on_the_way_caches);
-	tcase_add_test(c, ro_sets_wp_and_refuses_what_writes);
 	tcase_add_test(c, request_sense_without_a_condition);
 	tcase_add_test(c, report_luns_knows_this_lun);
 	tcase_add_test(c, task_management_functions_are_abort_task_and_lun_reset);

@@ -31,16 +31,30 @@ static uint32_t interesting(void)
 	return rnd(3) ? some[rnd(ARRAY_SIZE(some))] : rnd(UINT32_MAX);
 }
 
-static void random_cdb(uint8_t cdb[16])
+static void random_long(uint8_t cdb[32])
 {
-	static const uint8_t likely[] = {0x08, 0x0a, 0x28, 0x2a, 0x2f, 0x35, 0x88, 0x8a, 0x8f, 0x91, 0x12,
-		0x1a, 0x5a, 0xa3, 0x9e, 0xa8, 0xaa, 0xaf, 0x1b, 0x03};
+	cdb[1] = (uint8_t)(rnd(8) ? 0 : rnd(256));
+	cdb[7] = (uint8_t)(rnd(8) ? 24 : rnd(256));
+	put_be16(cdb + 8, (uint16_t)(rnd(8) ? 8 + rnd(8) : rnd(65536)));
+	put_be64(cdb + 12, rnd(8) ? interesting() : UINT64_MAX - rnd(3));
+	put_be32(cdb + 28, rnd(3) ? rnd(300) : interesting());
+}
 
-	for (unsigned i = 0; i < 16; i++)
+static void random_cdb(uint8_t cdb[32])
+{
+	static const uint8_t likely[] = {0x08, 0x0a, 0x28, 0x2a, 0x2e, 0x2f, 0x35, 0x7f, 0x88, 0x89, 0x8a,
+		0x8b, 0x8e, 0x8f, 0x91, 0x9c, 0x12, 0x1a, 0x5a, 0xa3, 0x9e, 0xa8, 0xaa, 0xae, 0xaf, 0x1b,
+		0x03,
+		/* parameter lists and what is passed */
+		0x15, 0x1c, 0x1d, 0x37, 0x3b, 0x3c, 0x4d, 0x55, 0x85, 0xa1, 0xa2, 0xb5, 0xb7, 0xc1, 0xc2};
+
+	for (unsigned i = 0; i < 32; i++)
 		cdb[i] = (uint8_t)(rnd(4) ? 0 : rnd(256));
 	cdb[0] = rnd(4) ? likely[rnd(ARRAY_SIZE(likely))] : (uint8_t)rnd(256);
 	if (cdb[0] == 0xa3)
 		cdb[1] = (uint8_t)(0x0a + rnd(5));
+	if (cdb[0] == 0x7f)
+		random_long(cdb);
 	if (rnd(3) == 0)
 		return;
 	if (cdb[0] >> 5 == 1) {
@@ -50,10 +64,23 @@ static void random_cdb(uint8_t cdb[16])
 	}
 }
 
-/* As much as the CDB asks for, mostly. */
-static size_t random_room(const uint8_t cdb[16])
+static uint32_t asked_blocks(const uint8_t cdb[32])
 {
-	uint64_t n = cdb[0] >> 5 == 1 ? get_be16(cdb + 7) : cdb[0] >> 5 == 4 ? get_be32(cdb + 10) : cdb[4];
+	switch (cdb[0]) {
+	case 0x89:
+		return cdb[13] * 2U;
+	case 0x9c:
+		return get_be16(cdb + 12);
+	case 0x7f:
+		return get_be32(cdb + 28);
+	}
+	return cdb[0] >> 5 == 1 ? get_be16(cdb + 7) : cdb[0] >> 5 == 4 ? get_be32(cdb + 10) : cdb[4];
+}
+
+/* As much as the CDB asks for, mostly. */
+static size_t random_room(const uint8_t cdb[32])
+{
+	uint64_t n = asked_blocks(cdb);
 
 	if (rnd(3) == 0)
 		return rnd(70000);
@@ -79,12 +106,12 @@ static void random_fault(void)
 
 static void step(struct tst *t)
 {
-	uint8_t cdb[16];
+	uint8_t cdb[32];
 	size_t room;
 
 	random_cdb(cdb);
 	room = random_room(cdb);
-	tst_init(t, x.lun, cdb, rnd(10) ? 16 : rnd(17), room,
+	tst_init(t, x.lun, cdb, rnd(10) ? 32 : rnd(33), room,
 		room ? 1 + rnd(MIN((uint32_t)room, 20)) : rnd(2));
 	tst_submit(t);
 }
@@ -159,7 +186,15 @@ START_TEST(every_command_completes_once)
 	state = (uint64_t)_i + 1;
 	f->hba.limits.max_transfer = 16384;
 	f->slots = FAKE_MAX_SLOTS; /* what fake_free() looks at */
+	/* atomic writes of up to 32 blocks */
+	memset(f->disk[0].vpd[0xb0].data + 44, 0, 20);
+	f->disk[0].vpd[0xb0].data[47] = 32;
+	for (unsigned opcode = 1; opcode < 256; opcode++)
+		f->disk[0].passes[opcode] = strchr("\x37\x3b\x3c\x85\xa1\xa2\xb5\xb7\xc1\xc2", (int)opcode);
+	fake_set_page(&f->disk[0].log[0x00], "\0\0\0\x02\0\x0d", 6);
 	fx_attach(&x, f);
+	scsi_lun_destroy(x.lun);
+	x.lun = fx_lun(&x, "ld0;allow=buffer+security+ata+nodata+c1-in+c2-out");
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		unsigned i = rnd(FLYING);
 

@@ -130,6 +130,41 @@ START_TEST(the_last_page_length_is_bounded)
 }
 END_TEST
 
+/* --- mode and log pages --- */
+
+START_TEST(a_unit_without_mode_sense_is_asked_once)
+{
+	fake->disk[0].mode_sense = false;
+	attach();
+	ck_assert_uint_eq(fake->disk[0].cdbs[0x1a], 1);
+	ck_assert_uint_eq(fake->disk[1].cdbs[0x1a], 3); /* caching, recovery, power */
+	ck_assert_uint_eq(fake->disk[0].cdbs[0x4d], 1);
+}
+END_TEST
+
+START_TEST(log_page_lists_that_lie_about_their_length_are_bounded)
+{
+	struct scsi_lun_config cfg;
+	struct scsi_lun *lun;
+	struct err e;
+	struct tst t;
+
+	memset(fake->disk[0].log[0].data, 0x0d, 256);
+	memcpy(fake->disk[0].log[0].data, "\x00\x00\xff\xff", 4);
+	fake->disk[0].log[0].len = 256;
+	attach();
+	ck_assert_int_eq(scsi_lun_parse("ld0", &cfg, &e), 0);
+	ck_assert_int_eq(scsi_lun_create(host, &cfg, &lun), 0);
+	tst_init(&t, lun, "\x4d\0\x40\0\0\0\0\0\xff\0", 10, 255, 1);
+	tst_submit(&t);
+	assert_good(&t);
+	ck_assert_uint_eq(t.task.in_bytes, 6);
+	ck_assert_mem_eq(t.buf, "\x00\x00\x00\x02\x00\x0d", 6);
+	tst_fini(&t);
+	scsi_lun_destroy(lun);
+}
+END_TEST
+
 /* --- trouble --- */
 
 START_TEST(unit_attentions_and_slow_starts_do_not_stop_discovery)
@@ -367,6 +402,33 @@ START_TEST(tables_of_earlier_attaches_are_freed)
 }
 END_TEST
 
+/* SPC-4 7.8.6.8, and TPGS in INQUIRY byte 5: implicit. */
+START_TEST(a_lun_with_alua_names_its_target_port_group)
+{
+	struct fx x;
+	struct scsi_lun *lun;
+	struct tst t;
+
+	fx_setup(&x, 4096);
+	lun = x.lun;
+	tst_do(&t, &x, "\x12\0\0\0\x60\0", 6, 96);
+	ck_assert_uint_eq(t.buf[5] & 0x30, 0);
+	tst_fini(&t);
+	x.lun = fx_lun(&x, "ld0;alua=258");
+	tst_do(&t, &x, "\x12\0\0\0\x60\0", 6, 96);
+	ck_assert_uint_eq(t.buf[5] & 0x30, 0x10);
+	tst_fini(&t);
+	tst_do(&t, &x, "\x12\x01\x83\0\xff\0", 6, 255);
+	assert_good(&t);
+	ck_assert_uint_eq(get_be16(t.buf + 2) + 4U, t.task.in_bytes);
+	ck_assert_mem_eq(t.buf + t.task.in_bytes - 8, "\x01\x15\x00\x04\x00\x00\x01\x02", 8);
+	tst_fini(&t);
+	scsi_lun_destroy(x.lun);
+	x.lun = lun;
+	fx_teardown(&x);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("scsi identity");
@@ -379,6 +441,8 @@ int main(void)
 	tcase_add_test(c, a_serial_number_longer_than_its_place_is_cut);
 	tcase_add_test(c, read_capacity_10_helps_where_16_is_unknown);
 	tcase_add_test(c, the_last_page_length_is_bounded);
+	tcase_add_test(c, a_unit_without_mode_sense_is_asked_once);
+	tcase_add_test(c, log_page_lists_that_lie_about_their_length_are_bounded);
 	tcase_add_test(c, unit_attentions_and_slow_starts_do_not_stop_discovery);
 	tcase_add_test(c, patience_ends);
 	tcase_add_test(c, one_bad_unit_leaves_the_others_alone);
@@ -392,6 +456,7 @@ int main(void)
 	tcase_add_test(c, two_units_with_one_identity_are_not_both_exported);
 	tcase_add_test(c, the_units_own_designators_are_shown_and_no_derived_one_beside_an_naa);
 	tcase_add_test(c, tables_of_earlier_attaches_are_freed);
+	tcase_add_test(c, a_lun_with_alua_names_its_target_port_group);
 	suite_add_tcase(s, c);
 	return run_suite(s);
 }

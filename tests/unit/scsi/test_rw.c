@@ -133,7 +133,7 @@ START_TEST(a_disk_beyond_32_bits_is_addressed_whole)
 	tst_fini(&t);
 	cdb16(cdb, 0x88, 0, UINT64_C(1) << 36, 1);
 	tst_do(&t, &big, cdb, 16, 512);
-	assert_check(&t, 0x05, 0x21, 0x00);
+	assert_check_desc(&t, 0x05, 0x21, 0x00);
 	tst_fini(&t);
 	fx_teardown(&big);
 }

@@ -53,8 +53,70 @@ START_TEST(descriptor_format_is_eight_bytes_without_descriptors)
 	static const uint8_t want[8] = {0x72, 0x02, 0x04, 0x01};
 	uint8_t buf[SCSI_SENSE_SIZE];
 
-	ck_assert_uint_eq(sense_descriptor(buf, SENSE_BECOMING_READY), 8);
+	ck_assert_uint_eq(sense_descriptor(buf, SENSE_BECOMING_READY, NULL), 8);
 	ck_assert_mem_eq(buf, want, sizeof(want));
+}
+END_TEST
+
+START_TEST(a_field_pointer_into_a_list_and_progress_are_told_apart)
+{
+	struct sense_detail list = {.has_field = true, .in_list = true, .field = 0x102, .bit = 3};
+	struct sense_detail progress = {.has_progress = true, .progress = 0x8000};
+	uint8_t buf[SCSI_SENSE_SIZE];
+
+	sense_fixed(buf, SENSE_INVALID_LIST, &list);
+	ck_assert_mem_eq(buf + 12, "\x26\x00\x00\x8b\x01\x02", 6);
+	sense_fixed(buf, SENSE_FORMAT_IN_PROGRESS, &progress);
+	ck_assert_mem_eq(buf + 12, "\x04\x04\x00\x80\x80\x00", 6);
+}
+END_TEST
+
+START_TEST(descriptors_hold_long_addresses_pointers_and_progress)
+{
+	static const uint8_t want[28] = {0x72, 0x0e, 0x1d, 0x00, 0, 0, 0, 20, 0x00, 0x0a, 0x80, 0, 0x01, 0x23,
+		0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x02, 0x06, 0, 0, 0xcf, 0x00, 0x02, 0};
+	static const uint8_t busy[16] = {
+		0x72, 0x02, 0x04, 0x1b, 0, 0, 0, 8, 0x02, 0x06, 0, 0, 0x80, 0x12, 0x34, 0};
+	struct sense_detail d = {.has_info = true,
+		.info = UINT64_C(0x0123456789abcdef),
+		.has_field = true,
+		.field = 2,
+		.bit = 7};
+	struct sense_detail progress = {.has_progress = true, .progress = 0x1234};
+	uint8_t buf[SCSI_SENSE_SIZE];
+
+	memset(buf, 0xff, sizeof(buf));
+	ck_assert_uint_eq(sense_descriptor(buf, SENSE_MISCOMPARE, &d), sizeof(want));
+	ck_assert_mem_eq(buf, want, sizeof(want));
+	for (unsigned i = sizeof(want); i < sizeof(buf); i++)
+		ck_assert_uint_eq(buf[i], 0);
+	ck_assert_uint_eq(sense_descriptor(buf, SENSE_SANITIZE_IN_PROGRESS, &progress), sizeof(busy));
+	ck_assert_mem_eq(buf, busy, sizeof(busy));
+}
+END_TEST
+
+/* SPC-4 tables 27 and 48: nothing that fixed format tells gets lost. */
+START_TEST(a_units_sense_is_converted_whole)
+{
+	static const uint8_t fixed[SCSI_SENSE_SIZE] = {0xf1, 0, 0x03, 0x00, 0xab, 0xcd, 0xef, 10, 0x11, 0x22,
+		0x33, 0x44, 0x11, 0x01, 0x5a, 0x80, 0x00, 0x07, 0x77};
+	static const uint8_t want[] = {0x73, 0x03, 0x11, 0x01, 0, 0, 0, 36,  /* deferred */
+		0x00, 0x0a, 0x80, 0, 0, 0, 0, 0, 0x00, 0xab, 0xcd, 0xef,     /* information */
+		0x01, 0x0a, 0, 0, 0, 0, 0, 0, 0x11, 0x22, 0x33, 0x44,	     /* command specific */
+		0x02, 0x06, 0, 0, 0x80, 0x00, 0x07, 0, 0x03, 0x02, 0, 0x5a}; /* retries, unit */
+	static const uint8_t desc[8] = {0x72, 0x01, 0x00, 0x1d};
+	uint8_t buf[SCSI_SENSE_SIZE];
+
+	memcpy(buf, fixed, sizeof(buf));
+	ck_assert_uint_eq(sense_to_descriptor(buf, 18), sizeof(want));
+	ck_assert_mem_eq(buf, want, sizeof(want));
+	for (unsigned i = sizeof(want); i < sizeof(buf); i++)
+		ck_assert_uint_eq(buf[i], 0);
+	memcpy(buf, fixed, sizeof(buf));
+	ck_assert_uint_eq(sense_to_descriptor(buf, 14), 8 + 12 + 12); /* cut before the rest */
+	memcpy(buf, desc, sizeof(desc));
+	ck_assert_uint_eq(sense_to_descriptor(buf, 8), 8);
+	ck_assert_mem_eq(buf, desc, sizeof(desc));
 }
 END_TEST
 
@@ -85,6 +147,9 @@ int main(void)
 	tcase_add_test(c, a_field_pointer_names_byte_and_bit_of_the_cdb);
 	tcase_add_test(c, an_lba_of_32_bits_is_information_and_a_larger_one_is_left_out);
 	tcase_add_test(c, descriptor_format_is_eight_bytes_without_descriptors);
+	tcase_add_test(c, a_field_pointer_into_a_list_and_progress_are_told_apart);
+	tcase_add_test(c, descriptors_hold_long_addresses_pointers_and_progress);
+	tcase_add_test(c, a_units_sense_is_converted_whole);
 	tcase_add_test(c, both_formats_are_read_and_rubbish_is_not);
 	suite_add_tcase(s, c);
 	return run_suite(s);

@@ -167,12 +167,12 @@ END_TEST
 
 START_TEST(the_first_difference_is_a_miscompare_with_its_lba)
 {
-	static const size_t at[] = {0, 511, 512, 8191, 8192, 51199};
+	static const size_t at[] = {0, 511, 512, 65535, 65536, 102399};
 	struct tst t;
 
-	init_compare(&t, ALL, 3, 100, 100 * 512);
+	init_compare(&t, ALL, 3, 200, 200 * 512);
 	t.buf[at[_i]] ^= 0x80;
-	t.buf[51199] ^= 0x40; /* another one, last of all */
+	t.buf[102399] ^= 0x40; /* another one, last of all */
 	tst_submit(&t);
 	fake_run(x.fake, 0);
 	assert_check(&t, 0x0e, 0x1d, 0x00);
@@ -186,19 +186,19 @@ START_TEST(one_block_is_compared_with_each)
 {
 	struct tst t;
 
-	for (unsigned i = 10; i < 50; i++)
+	for (unsigned i = 10; i < 310; i++)
 		memset(x.disk->store + i * 512, 0x77, 512);
-	init_compare(&t, ONE, 10, 40, 512);
+	init_compare(&t, ONE, 10, 300, 512);
 	tst_submit(&t);
 	fake_run(x.fake, 0);
 	assert_good(&t);
 	tst_fini(&t);
-	x.disk->store[49 * 512 + 100] = 0;
-	init_compare(&t, ONE, 10, 40, 512);
+	x.disk->store[309 * 512 + 100] = 0;
+	init_compare(&t, ONE, 10, 300, 512);
 	tst_submit(&t);
 	fake_run(x.fake, 0);
 	assert_check(&t, 0x0e, 0x1d, 0x00);
-	ck_assert_uint_eq(get_be32(t.task.sense + 3), 49);
+	ck_assert_uint_eq(get_be32(t.task.sense + 3), 309);
 	tst_fini(&t);
 }
 END_TEST
@@ -225,6 +225,24 @@ START_TEST(data_of_another_length_and_reserved_bytchk_are_refused)
 	assert_good(&t);
 	tst_fini(&t);
 	ck_assert_uint_eq(x.fake->n_log, 0);
+}
+END_TEST
+
+/* SBC-3 5.36: DPO may be set; group number, and the bit that was RELADR, mean nothing. */
+START_TEST(verify_takes_dpo_and_looks_at_no_reserved_bits)
+{
+	struct tst t;
+
+	init_compare(&t, ALL | 0x19, 0, 4, 4 * 512);
+	t.task.cdb[6] = 0xff;
+	tst_submit(&t);
+	fake_run(x.fake, 0);
+	assert_good(&t);
+	ck_assert(x.fake->log[1].dpo);
+	tst_fini(&t);
+	tst_do(&t, &x, "\x2f\x19\0\0\0\0\xff\0\x10\0", 10, 0);
+	assert_good(&t);
+	tst_fini(&t);
 }
 END_TEST
 
@@ -302,6 +320,7 @@ int main(void)
 	tcase_add_loop_test(c, the_first_difference_is_a_miscompare_with_its_lba, 0, 6);
 	tcase_add_test(c, one_block_is_compared_with_each);
 	tcase_add_test(c, data_of_another_length_and_reserved_bytchk_are_refused);
+	tcase_add_test(c, verify_takes_dpo_and_looks_at_no_reserved_bits);
 	tcase_add_test(c, a_read_error_while_comparing_is_no_miscompare);
 	tcase_add_test(c, test_unit_ready_asks_the_unit);
 	tcase_add_test(c, stopping_the_unit_flushes_it_first);

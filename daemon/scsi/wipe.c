@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Overwriting all of a unit in the background. */
+#include "wipe.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "task.h"
+
+#define OP_FORMAT   0x04
+#define OP_SANITIZE 0x48
+#define RETRIES	    16
+
+static bool is_running(const struct wipe *w)
+{
+	return w->state == WIPE_FORMAT || w->state == WIPE_SANITIZE;
+}
+
+static const char *name_of(const struct wipe *w)
+{
+	return w->state == WIPE_FORMAT || w->state == WIPE_FORMAT_FAILED ? "FORMAT UNIT" : "SANITIZE";
+}
+
+/* --- whose state it is --- */
+
+static bool same_unit(const struct scsi_lun *a, const struct scsi_lun *b)
+{
+	return a == b || (a->known && b->known && strcmp(a->facts.id.naa_text, b->facts.id.naa_text) == 0);
+}
+
+struct scsi_lun *wipe_find(const struct scsi_lun *lun)
+{
+	list_for_each_safe(pos, &lun->host->luns) {
+		struct scsi_lun *other = container_of(pos, struct scsi_lun, all);
+
+		if (other->wipe.state != WIPE_NONE && same_unit(lun, other))
+			return other;
+	}
+	return NULL;
+}
+
+static void tell_all(struct scsi_host *s)
+{
+	list_for_each_safe(pos, &s->luns) {
+		struct scsi_lun *lun = container_of(pos, struct scsi_lun, all);
+
+		lun->wiper = wipe_find(lun);
+	}
+}
+
+const struct wipe *wipe_of(const struct scsi_lun *lun)
+{
+	static const struct wipe none;
+
+	return lun->wiper ? &lun->wiper->wipe : &none;
+}
+
+void wipe_clear(struct scsi_lun *lun)
+{
+	if (!lun->wiper)
+		return;
+	assert(!is_running(&lun->wiper->wipe));
+	lun->wiper->wipe.state = WIPE_NONE;
+	tell_all(lun->host);
+}
+
+/* Called where nobody up the stack still looks at such a LUN. */
+void wipe_sweep(struct scsi_host *s, bool all)
+{
+	list_for_each_safe(pos, &s->luns) {
+		struct scsi_lun *lun = container_of(pos, struct scsi_lun, all);
+
+		if (!lun->dead || (!all && (lun->copying || lun->wipe.state != WIPE_NONE)))
+			continue;
+		list_remove(&lun->turn);
+		list_remove(&lun->all);
+		free(lun);
+	}
+}
+
+/* --- what initiators hear of it --- */
+
+/* Of 65,536 parts of all passes, those handed down */
+static uint16_t progress(const struct wipe *w)
+{
+	uint64_t part = w->task.next / (w->task.bytes / 65536 + 1);
+
+	return (uint16_t)((w->pass * UINT64_C(65536) + part) / w->passes);
+}
+
+enum scsi_sense wipe_sense(const struct scsi_lun *lun, struct sense_detail *ret)
+{
+	const struct wipe *w = wipe_of(lun);
+
+	*ret = (struct sense_detail){.bit = SENSE_NO_BIT};
+	if (is_running(w)) {
+		ret->has_progress = true;
+		ret->progress = progress(w);
+	}
+	switch (w->state) {
+	case WIPE_NONE:
+		break;
+	case WIPE_FORMAT:
+		return SENSE_FORMAT_IN_PROGRESS;
+	case WIPE_SANITIZE:
+		return SENSE_SANITIZE_IN_PROGRESS;
+	case WIPE_FORMAT_FAILED:
+		return SENSE_FORMAT_CORRUPTED;
+	case WIPE_SANITIZE_FAILED:
+		return SENSE_SANITIZE_FAILED;
+	}
+	return SENSE_NONE;
+}
+
+/* SBC-3 4.11.2 and 5.3: nothing but questions while it runs. After a failed SANITIZE, likewise, and another
+ * SANITIZE; after a failed FORMAT UNIT all that does not touch the medium, and both. */
+static bool forbids(const struct wipe *w, const struct scsi_op *op)
+{
+	if (w->state == WIPE_NONE || op->flags & OP_ANY_GATE)
+		return false;
+	if (is_running(w))
+		return true;
+	if (op->opcode == OP_SANITIZE)
+		return false;
+	if (w->state == WIPE_SANITIZE_FAILED)
+		return true;
+	return op->fate == FATE_TRANSLATE && op->opcode != OP_FORMAT;
+}
+
+bool wipe_refuses(struct scsi_task *t)
+{
+	struct sense_detail detail;
+	enum scsi_sense code;
+
+	if (!forbids(wipe_of(t->lun), t->op))
+		return false;
+	code = wipe_sense(t->lun, &detail);
+	task_put_sense(t, code, &detail);
+	task_status(t, SCSI_CHECK_CONDITION);
+	return true;
+}
+
+/* --- the writes --- */
+
+static struct wipe *wipe_with(struct scsi_task *t)
+{
+	return container_of(t, struct wipe, task);
+}
+
+static void wipe_good(struct scsi_task *t, const struct hba_req *req, uint64_t offset)
+{
+	wipe_with(t)->retries = RETRIES;
+}
+
+/* What the unit has to tell about itself, and what was lost on the way, must not end the work of hours. */
+static bool wipe_rescue(struct scsi_task *t, const struct hba_req *req, uint64_t offset)
+{
+	struct wipe *w = wipe_with(t);
+	enum scsi_sense code;
+
+	if (!w->retries || !req_sense(req, &code) ||
+		(SENSE_KEY(code) != KEY_UNIT_ATTENTION && SENSE_KEY(code) != KEY_ABORTED_COMMAND))
+		return false;
+	w->retries--;
+	/* From there on again; to write a part twice is harmless. */
+	t->next = MIN(t->next, offset);
+	return true;
+}
+
+static bool wipe_next(struct scsi_task *t)
+{
+	struct wipe *w = wipe_with(t);
+
+	if (w->pass + 1 >= w->passes)
+		return false;
+	w->pass++;
+	if (w->invert) {
+		for (size_t i = 0; i < w->iov.iov_len; i++)
+			w->block[i] ^= 0xff;
+		pattern_load(t);
+	}
+	task_next_body(t, t->work, t->bytes);
+	return true;
+}
+
+static const struct scsi_work work_wipe = {.max_children = PATTERN_CHILDREN,
+	.fill = pattern_fill,
+	.good = wipe_good,
+	.rescue = wipe_rescue,
+	.next = wipe_next};
+
+/* Between a pass and the next, and at the end, all of it is on the medium. */
+static const struct scsi_op wipe_op = {
+	.name = "overwriting", .dir = DMA_TO_DEVICE, .fate = FATE_TRANSLATE, .time = TIME_MEDIA};
+
+static void wipe_done(struct scsi_task *t)
+{
+	struct scsi_lun *lun = t->lun;
+	struct wipe *w = wipe_with(t);
+	struct scsi_task *waits = w->waits;
+	bool format = w->state == WIPE_FORMAT, good = t->status == SCSI_GOOD;
+
+	w->waits = NULL;
+	if (good)
+		log_info("unit %s: %s has overwritten all of it", lun->cfg.unit, name_of(w));
+	else
+		log_err("unit %s: %s failed half way: the unit is unusable until it is done again",
+			lun->cfg.unit, name_of(w));
+	if (good)
+		w->state = WIPE_NONE;
+	else
+		w->state = format ? WIPE_FORMAT_FAILED : WIPE_SANITIZE_FAILED;
+	tell_all(lun->host);
+	if (!waits)
+		return;
+	if (good)
+		task_good(waits);
+	else
+		task_check(waits, format ? SENSE_FORMAT_FAILED : SENSE_SANITIZE_FAILED);
+}
+
+/* --- the command --- */
+
+static void wait_abort(struct scsi_task *t)
+{
+	t->lun->wipe.waits = NULL;
+	task_status(t, SCSI_TASK_ABORTED);
+}
+
+/* The command itself has no requests: it waits, and what it began goes on when it is aborted. */
+static const struct scsi_work work_wait = {.max_children = 1, .abort = wait_abort};
+
+static void take_pattern(const struct scsi_task *t, const struct wipe_plan *plan, struct wipe *w)
+{
+	uint32_t bs = t->lun->facts.id.block_size;
+
+	memset(w->block, 0, sizeof(w->block));
+	if (plan->pattern_len)
+		iov_get(t->iov, t->niov, plan->pattern_at, w->block, plan->pattern_len);
+	for (uint32_t at = plan->pattern_len; at && at < bs; at++)
+		w->block[at] = w->block[at - plan->pattern_len];
+	w->iov = (struct iovec){w->block, bs};
+}
+
+static void begin(struct scsi_lun *lun)
+{
+	struct wipe *w = &lun->wipe;
+	struct scsi_task *t = &w->task;
+
+	t->lun = lun;
+	t->cdb_len = 0;
+	t->iov = &w->iov;
+	t->niov = 1;
+	t->iov_bytes = w->iov.iov_len;
+	t->done = wipe_done;
+	task_begin(t, &wipe_op);
+	t->nblocks = lun->facts.id.blocks;
+	/* Commands that came before have their blocks to the end; those that come later are refused. */
+	t->flags |= TASK_EXCLUSIVE | TASK_FLUSH_BEFORE | TASK_FLUSH_AFTER;
+	task_work(t, &work_wipe, t->nblocks * w->iov.iov_len);
+}
+
+void wipe_start(struct scsi_task *t, const struct wipe_plan *plan)
+{
+	struct scsi_lun *lun = t->lun;
+	struct wipe *w = &lun->wipe;
+	bool immed = plan->immed;
+
+	wipe_clear(lun); /* a failed one */
+	take_pattern(t, plan, w);
+	w->state = plan->state;
+	w->invert = plan->invert;
+	w->ause = plan->ause;
+	w->pass = 0;
+	w->passes = plan->passes;
+	w->retries = RETRIES;
+	w->waits = NULL;
+	tell_all(lun->host);
+	log_warn("unit %s: %s overwrites all of it", lun->cfg.unit, name_of(w));
+	if (!immed) {
+		w->waits = t;
+		t->work = &work_wait;
+	}
+	begin(lun);
+	if (immed)
+		task_good(t);
+}

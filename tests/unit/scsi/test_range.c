@@ -1,0 +1,737 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Exclusive ranges: who waits for whom, and that each waits no longer than it must. */
+#include <stdlib.h>
+#include <string.h>
+#include "base/endian.h"
+#include "fixture.h"
+#include "scsi/task.h"
+
+#define BLOCKS 16384
+
+static struct fx x;
+
+static void setup(void)
+{
+	fx_setup(&x, BLOCKS);
+}
+static void teardown(void)
+{
+	fx_teardown(&x);
+}
+
+static void submit_rw(struct tst *t, uint8_t opcode, uint64_t lba, uint32_t n)
+{
+	uint8_t cdb[16];
+
+	cdb16(cdb, opcode, 0, lba, n);
+	tst_init(t, x.lun, cdb, 16, (size_t)n * 512, n ? 1 : 0);
+	if (opcode != 0x88)
+		tst_fill(t, 1);
+	tst_submit(t);
+}
+static void submit_read(struct tst *t, uint64_t lba, uint32_t n)
+{
+	submit_rw(t, 0x88, lba, n);
+}
+static void submit_write(struct tst *t, uint64_t lba, uint32_t n)
+{
+	submit_rw(t, 0x8a, lba, n);
+}
+static void submit_or(struct tst *t, uint64_t lba, uint32_t n)
+{
+	submit_rw(t, 0x8b, lba, n);
+}
+
+/* COMPARE AND WRITE of what the disk holds now, plus one in the last byte of each block */
+static void submit_caw(struct tst *t, uint64_t lba, uint8_t n)
+{
+	uint8_t cdb[16] = {0x89};
+	size_t half = n * 512U;
+
+	put_be64(cdb + 2, lba);
+	cdb[13] = n;
+	tst_init(t, x.lun, cdb, 16, 2 * half, n ? 2 : 0);
+	memcpy(t->buf, x.disk->store + lba * 512, half);
+	memcpy(t->buf + half, t->buf, half);
+	for (unsigned i = 1; i <= n; i++)
+		t->buf[half + i * 512 - 1]++;
+	t->filled = true;
+	tst_submit(t);
+}
+
+static void finish(struct tst *t)
+{
+	fake_run(x.fake, 0);
+	assert_good(t);
+	tst_fini(t);
+}
+
+/* --- who waits --- */
+
+START_TEST(nobody_waits_for_an_ordinary_command)
+{
+	struct tst a, b, c;
+
+	submit_write(&a, 10, 4);
+	submit_read(&b, 10, 4);
+	submit_write(&c, 12, 1);
+	ck_assert_uint_eq(x.fake->n_flight, 3);
+	fake_run(x.fake, 0);
+	finish(&a);
+	finish(&b);
+	finish(&c);
+}
+END_TEST
+
+/* Blocks 10 to 13 are taken. */
+START_TEST(only_the_range_waits)
+{
+	static const struct {
+		uint64_t lba;
+		uint32_t n;
+		bool waits;
+	} rows[] = {{9, 1, false}, {14, 1, false}, {0, 10, false}, {14, 100, false}, {9, 2, true},
+		{10, 1, true}, {13, 1, true}, {13, 50, true}, {11, 2, true}, {0, 100, true}, {10, 4, true},
+		{9, 6, true}};
+	struct tst e, t[ARRAY_SIZE(rows)];
+
+	submit_caw(&e, 10, 4);
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		unsigned before = x.fake->n_flight;
+
+		submit_read(&t[i], rows[i].lba, rows[i].n);
+		ck_assert_msg(x.fake->n_flight == before + !rows[i].waits, "row %u", i);
+	}
+	fake_complete(x.fake, 0);
+	/* Between its comparison and its write, too: only the write has come. */
+	ck_assert_uint_eq(x.fake->n_flight, 5);
+	finish(&e);
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+		finish(&t[i]);
+}
+END_TEST
+
+START_TEST(it_waits_for_those_that_came_before)
+{
+	struct tst w, r, e;
+
+	submit_write(&w, 10, 4);
+	submit_read(&r, 13, 4);
+	submit_caw(&e, 13, 1);
+	ck_assert_uint_eq(x.fake->n_flight, 2);
+	fake_complete(x.fake, 0);
+	ck_assert_uint_eq(w.done, 1);
+	ck_assert_uint_eq(x.fake->n_flight, 1); /* the read is still there */
+	fake_complete(x.fake, 0);
+	ck_assert_uint_eq(r.done, 1);
+	ck_assert_uint_eq(x.fake->n_flight, 1);
+	ck_assert_ptr_eq(x.fake->flight[0]->user, &e.task);
+	fake_run(x.fake, 0);
+	/* What it had been given to compare is what was there before the write. */
+	assert_check(&e, 0x0e, 0x1d, 0x00);
+	tst_fini(&e);
+	tst_fini(&w);
+	tst_fini(&r);
+}
+END_TEST
+
+/* A stream of readers does not starve the exclusive one: those that come later wait behind it. */
+START_TEST(first_come_first_served)
+{
+	struct tst first, e1, r1, e2, r2;
+
+	submit_read(&first, 20, 1);
+	submit_or(&e1, 20, 1);
+	submit_read(&r1, 20, 1);
+	submit_or(&e2, 20, 1);
+	submit_read(&r2, 20, 1);
+	ck_assert_uint_eq(x.fake->n_flight, 1);
+	fake_complete(x.fake, 0);
+	ck_assert_ptr_eq(x.fake->flight[0]->user, &e1.task);
+	fake_complete(x.fake, 0);
+	fake_complete(x.fake, 0);
+	ck_assert_uint_eq(e1.done, 1);
+	ck_assert_uint_eq(x.fake->n_flight, 1);
+	ck_assert_ptr_eq(x.fake->flight[0]->user, &r1.task);
+	fake_complete(x.fake, 0);
+	ck_assert_ptr_eq(x.fake->flight[0]->user, &e2.task);
+	ck_assert_uint_eq(r2.done, 0);
+	fake_run(x.fake, 0);
+	finish(&first);
+	finish(&e1);
+	finish(&r1);
+	finish(&e2);
+	finish(&r2);
+}
+END_TEST
+
+START_TEST(two_exclusive_ones_go_side_by_side_when_they_do_not_meet)
+{
+	struct tst a, b, c;
+
+	submit_caw(&a, 10, 4);
+	submit_caw(&b, 14, 4);
+	ck_assert_uint_eq(x.fake->n_flight, 2);
+	/* Held by both: goes when the second of them has left. */
+	submit_read(&c, 12, 4);
+	ck_assert_uint_eq(x.fake->n_flight, 2);
+	fake_complete(x.fake, 0);
+	fake_complete(x.fake, 1);
+	ck_assert_uint_eq(a.done, 1);
+	ck_assert_uint_eq(x.fake->n_flight, 1);
+	fake_complete(x.fake, 0);
+	fake_complete(x.fake, 0);
+	ck_assert_uint_eq(b.done, 1);
+	ck_assert_uint_eq(x.fake->n_flight, 1);
+	finish(&a);
+	finish(&b);
+	finish(&c);
+}
+END_TEST
+
+START_TEST(what_touches_no_block_waits_for_nobody)
+{
+	struct tst e, none, no_room, flush, empty;
+	uint8_t cdb[16];
+
+	submit_caw(&e, 10, 4);
+	submit_read(&none, 11, 0);
+	assert_good(&none);
+	cdb16(cdb, 0x88, 0, 11, 2);
+	tst_init(&no_room, x.lun, cdb, 16, 0, 0);
+	tst_submit(&no_room);
+	assert_good(&no_room);
+	submit_caw(&empty, 11, 0);
+	assert_good(&empty);
+	cdb10(cdb, 0x35, 0, 10, 4);
+	tst_init(&flush, x.lun, cdb, 10, 0, 0);
+	tst_submit(&flush);
+	ck_assert_uint_eq(x.fake->n_flight, 2);
+	finish(&flush);
+	finish(&e);
+	tst_fini(&none);
+	tst_fini(&no_room);
+	tst_fini(&empty);
+}
+END_TEST
+
+START_TEST(the_last_block_that_can_be_counted_is_a_range_like_others)
+{
+	struct fx big;
+	struct tst e, r;
+	uint8_t cdb[16] = {0x8b};
+
+	/* 2^55 blocks of 512 bytes, so that bytes fit 64 bits */
+	fx_setup(&big, UINT64_C(1) << 54);
+	cdb16(cdb, 0x8b, 0, (UINT64_C(1) << 54) - 4, 4);
+	tst_init(&e, big.lun, cdb, 16, 2048, 1);
+	tst_fill(&e, 1);
+	tst_submit(&e);
+	cdb16(cdb, 0x88, 0, (UINT64_C(1) << 54) - 1, 1);
+	tst_init(&r, big.lun, cdb, 16, 512, 1);
+	tst_submit(&r);
+	ck_assert_uint_eq(big.fake->n_flight, 1);
+	fake_run(big.fake, 0);
+	assert_good(&e);
+	assert_good(&r);
+	tst_fini(&e);
+	tst_fini(&r);
+	fx_teardown(&big);
+}
+END_TEST
+
+START_TEST(luns_do_not_wait_for_each_other)
+{
+	struct fake *f = fake_new(2, BLOCKS, 512);
+	struct fx two;
+	struct scsi_lun *other;
+	struct tst e, r;
+	uint8_t cdb[16];
+
+	fx_attach(&two, f);
+	other = fx_lun(&two, "ld1");
+	cdb16(cdb, 0x8b, 0, 0, 4);
+	tst_init(&e, two.lun, cdb, 16, 2048, 1);
+	tst_fill(&e, 1);
+	tst_submit(&e);
+	cdb16(cdb, 0x88, 0, 0, 4);
+	tst_init(&r, other, cdb, 16, 2048, 1);
+	tst_submit(&r);
+	ck_assert_uint_eq(f->n_flight, 2);
+	fake_run(f, 0);
+	tst_fini(&e);
+	tst_fini(&r);
+	scsi_lun_destroy(other);
+	fx_teardown(&two);
+}
+END_TEST
+
+/* More waiting commands than scratch buffers, all on one block, and others that need scratch meanwhile. */
+START_TEST(a_crowd_on_one_block_gets_through)
+{
+	enum { N = 300 };
+	static struct tst t[N], v[N];
+	uint8_t cdb[10];
+
+	x.fake->slots = 8;
+	for (unsigned i = 0; i < N; i++) {
+		submit_or(&t[i], 7, 1);
+		cdb10(cdb, 0x2f, 0x02, 100 + i, 1);
+		tst_init(&v[i], x.lun, cdb, 10, 512, 1);
+		memcpy(v[i].buf, x.disk->store + (100 + i) * 512, 512);
+		v[i].filled = true;
+		tst_submit(&v[i]);
+	}
+	fake_run(x.fake, 5);
+	for (unsigned i = 0; i < N; i++) {
+		finish(&t[i]);
+		finish(&v[i]);
+	}
+}
+END_TEST
+
+/* Its range is released the sooner. */
+START_TEST(the_second_step_goes_before_what_waits_for_a_slot)
+{
+	struct tst e, r[5];
+
+	x.fake->slots = 1;
+	submit_caw(&e, 30, 1);
+	for (unsigned i = 0; i < 5; i++)
+		submit_read(&r[i], 100 + i, 1);
+	fake_complete(x.fake, 0);
+	ck_assert_ptr_eq(x.fake->flight[0]->user, &e.task);
+	ck_assert_uint_eq(x.fake->flight[0]->xfer.dir, DMA_TO_DEVICE);
+	finish(&e);
+	for (unsigned i = 0; i < 5; i++)
+		finish(&r[i]);
+}
+END_TEST
+
+/* Reads whose last part needs scratch that nobody has, while their first parts come back. */
+START_TEST(requests_come_back_while_their_command_waits_for_scratch)
+{
+	enum { N = 100 };
+	static struct tst t[N];
+	uint8_t cdb[16];
+
+	x.fake->slots = FAKE_MAX_SLOTS;
+	for (unsigned i = 0; i < N; i++) {
+		cdb16(cdb, 0x88, 0, i, 258);
+		tst_init(&t[i], x.lun, cdb, 16, 257 * 512 + 7, 2);
+		tst_submit(&t[i]);
+	}
+	/* first parts first */
+	for (unsigned i = 0; i < x.fake->n_flight;)
+		if (x.fake->flight[i]->nblocks > 1)
+			fake_complete(x.fake, i);
+		else
+			i++;
+	fake_run(x.fake, 3);
+	for (unsigned i = 0; i < N; i++) {
+		assert_good(&t[i]);
+		ck_assert(is_pattern(t[i].buf, i, t[i].len, 512));
+		tst_fini(&t[i]);
+	}
+}
+END_TEST
+
+/* --- aborts and gates --- */
+
+START_TEST(an_aborted_waiter_ends_at_once_and_lets_others_pass)
+{
+	struct tst w, e, r;
+
+	submit_write(&w, 30, 2);
+	submit_or(&e, 31, 2);
+	submit_read(&r, 32, 1); /* waits for e alone */
+	ck_assert_uint_eq(x.fake->n_flight, 1);
+	scsi_task_abort(&e.task);
+	ck_assert_uint_eq(e.done, 1);
+	ck_assert_uint_eq(e.task.status, SCSI_TASK_ABORTED);
+	ck_assert_uint_eq(x.fake->n_flight, 2);
+	ck_assert_uint_eq(x.fake->n_aborts, 0);
+	finish(&w);
+	finish(&r);
+	tst_fini(&e);
+}
+END_TEST
+
+START_TEST(an_aborted_reader_in_the_queue_disturbs_nobody)
+{
+	struct tst e, r, s;
+
+	submit_or(&e, 30, 2);
+	submit_read(&r, 30, 1);
+	submit_read(&s, 31, 1);
+	scsi_task_abort(&r.task);
+	ck_assert_uint_eq(r.done, 1);
+	ck_assert_uint_eq(r.task.status, SCSI_TASK_ABORTED);
+	ck_assert_uint_eq(s.done, 0);
+	ck_assert_uint_eq(x.fake->n_flight, 1);
+	finish(&e);
+	finish(&s);
+	free(r.buf);
+}
+END_TEST
+
+/* Firmware may still write: its range stays taken until that is over. */
+START_TEST(an_aborted_exclusive_command_keeps_its_range_until_firmware_has_answered)
+{
+	struct tst e, r;
+
+	submit_caw(&e, 30, 2);
+	submit_read(&r, 30, 1);
+	fake_complete(x.fake, 0);
+	ck_assert_uint_eq(x.fake->log[1].dir, DMA_TO_DEVICE);
+	scsi_task_abort(&e.task);
+	scsi_task_abort(&e.task);
+	ck_assert_uint_eq(x.fake->n_aborts, 1);
+	ck_assert_uint_eq(x.fake->n_flight, 1);
+	ck_assert_uint_eq(e.done, 0);
+	fake_end(x.fake, 0, HBA_ABORTED, 0, NULL, 0);
+	ck_assert_uint_eq(e.done, 1);
+	ck_assert_uint_eq(e.task.status, SCSI_TASK_ABORTED);
+	ck_assert_uint_eq(x.fake->n_flight, 1);
+	finish(&r);
+	tst_fini(&e);
+}
+END_TEST
+
+START_TEST(an_abort_between_the_steps_takes_no_further_one)
+{
+	struct tst e;
+	uint8_t before[512];
+
+	memcpy(before, x.disk->store + 30 * 512, 512);
+	submit_caw(&e, 30, 1);
+	scsi_task_abort(&e.task);
+	fake_run(x.fake, 0);
+	ck_assert_uint_eq(e.task.status, SCSI_TASK_ABORTED);
+	ck_assert_uint_eq(x.fake->n_log, 1);
+	ck_assert_mem_eq(before, x.disk->store + 30 * 512, 512);
+	tst_fini(&e);
+}
+END_TEST
+
+START_TEST(all_children_are_aborted_once)
+{
+	struct tst t;
+
+	submit_read(&t, 0, 4096); /* 2 MiB: 8 requests at once */
+	ck_assert_uint_eq(x.fake->n_flight, 8);
+	fake_complete(x.fake, 3);
+	ck_assert_uint_eq(x.fake->n_flight, 8);
+	scsi_task_abort(&t.task);
+	ck_assert_uint_eq(x.fake->n_aborts, 8);
+	scsi_task_abort(&t.task);
+	ck_assert_uint_eq(x.fake->n_aborts, 8);
+	while (x.fake->n_flight)
+		fake_end(x.fake, 0, HBA_ABORTED, 0, NULL, 0);
+	ck_assert_uint_eq(t.done, 1);
+	ck_assert_uint_eq(t.task.status, SCSI_TASK_ABORTED);
+	ck_assert_uint_eq(x.fake->n_log, 9);
+	free(t.buf);
+}
+END_TEST
+
+START_TEST(held_commands_are_answered_once_when_the_gate_closes)
+{
+	struct tst e, f, r, w;
+
+	submit_caw(&e, 30, 2);
+	submit_caw(&f, 30, 2);
+	submit_read(&r, 30, 1);
+	submit_write(&w, 31, 1);
+	scsi_host_detach(x.host, SCSI_GATE_GONE);
+	assert_check(&f, 0x02, 0x04, 0x03);
+	assert_check(&r, 0x02, 0x04, 0x03);
+	assert_check(&w, 0x02, 0x04, 0x03);
+	ck_assert_uint_eq(e.done, 0);
+	/* It has compared, but will not write. */
+	fake_run(x.fake, 0);
+	assert_check(&e, 0x02, 0x04, 0x03);
+	ck_assert_uint_eq(x.fake->n_log, 1);
+	tst_fini(&e);
+	tst_fini(&f);
+	tst_fini(&r);
+	tst_fini(&w);
+}
+END_TEST
+
+/* --- no update is lost --- */
+
+/* Initiators that each read the counter, then replace it by the next number if it is still what they read. */
+enum { INITIATORS = 5, INCREMENTS = 60, COUNTER_LBA = 50 };
+
+struct initiator {
+	struct tst t;
+	bool comparing;
+	unsigned done, misses;
+};
+
+static uint32_t seed;
+
+static uint32_t rnd(uint32_t n)
+{
+	seed = seed * 1103515245 + 12345;
+	return (seed >> 16) % n;
+}
+
+static void initiator_step(struct initiator *i)
+{
+	uint32_t value;
+
+	if (!i->t.buf) {
+		submit_read(&i->t, COUNTER_LBA, 1);
+		i->comparing = false;
+	} else if (!i->comparing) {
+		uint8_t block[512] = {0}, cdb[16] = {0x89};
+
+		ck_assert_uint_eq(i->t.task.status, SCSI_GOOD);
+		value = get_be32(i->t.buf);
+		tst_fini(&i->t);
+		put_be64(cdb + 2, COUNTER_LBA);
+		cdb[13] = 1;
+		tst_init(&i->t, x.lun, cdb, 16, 1024, 3);
+		put_be32(block, value);
+		memcpy(i->t.buf, block, 512);
+		put_be32(block, value + 1);
+		memcpy(i->t.buf + 512, block, 512);
+		i->t.filled = true;
+		i->comparing = true;
+		tst_submit(&i->t);
+	} else {
+		if (i->t.task.status == SCSI_GOOD)
+			i->done++;
+		else
+			i->misses++;
+		tst_fini(&i->t);
+	}
+}
+
+START_TEST(no_increment_of_a_shared_counter_is_lost)
+{
+	static struct initiator in[INITIATORS];
+	unsigned total = 0, misses = 0;
+
+	seed = (uint32_t)_i + 1;
+	memset(in, 0, sizeof(in));
+	memset(x.disk->store + COUNTER_LBA * 512, 0, 512);
+	while (total < INITIATORS * INCREMENTS) {
+		struct initiator *i = &in[rnd(INITIATORS)];
+
+		if (i->done < INCREMENTS && (!i->t.buf || i->t.done))
+			initiator_step(i);
+		if (x.fake->n_flight && rnd(3))
+			fake_complete(x.fake, rnd(x.fake->n_flight));
+		total = misses = 0;
+		for (unsigned k = 0; k < INITIATORS; k++) {
+			total += in[k].done;
+			misses += in[k].misses;
+		}
+	}
+	ck_assert_uint_eq(get_be32(x.disk->store + COUNTER_LBA * 512), INITIATORS * INCREMENTS);
+	ck_assert_uint_gt(misses, 0); /* or they never met */
+}
+END_TEST
+
+/* --- a model --- */
+
+/* Whatever comes, fails, is aborted or is held up: at no moment is a command at work in a range that an
+ * overlapping one, either of them exclusive, came to earlier and has not left; and each completes once. */
+enum { FLYING = 40, ROUNDS = 6000, SPAN = 48 };
+
+struct flyer {
+	struct tst t;
+	uint64_t seq;
+	bool exclusive;
+	uint64_t lba, n;
+};
+
+static struct flyer fly[FLYING];
+
+static bool at_work(const struct flyer *f)
+{
+	return f->t.buf && !f->t.done && f->t.task.flags & TASK_BEGUN;
+}
+
+static bool meet(const struct flyer *a, const struct flyer *b)
+{
+	return a->lba < b->lba + b->n && b->lba < a->lba + a->n;
+}
+
+static void check_model(void)
+{
+	for (unsigned i = 0; i < FLYING; i++) {
+		const struct flyer *a = &fly[i];
+
+		if (!at_work(a))
+			continue;
+		for (unsigned j = 0; j < FLYING; j++) {
+			const struct flyer *b = &fly[j];
+
+			if (i == j || !b->t.buf || b->t.done || b->seq > a->seq || !meet(a, b))
+				continue;
+			ck_assert_msg(!a->exclusive && !b->exclusive,
+				"%02x at %llu+%llu works while an earlier %02x at %llu+%llu has not ended",
+				a->t.task.cdb[0], (unsigned long long)a->lba, (unsigned long long)a->n,
+				b->t.task.cdb[0], (unsigned long long)b->lba, (unsigned long long)b->n);
+		}
+	}
+}
+
+static void launch(struct flyer *f)
+{
+	static const uint8_t opcodes[] = {0x88, 0x8a, 0x89, 0x8b, 0x8f, 0x8e};
+	static uint64_t seq;
+	uint8_t opcode = opcodes[rnd(sizeof(opcodes))], cdb[16];
+	uint32_t factor = opcode == 0x89 ? 2 : 1;
+
+	f->lba = rnd(SPAN);
+	f->n = rnd(8) ? 1 + rnd(12) : 0;
+	f->exclusive = opcode == 0x89 || opcode == 0x8b;
+	f->seq = seq++;
+	cdb16(cdb, opcode,
+		(uint8_t)((opcode >= 0x8e ? 0x02 : 0) | (rnd(4)			? 0
+								: opcode < 0x8e ? 0x08
+										: 0)),
+		f->lba, (uint32_t)f->n);
+	tst_init(&f->t, x.lun, cdb, 16, f->n * 512 * factor, f->n ? 1 + rnd(3) : 0);
+	/* Mostly what is there, so that comparisons go on. */
+	if (opcode != 0x88) {
+		memcpy(f->t.buf, x.disk->store + f->lba * 512, f->n * 512);
+		if (f->n && rnd(3) == 0)
+			f->t.buf[rnd((uint32_t)f->n * 512)] ^= 1;
+		if (factor == 2)
+			memset(f->t.buf + f->n * 512, 'B', f->n * 512);
+		f->t.filled = true;
+	}
+	tst_submit(&f->t);
+}
+
+static void land(struct flyer *f)
+{
+	const struct scsi_task *k = &f->t.task;
+
+	ck_assert_uint_eq(f->t.done, 1);
+	ck_assert(k->status == SCSI_GOOD || k->status == SCSI_CHECK_CONDITION ||
+		  k->status == SCSI_TASK_ABORTED);
+	free(f->t.buf);
+	f->t.buf = NULL;
+}
+
+static void trouble(struct fake *f)
+{
+	switch (rnd(16)) {
+	case 0:
+		f->refuse_eagain = rnd(4);
+		break;
+	case 1:
+		f->state = f->state == HBA_RUNNING ? HBA_RESETTING : HBA_RUNNING;
+		break;
+	case 2:
+		f->slots = 1 + rnd(32);
+		break;
+	case 3:
+		f->fault.count = 1;
+		f->fault.kind = rnd(4) ? HBA_REQ_RW : HBA_REQ_FLUSH;
+		f->fault.result = rnd(2) ? HBA_TIMEOUT : HBA_ABORTED;
+		break;
+	case 4:
+		fake_ready(f);
+		break;
+	default:
+		break;
+	}
+}
+
+static void land_all(struct fake *f)
+{
+	f->state = HBA_RUNNING;
+	f->refuse_eagain = 0;
+	f->slots = 32;
+	fake_ready(f);
+	while (f->n_flight) {
+		fake_complete(f, rnd(f->n_flight));
+		check_model();
+	}
+	for (unsigned i = 0; i < FLYING; i++)
+		if (fly[i].t.buf)
+			land(&fly[i]);
+	ck_assert_uint_eq(scsi_lun_busy(x.lun), 0);
+	ck_assert_uint_eq(x.lun->held, 0);
+	ck_assert_uint_eq(x.lun->exclusive, 0);
+	ck_assert(list_empty(&x.lun->ranged));
+}
+
+START_TEST(a_range_belongs_to_one_exclusive_command_at_a_time)
+{
+	struct fake *f = fake_new(1, BLOCKS, 512);
+	unsigned waited = 0;
+	struct err e;
+
+	seed = (uint32_t)_i * 77 + 5;
+	f->hba.limits.max_transfer = 2048;
+	f->hba.fua_native = _i & 1;
+	fx_attach(&x, f);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		struct flyer *a = &fly[rnd(FLYING)];
+
+		trouble(f);
+		if (a->t.buf && a->t.done)
+			land(a);
+		if (!a->t.buf)
+			launch(a);
+		else if (rnd(12) == 0)
+			scsi_task_abort(&a->t.task);
+		check_model();
+		waited += x.lun->held > 0;
+		for (unsigned n = rnd(4); n && f->n_flight; n--) {
+			fake_complete(f, rnd(f->n_flight));
+			check_model();
+		}
+		if (rnd(400) == 0) {
+			scsi_host_detach(x.host, (enum scsi_gate)(1 + rnd(3)));
+			land_all(f);
+			f->fault.count = 0;
+			ck_assert_int_eq(scsi_host_attach(x.host, &f->hba, &e), 0);
+		}
+		f->n_log = 0;
+	}
+	land_all(f);
+	ck_assert_uint_gt(waited, ROUNDS / 10);
+	fx_teardown(&x);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("scsi range");
+	TCase *c = tcase_create("range"), *m = tcase_create("model");
+
+	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_add_test(c, nobody_waits_for_an_ordinary_command);
+	tcase_add_test(c, only_the_range_waits);
+	tcase_add_test(c, it_waits_for_those_that_came_before);
+	tcase_add_test(c, first_come_first_served);
+	tcase_add_test(c, two_exclusive_ones_go_side_by_side_when_they_do_not_meet);
+	tcase_add_test(c, what_touches_no_block_waits_for_nobody);
+	tcase_add_test(c, the_last_block_that_can_be_counted_is_a_range_like_others);
+	tcase_add_test(c, luns_do_not_wait_for_each_other);
+	tcase_add_test(c, a_crowd_on_one_block_gets_through);
+	tcase_add_test(c, the_second_step_goes_before_what_waits_for_a_slot);
+	tcase_add_test(c, requests_come_back_while_their_command_waits_for_scratch);
+	tcase_add_test(c, an_aborted_waiter_ends_at_once_and_lets_others_pass);
+	tcase_add_test(c, an_aborted_reader_in_the_queue_disturbs_nobody);
+	tcase_add_test(c, an_aborted_exclusive_command_keeps_its_range_until_firmware_has_answered);
+	tcase_add_test(c, an_abort_between_the_steps_takes_no_further_one);
+	tcase_add_test(c, all_children_are_aborted_once);
+	tcase_add_test(c, held_commands_are_answered_once_when_the_gate_closes);
+	tcase_add_loop_test(c, no_increment_of_a_shared_counter_is_lost, 0, 3);
+	tcase_set_timeout(m, 100);
+	tcase_add_loop_test(m, a_range_belongs_to_one_exclusive_command_at_a_time, 0, 6);
+	suite_add_tcase(s, c);
+	suite_add_tcase(s, m);
+	return run_suite(s);
+}
