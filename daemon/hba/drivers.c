@@ -2,8 +2,10 @@
 /* The drivers there are. */
 #include "hba.h"
 #include "megaraid/megaraid.h"
+#include "virtio/virtio.h"
 
 const struct hba_ops *const hba_drivers[] = {
 	&mfi_ops,
+	&vio_ops,
 	NULL,
 };

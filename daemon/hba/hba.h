@@ -101,9 +101,9 @@ struct hba_req {
 	uint8_t fw_status;
 	uint8_t sense_len;
 	uint8_t sense[HBA_SENSE_SIZE];
-	/* Bytes that the device moved. Firmware of this family does not tell: then it is xfer.len after GOOD
-	 * and RECOVERED ERROR (pass-through data-in beyond what the unit sent reads as zeros), 0 after
-	 * errors. */
+	/* Bytes that the device moved. MegaRAID firmware does not tell: then it is xfer.len after GOOD and
+	 * RECOVERED ERROR, 0 after errors. A virtio device does. Pass-through data-in beyond what the unit
+	 * sent reads as zeros in any case. */
 	uint32_t moved;
 
 	/* --- the core's and the driver's --- */

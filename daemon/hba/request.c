@@ -158,13 +158,22 @@ void hba_req_rearm(struct hba_req *req)
 		req->deadline_ns = loop_now(req->hba->loop) + req->timeout_ms * NS_PER_MS;
 }
 
+/* Of a pass-through read the user gets all that it asked for, or nothing: what lies beyond the bytes that a driver
+ * knows to have been moved are the zeros of clear_data_in(), not what the user's memory held before. */
+static uint32_t bytes_for_user(const struct hba_req *req)
+{
+	bool good = req->result == HBA_DONE && req->scsi_status == 0;
+
+	return req->kind == HBA_REQ_CDB && (good || req->moved) ? req->xfer.len : req->moved;
+}
+
 /* Gives the data back and calls done(), after which req may be somebody else's already. */
 static void finish(struct hba_req *req)
 {
 	struct hba_core *c = req->hba->core;
 
 	if (req->xfer.dir != DMA_NONE)
-		dma_xfer_unmap(&c->pool, &req->xfer, req->moved);
+		dma_xfer_unmap(&c->pool, &req->xfer, bytes_for_user(req));
 	req->sgl.n = 0;
 	req->sgl.bytes = 0;
 	if (req->result != HBA_DONE)

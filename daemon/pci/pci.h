@@ -65,6 +65,9 @@ struct pci_ops {
 	/* Required for BARs that are not mapped whole. All ones when the read fails. */
 	uint32_t (*bar_read32)(struct pci_dev *dev, unsigned n, uint64_t off);
 	void (*bar_write32)(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val);
+	/* Optional: the same for registers of 1 or 2 bytes (len), which only some devices have. */
+	uint32_t (*bar_read_part)(struct pci_dev *dev, unsigned n, uint64_t off, unsigned len);
+	void (*bar_write_part)(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val, unsigned len);
 	/* Required. Vectors n of kind signal eventfds[i]. -ENOTSUP when the device has not so many. */
 	int (*irq_enable)(
 		struct pci_dev *dev, enum pci_irq_kind kind, const int *eventfds, unsigned n, struct err *e);
@@ -148,6 +151,59 @@ static inline void pci_write32(struct pci_dev *dev, unsigned bar, uint64_t off, 
 		return;
 	}
 	dev->ops->bar_write32(dev, bar, off, val);
+}
+
+/* Registers of other widths, for devices that must not be asked with 32 bits; ordered as those above. */
+static inline uint8_t pci_read8(struct pci_dev *dev, unsigned bar, uint64_t off)
+{
+	const struct pci_bar *b = &dev->bar[bar];
+
+	if (likely(off < b->map_len)) {
+		uint8_t v = b->map[off];
+
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		return v;
+	}
+	return dev->ops->bar_read_part ? (uint8_t)dev->ops->bar_read_part(dev, bar, off, sizeof(uint8_t))
+				       : UINT8_MAX;
+}
+
+static inline uint16_t pci_read16(struct pci_dev *dev, unsigned bar, uint64_t off)
+{
+	const struct pci_bar *b = &dev->bar[bar];
+
+	if (likely(off < b->map_len)) {
+		uint16_t v = *(const volatile uint16_t *)(b->map + off);
+
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		return le16toh(v);
+	}
+	return dev->ops->bar_read_part ? (uint16_t)dev->ops->bar_read_part(dev, bar, off, sizeof(uint16_t))
+				       : UINT16_MAX;
+}
+
+static inline void pci_write8(struct pci_dev *dev, unsigned bar, uint64_t off, uint8_t val)
+{
+	const struct pci_bar *b = &dev->bar[bar];
+
+	if (likely(off < b->map_len)) {
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		b->map[off] = val;
+	} else if (dev->ops->bar_write_part) {
+		dev->ops->bar_write_part(dev, bar, off, val, sizeof(val));
+	}
+}
+
+static inline void pci_write16(struct pci_dev *dev, unsigned bar, uint64_t off, uint16_t val)
+{
+	const struct pci_bar *b = &dev->bar[bar];
+
+	if (likely(off < b->map_len)) {
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		*(volatile uint16_t *)(b->map + off) = htole16(val);
+	} else if (dev->ops->bar_write_part) {
+		dev->ops->bar_write_part(dev, bar, off, val, sizeof(val));
+	}
 }
 
 #endif

@@ -113,6 +113,15 @@ static bool is_hba_class(uint32_t class_code)
 	}
 }
 
+/* Some clouds give their virtio SCSI hosts no class. [virtio 1.2, 4.1.2: vendor, and 1040h + device type 8 or the
+ * transitional number] */
+static bool is_virtio_scsi(const char *root, const char *addr)
+{
+	unsigned device = attr(root, addr, "device");
+
+	return attr(root, addr, "vendor") == 0x1af4 && (device == 0x1048 || device == 0x1004);
+}
+
 static int by_addr(const void *a, const void *b)
 {
 	return strcmp(((const struct pci_candidate *)a)->addr, ((const struct pci_candidate *)b)->addr);
@@ -147,7 +156,7 @@ int pci_candidates(const char *root, struct pci_candidate **ret, unsigned *ret_n
 	if (!dir)
 		return err_set(e, -errno, "cannot read " DEVICES ": %m; is sysfs mounted?");
 	while (r == 0 && (addr = tree_next(dir)))
-		if (is_hba_class(attr(root, addr, "class") & 0xffffff))
+		if (is_hba_class(attr(root, addr, "class") & 0xffffff) || is_virtio_scsi(root, addr))
 			r = append(root, addr, &all, &n, e);
 	if (r < 0) {
 		pci_candidates_free(all, n);

@@ -59,6 +59,8 @@ int vfio_map_bar(struct pci_dev *dev, unsigned n, struct err *e);
 void vfio_unmap_bars(struct vfio_dev *v);
 uint32_t vfio_bar_read32(struct pci_dev *dev, unsigned n, uint64_t off);
 void vfio_bar_write32(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val);
+uint32_t vfio_bar_read_part(struct pci_dev *dev, unsigned n, uint64_t off, unsigned len);
+void vfio_bar_write_part(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val, unsigned len);
 
 /* --- vfio_irq.c --- */
 int vfio_irqs_read(struct vfio_dev *v, struct err *e);

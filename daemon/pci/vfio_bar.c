@@ -110,30 +110,40 @@ void vfio_unmap_bars(struct vfio_dev *v)
 	}
 }
 
-static bool in_bar(const struct vfio_region *b, uint64_t off)
+static bool in_bar(const struct vfio_region *b, uint64_t off, unsigned len)
 {
-	return b->size >= sizeof(uint32_t) && off <= b->size - sizeof(uint32_t);
+	return b->size >= len && off <= b->size - len;
 }
 
-uint32_t vfio_bar_read32(struct pci_dev *dev, unsigned n, uint64_t off)
+uint32_t vfio_bar_read_part(struct pci_dev *dev, unsigned n, uint64_t off, unsigned len)
 {
 	struct vfio_dev *v = vfio_of(dev);
-	uint32_t val;
+	uint32_t val = 0;
 
-	if (!in_bar(&v->bar[n], off) ||
-		v->sys->pread(v->device, &val, sizeof(val), (off_t)(v->bar[n].off + off)) != sizeof(val))
+	if (!in_bar(&v->bar[n], off, len) ||
+		v->sys->pread(v->device, &val, len, (off_t)(v->bar[n].off + off)) != (ssize_t)len)
 		return UINT32_MAX;
 	return le32toh(val);
 }
 
-void vfio_bar_write32(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val)
+void vfio_bar_write_part(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val, unsigned len)
 {
 	struct vfio_dev *v = vfio_of(dev);
 	uint32_t le = htole32(val);
 	ssize_t done = 0;
 
 	/* A write has no answer on the bus either: who needs to know reads afterwards, and gets all ones. */
-	if (in_bar(&v->bar[n], off))
-		done = v->sys->pwrite(v->device, &le, sizeof(le), (off_t)(v->bar[n].off + off));
+	if (in_bar(&v->bar[n], off, len))
+		done = v->sys->pwrite(v->device, &le, len, (off_t)(v->bar[n].off + off));
 	(void)done;
+}
+
+uint32_t vfio_bar_read32(struct pci_dev *dev, unsigned n, uint64_t off)
+{
+	return vfio_bar_read_part(dev, n, off, sizeof(uint32_t));
+}
+
+void vfio_bar_write32(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val)
+{
+	vfio_bar_write_part(dev, n, off, val, sizeof(uint32_t));
 }

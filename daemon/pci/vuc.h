@@ -173,6 +173,8 @@ void vuc_unmap_bars(struct vuc_dev *v);
 void vuc_blank_bars(struct vuc_dev *v);
 uint32_t vuc_bar_read32(struct pci_dev *dev, unsigned n, uint64_t off);
 void vuc_bar_write32(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val);
+uint32_t vuc_bar_read_part(struct pci_dev *dev, unsigned n, uint64_t off, unsigned len);
+void vuc_bar_write_part(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val, unsigned len);
 
 /* --- vuc_irq.c --- */
 int vuc_irqs_read(struct vuc_dev *v, struct err *e);

@@ -159,30 +159,40 @@ int vuc_region_write(
 	return 0;
 }
 
-static bool in_bar(const struct vuc_region *g, uint64_t off)
+static bool in_bar(const struct vuc_region *g, uint64_t off, unsigned len)
 {
-	return g->size >= sizeof(uint32_t) && off <= g->size - sizeof(uint32_t);
+	return g->size >= len && off <= g->size - len;
 }
 
-uint32_t vuc_bar_read32(struct pci_dev *dev, unsigned n, uint64_t off)
+uint32_t vuc_bar_read_part(struct pci_dev *dev, unsigned n, uint64_t off, unsigned len)
 {
 	struct vuc_dev *v = vuc_of(dev);
-	uint32_t val;
+	uint32_t val = 0;
 
-	if (!in_bar(&v->bar[n], off) ||
-		vuc_region_read(v, VFIO_PCI_BAR0_REGION_INDEX + n, off, &val, sizeof(val)) < 0)
+	if (!in_bar(&v->bar[n], off, len) ||
+		vuc_region_read(v, VFIO_PCI_BAR0_REGION_INDEX + n, off, &val, len) < 0)
 		return UINT32_MAX;
 	return le32toh(val);
 }
 
-void vuc_bar_write32(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val)
+void vuc_bar_write_part(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val, unsigned len)
 {
 	struct vuc_dev *v = vuc_of(dev);
 	uint32_t le = htole32(val);
 
 	/* Posted, as on a bus: who needs to know reads afterwards, and gets all ones. */
-	if (in_bar(&v->bar[n], off))
-		vuc_region_write(v, VFIO_PCI_BAR0_REGION_INDEX + n, off, &le, sizeof(le), true);
+	if (in_bar(&v->bar[n], off, len))
+		vuc_region_write(v, VFIO_PCI_BAR0_REGION_INDEX + n, off, &le, len, true);
+}
+
+uint32_t vuc_bar_read32(struct pci_dev *dev, unsigned n, uint64_t off)
+{
+	return vuc_bar_read_part(dev, n, off, sizeof(uint32_t));
+}
+
+void vuc_bar_write32(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val)
+{
+	vuc_bar_write_part(dev, n, off, val, sizeof(uint32_t));
 }
 
 /* --- by mapping --- */

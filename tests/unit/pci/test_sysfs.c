@@ -145,6 +145,30 @@ START_TEST(candidates_are_hbas_in_the_order_of_their_addresses)
 }
 END_TEST
 
+static const struct {
+	const char *vendor, *device;
+	unsigned found; /* beside the one that is always there */
+} classless[] = {
+	{"0x1af4", "0x1048", 1},
+	{"0x1af4", "0x1004", 1},
+	{"0x1af4", "0x1041", 0},
+	{"0x1000", "0x1048", 0},
+};
+
+START_TEST(virtio_scsi_host_without_a_class_is_a_candidate)
+{
+	struct pci_candidate *c;
+	unsigned n;
+
+	put_function("0000:00:03.0", "0x00ff00", 6, "virtio-pci");
+	put("/sys/bus/pci/devices/0000:00:03.0/vendor", "%s\n", classless[_i].vendor);
+	put("/sys/bus/pci/devices/0000:00:03.0/device", "%s\n", classless[_i].device);
+	ck_assert_int_eq(pci_candidates(root, &c, &n, &e), 0);
+	ck_assert_uint_eq(n, 1 + classless[_i].found);
+	pci_candidates_free(c, n);
+}
+END_TEST
+
 START_TEST(candidates_without_sysfs_are_an_error)
 {
 	struct pci_candidate *c;
@@ -246,6 +270,7 @@ int main(void)
 	tcase_add_test(tc, function_that_does_not_exist_is_an_error);
 	tcase_add_test(tc, bare_function_has_no_driver_group_or_name);
 	tcase_add_test(tc, candidates_are_hbas_in_the_order_of_their_addresses);
+	tcase_add_loop_test(tc, virtio_scsi_host_without_a_class_is_a_candidate, 0, ARRAY_SIZE(classless));
 	tcase_add_test(tc, candidates_without_sysfs_are_an_error);
 	tcase_add_test(tc, others_in_the_group_are_named_without_bridges);
 	tcase_add_test(tc, long_group_is_cut_and_marked);

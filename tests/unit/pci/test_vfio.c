@@ -580,6 +580,24 @@ START_TEST(hole_in_a_bar_goes_through_the_descriptor)
 	ck_assert_uint_eq(pci_read32(dev, 1, 0x2000), 0x01020304);
 	k.bar1[0x3ffc] = 9;
 	ck_assert_uint_eq(pci_read32(dev, 1, 0x3ffc), 9);
+	/* 8 and 16 bits: mapped, and not */
+	for (unsigned off = 0x100; off <= 0x2100; off += 0x2000) {
+		pci_write32(dev, 1, off, 0x01020304);
+		pci_write8(dev, 1, off + 1, 0xaa);
+		pci_write16(dev, 1, off + 2, 0xbbcc);
+		ck_assert_uint_eq(pci_read32(dev, 1, off), 0xbbccaa04);
+		ck_assert_uint_eq(pci_read8(dev, 1, off), 0x04);
+		ck_assert_uint_eq(pci_read8(dev, 1, off + 1), 0xaa);
+		ck_assert_uint_eq(pci_read16(dev, 1, off + 2), 0xbbcc);
+	}
+	k.bar1[0x3fff] = 7;
+	ck_assert_uint_eq(pci_read8(dev, 1, 0x3fff), 7);
+	ck_assert_uint_eq(pci_read8(dev, 1, 0x4000), UINT8_MAX);
+	ck_assert_uint_eq(pci_read16(dev, 1, 0x3fff), UINT16_MAX);
+	pci_write8(dev, 1, 0x4000, 1);
+	pci_write16(dev, 1, 0x3fff, 1);
+	ck_assert_uint_eq(k.bar1[0x3fff], 7);
+	k.bar1[0x3fff] = 0;
 	/* outside: all ones, nothing written */
 	ck_assert_uint_eq(pci_read32(dev, 1, 0x3ffd), UINT32_MAX);
 	ck_assert_uint_eq(pci_read32(dev, 1, UINT64_MAX - 1), UINT32_MAX);

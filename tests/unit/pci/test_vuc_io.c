@@ -100,6 +100,10 @@ START_TEST(registers_are_read_and_written_by_messages)
 	/* in order: the read sees the write */
 	ck_assert_uint_eq(pci_read32(dev, 1, 0x3ffc), 0x12345678);
 	ck_assert_uint_eq(pci_read32(dev, 0, 0xfc), 0xb00000fc);
+	ck_assert_uint_eq(pci_read8(dev, 0, 0xff), 0xb0);
+	ck_assert_uint_eq(pci_read16(dev, 0, 0xfc), 0x00fc);
+	ck_assert_uint_eq(pci_read16(dev, 0, 0xff), UINT16_MAX);
+	ck_assert_uint_eq(pci_read8(dev, 0, 0x100), UINT8_MAX);
 }
 END_TEST
 

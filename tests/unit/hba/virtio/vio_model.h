@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A small virtio SCSI host behind struct pci_ops: registers without a BAR mapping, rings and buffers read from the
+ * driver's own memory by I/O virtual address. Written from the OASIS specification with offsets of its own, so that it
+ * does not share the driver's mistakes. Misbehaves on request.
+ *
+ * Register accesses come from the driver's threads, everything else from the test: one mutex covers both.
+ */
+#ifndef HBAD_TESTS_HBA_VIO_MODEL_H
+#define HBAD_TESTS_HBA_VIO_MODEL_H
+
+#include <pthread.h>
+
+#include "pci/pci.h"
+
+#define MODEL_UNITS   4
+#define MODEL_BLOCKS  8192
+#define MODEL_PENDING 2048
+#define MODEL_QUEUES  3
+#define MODEL_CHAIN   256
+
+enum model_tmf { TMF_WORKS, TMF_LIES, TMF_REFUSES, TMF_SILENT };
+enum model_sync { SYNC_GOOD, SYNC_UNKNOWN, SYNC_FAILS };
+
+struct model_map {
+	uint64_t iova, size;
+	uint8_t *va;
+};
+
+struct model_unit {
+	uint8_t target;
+	uint16_t lun;
+	bool present;
+	uint8_t type;
+	uint8_t ua; /* ASC of a pending unit attention, 0: none */
+	bool wce, dpofua;
+	enum model_sync sync;
+	unsigned n_sync;
+	uint8_t disk[MODEL_BLOCKS * 512];
+};
+
+struct model_queue {
+	uint16_t max; /* told after a reset; 0: there is none */
+	uint16_t size, vector, enable;
+	uint32_t addr[6]; /* desc, driver, device: low and high */
+	uint16_t seen, used;
+};
+
+struct model_seg {
+	uint64_t addr;
+	uint32_t len;
+	bool write;
+};
+
+struct model_chain {
+	uint16_t head;
+	unsigned n;
+	struct model_seg seg[MODEL_CHAIN];
+};
+
+struct vio_model {
+	struct pci_dev pci; /* what the driver sees */
+	pthread_mutex_t lock;
+
+	/* --- set by the test before or between accesses (under the lock once the driver runs) --- */
+	uint8_t cfg[256];     /* configuration space */
+	uint64_t offered;     /* feature bits */
+	bool refuse_features; /* FEATURES_OK does not stick */
+	bool no_vector;	      /* MSI-X vectors are not taken */
+	uint16_t num_queues;
+	uint8_t config[36]; /* device configuration after a reset */
+	struct model_queue queue[MODEL_QUEUES];
+	struct model_unit unit[MODEL_UNITS];
+	unsigned restless;   /* so often the configuration generation changes while it is read */
+	unsigned reset_slow; /* the status reads its old value so often after 0 was written */
+	bool reset_dead;
+	bool gone;
+	bool hold;	/* commands wait for model_complete() */
+	bool no_irq;	/* interrupts are lost */
+	bool no_notify; /* the used ring says that notifications are not wanted */
+	bool silent;	/* requests are swallowed */
+	enum model_tmf tmf;
+	bool no_report_luns; /* CHECK CONDITION 5/20/00 */
+	bool forced;	     /* reads, writes and TEST UNIT READY are answered with: */
+	uint8_t force_response, force_status;
+	uint32_t force_residual, force_sense_len;
+	uint8_t force_sense[96];
+	bool unwritten; /* used without a response having been written */
+	uint32_t used_len_extra;
+
+	/* --- observed by the test --- */
+	bool bus_master, irq_on;
+	int irq_fd;
+	enum pci_irq_kind irq_kind;
+	uint64_t accepted;
+	unsigned n_reset, n_abort, n_lun_reset, n_unmask, n_rw, n_notify, n_cmds;
+	unsigned dma_faults;
+	unsigned protocol_errors;
+	const char *protocol_what;
+	uint8_t last_head[64];
+	struct model_chain last_chain;
+
+	/* --- private --- */
+	struct model_map map[16];
+	uint16_t command, queue_select, config_vector;
+	uint8_t status, isr, generation;
+	uint32_t dfs, gfs;
+	unsigned slow_left;
+	uint8_t live[36];
+	uint16_t pending[MODEL_PENDING]; /* heads, in the order of arrival */
+	unsigned n_pending;
+	uint64_t pending_id[MODEL_PENDING];
+	uint8_t pending_lun[MODEL_PENDING][8];
+};
+
+/* One target 0 with LUNs 0 and 1, target 3 with LUN 300, target 5 with LUN 0, which is no disk. */
+void model_init(struct vio_model *m);
+/* A capability at at; returns where the next one may be. */
+unsigned model_cap(struct vio_model *m, unsigned at, uint8_t next, uint8_t type, uint8_t bar, uint32_t offset,
+	uint32_t length, uint32_t multiplier);
+void model_config32(struct vio_model *m, unsigned off, uint32_t v);
+
+/* All below take the lock. */
+unsigned model_pending(struct vio_model *m);
+void model_complete(struct vio_model *m, unsigned i);
+void model_lose(struct vio_model *m, unsigned i);
+uint16_t model_head(struct vio_model *m, unsigned i);
+/* Puts any element into the used ring of a queue, and interrupts. */
+void model_post(struct vio_model *m, unsigned queue, uint32_t id, uint32_t len);
+/* Moves the used index by any amount. */
+void model_skip(struct vio_model *m, unsigned queue, uint16_t by);
+void model_needs_reset(struct vio_model *m);
+/* False: the driver has no buffer there. */
+bool model_event(struct vio_model *m, uint32_t event, uint8_t target, uint16_t lun, uint32_t reason);
+
+#endif
