@@ -245,13 +245,13 @@ static int hba_handle_cmd(struct tcmu_device *dev, struct tcmur_cmd *cmd)
 static struct tcmur_handler handler = {
 	.name = "SCSI HBA owned by hbad",
 	.subtype = HBAD_SUBTYPE,
-	.cfg_desc = "NAME/UNIT[;ro=1][;allow=WHAT+WHAT...][;alua=GROUP]\n"
+	.cfg_desc = "NAME/UNIT[;ro=1][;allow=WHAT+WHAT...]\n"
 		    "NAME: the controller, as \"hbactl list\" shows it\n"
 		    "UNIT: ldN, pdN or a stable naa. name, as \"hbactl units NAME\" shows it\n"
 		    "ro=1: refuse commands that write\n"
-		    "allow: commands that are refused otherwise: format, sanitize, buffer, security, ata, nodata, "
+		    "allow: commands that are refused otherwise: format, sanitize, buffer, security, ata, "
+		    "nodata, "
 		    "copy, or vendor opcodes like c1-in, c2-out, c3-none; see hbad-handler(7)\n"
-		    "alua: the one target port group that all ports are in\n"
 		    "The size must be the unit's.\n"
 		    "Example: create name=vol1 size=3999688294400 cfgstring=g2/ld0",
 	.check_config = hba_check_config,

@@ -10,19 +10,24 @@
 #ifndef HBAD_SCSI_COPY_H
 #define HBAD_SCSI_COPY_H
 
+#include "base/clock.h"
 #include "task.h"
 
-#define COPY_MAX_COPIES		 4 /* at once; the others wait for one of them to end */
-#define COPY_PIECES		 4 /* of each, at once */
-#define COPY_PIECE_BYTES	 131072
-#define COPY_MAX_CSCDS		 16
-#define COPY_MAX_SEGMENTS	 64
-#define COPY_RECORDS		 16 /* ended copies that are remembered */
+#define COPY_MAX_COPIES	  4 /* at once; the others wait for one of them to end */
+#define COPY_PIECES	  4 /* of each, at once */
+#define COPY_PIECE_BYTES  131072
+#define COPY_MAX_CSCDS	  16
+#define COPY_MAX_SEGMENTS 64
+#define COPY_RECORDS	  16		    /* ended copies that are remembered, */
+#define COPY_RECORD_NS	  (10 * NS_PER_SEC) /* and for how long */
 
-#define COPY_HEADER_LEN		 16
-#define COPY_CSCD_LEN		 32
-#define COPY_SEGMENT_LEN	 28
-#define COPY_LIST_MAX		 (COPY_MAX_CSCDS * COPY_CSCD_LEN + COPY_MAX_SEGMENTS * COPY_SEGMENT_LEN)
+#define COPY_HEADER_LEN	  16
+#define COPY_CSCD_LEN	  32
+#define COPY_SEGMENT_LEN  28
+#define COPY_LIST_MAX	  (COPY_MAX_CSCDS * COPY_CSCD_LEN + COPY_MAX_SEGMENTS * COPY_SEGMENT_LEN)
+
+/* What a segment can say in the largest blocks. */
+#define COPY_MAX_SEGMENT_BYTES	 (UINT16_MAX * UINT32_C(4096))
 
 #define COPY_CSCD_IDENTIFICATION 0xe4
 #define COPY_BLOCK_TO_BLOCK	 0x02
@@ -65,13 +70,14 @@ struct copy {
 	uint8_t list[COPY_HEADER_LEN + COPY_LIST_MAX];
 };
 
-/* What RECEIVE COPY RESULTS tells of a copy that ended. */
+/* What RECEIVE COPY RESULTS tells of a copy that ended, COPY_RECORD_NS long. */
 struct copy_record {
 	const struct scsi_lun *lun; /* NULL: none */
 	uint8_t list_id, status, sense_len;
 	uint8_t sense[SCSI_SENSE_SIZE];
 	uint16_t segments;
 	uint64_t bytes;
+	uint64_t ended_ns;
 };
 
 struct copies {

@@ -297,9 +297,12 @@ void scsi_lun_retire(struct scsi_lun *lun)
 	for (unsigned i = 0; i < COPY_MAX_COPIES; i++) {
 		struct copy *c = &all->copy[i];
 
-		if (!uses(c, lun) || c->stop)
+		if (!uses(c, lun))
 			continue;
-		copy_fail(c, &(struct copy_trouble){.code = SENSE_COPY_NOT_REACHABLE, .segment = c->segment});
+		/* One that has failed already may have pieces that wait in this LUN's queue. */
+		if (!c->stop)
+			copy_fail(c, &(struct copy_trouble){
+					     .code = SENSE_COPY_NOT_REACHABLE, .segment = c->segment});
 		copy_stop(c);
 	}
 }

@@ -23,6 +23,7 @@ enum scsi_page_id {
 	PAGE_VPD_83, /* device identification */
 	PAGE_VPD_86, /* extended INQUIRY data */
 	PAGE_VPD_87, /* mode page policy */
+	PAGE_VPD_8F, /* third-party copy */
 	PAGE_VPD_B0, /* block limits */
 	PAGE_VPD_B1, /* block device characteristics */
 	PAGE_VPD_B2, /* logical block provisioning */
@@ -88,9 +89,6 @@ int scsi_identify(const struct hba *h, const struct hba_unit *u, const struct sc
 /* The answers; facts->id must be set. */
 void scsi_build_pages(const struct hba_unit *u, const struct scsi_raw *raw, struct scsi_facts *facts);
 
-/* Adds what initiators need for REPORT TARGET PORT GROUPS, which LIO answers: TPGS, and the group of the port. */
-void scsi_add_alua(struct scsi_facts *facts, uint16_t group);
-
 /* --- limits of commands, for VPD page B0h and for the commands; pure --- */
 
 /* Most blocks of one COMPARE AND WRITE: they fit a scratch buffer, and the CDB's one byte. */
@@ -102,6 +100,9 @@ struct scsi_atomic {
 /* Out of a unit's page B0h, cut to what one request of max_transfer bytes carries. */
 void scsi_atomic_limits(
 	const uint8_t *b0, size_t len, uint32_t block_size, uint32_t max_transfer, struct scsi_atomic *ret);
+
+/* Page 8Fh of a LUN with such blocks; copy_results.c. Pure. */
+void scsi_build_copy_page(uint32_t block_size, struct scsi_page *p);
 
 /* --- designators of VPD page 83h; pure --- */
 

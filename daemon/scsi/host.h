@@ -72,9 +72,9 @@ struct scsi_lun {
 	atomic_uint busy;
 	struct loop_msg join;
 	bool joined, dead; /* dead: destroyed; its memory is kept for what goes on without it */
-	bool retired;	  /* no more copies from or to it */
-	unsigned copying; /* tasks of copies */
-	struct list all;  /* in host->luns */
+	bool retired;	   /* no more copies from or to it */
+	unsigned copying;  /* tasks of copies */
+	struct list all;   /* in host->luns */
 
 	bool known; /* facts are those of the unit, of now or before the gate closed */
 	struct scsi_facts facts;

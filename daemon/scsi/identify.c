@@ -178,7 +178,7 @@ static bool lists(const struct scsi_page *supported, uint8_t code)
 /* Pages that describe what stands between initiators and the unit. */
 static bool is_ours(enum scsi_page_id id)
 {
-	return id == PAGE_VPD_86 || id == PAGE_VPD_87;
+	return id == PAGE_VPD_86 || id == PAGE_VPD_87 || id == PAGE_VPD_8F;
 }
 
 static int ask_vpd_pages(struct question *q, struct scsi_raw *raw)

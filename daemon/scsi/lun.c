@@ -55,8 +55,6 @@ static void lun_open(struct scsi_lun *lun, const struct scsi_unit *u, const stru
 			(unsigned long long)lun->cfg.blocks);
 		lun->facts.id.blocks = lun->cfg.blocks;
 	}
-	if (lun->cfg.alua)
-		scsi_add_alua(&lun->facts, lun->cfg.alua_group);
 	if (!lun->known)
 		lun->d_sense = mode_default_d_sense(facts);
 	lun->known = true;
@@ -121,6 +119,8 @@ static void apply_resize(void *arg)
 		lun_resolve(lun);
 		break;
 	}
+	/* Commands that ended with a gate may have made room for others. */
+	host_kick(r->host);
 	free(r);
 }
 

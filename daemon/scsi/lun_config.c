@@ -150,30 +150,12 @@ static int parse_allow(const char *value, size_t len, struct scsi_lun_config *cf
 	return r;
 }
 
-static int parse_alua(const char *value, size_t len, struct scsi_lun_config *cfg, struct err *e)
-{
-	uint32_t group = 0;
-
-	for (size_t i = 0; i < len && group <= UINT16_MAX; i++)
-		group = isdigit((unsigned char)value[i]) ? group * 10 + (uint32_t)(value[i] - '0')
-							 : UINT32_MAX;
-	if (!len || group > UINT16_MAX)
-		return err_set(e, -EINVAL,
-			"option alua takes the number of a target port group, 0 to 65535 (0 is LIO's default "
-			"group), not \"%.*s\"",
-			(int)MIN(len, QUOTE_MAX), value);
-	cfg->alua = true;
-	cfg->alua_group = (uint16_t)group;
-	return 0;
-}
-
 static const struct {
 	const char *name; /* with its '=' */
 	int (*parse)(const char *value, size_t len, struct scsi_lun_config *cfg, struct err *e);
 } options[] = {
 	{"ro=", parse_ro},
 	{"allow=", parse_allow},
-	{"alua=", parse_alua},
 };
 
 /* seen: a bit for each option that has been given */
@@ -191,8 +173,7 @@ static int parse_option(
 		*seen |= 1U << i;
 		return options[i].parse(text + n, len - n, cfg, e);
 	}
-	return err_set(e, -EINVAL,
-		"unknown option \"%.*s\"; known options: ro=0, ro=1, allow=NAME+NAME..., alua=GROUP",
+	return err_set(e, -EINVAL, "unknown option \"%.*s\"; known options: ro=0, ro=1, allow=NAME+NAME...",
 		(int)MIN(len, QUOTE_MAX), text);
 }
 

@@ -138,6 +138,12 @@
 		.name = nm, .opcode = op, .cdb_len = len, .fate = FATE_REJECT, .flags = flg                  \
 	}
 
+#define REJECT_SA(nm, op, svc, len, flg)                                                                     \
+	{                                                                                                    \
+		.name = nm, .opcode = op, .sa = svc, .cdb_len = len, .fate = FATE_REJECT,                    \
+		.flags = (flg) | OP_SERVICE_ACTION                                                           \
+	}
+
 #define LBA32 0xff, 0xff, 0xff, 0xff
 #define LBA64 LBA32, LBA32
 #define LEN16 0xff, 0xff
@@ -307,12 +313,14 @@ static const struct scsi_op table[] = {
 		ALLOW_ATA, cmd_ata, 0xff, 0xff, LEN24, LEN32, 0, NACA),
 	GUARDED("SECURITY PROTOCOL IN", 0xa2, 12, DMA_FROM_DEVICE, TIME_SERVICE, 0, ALLOW_SECURITY,
 		cmd_security_in, 0xff, LEN16, 0x80, 0, LEN32, 0, NACA),
-	LIO_SA("REPORT TARGET PORT GROUPS", 0xa3, 0x0a, 12, DMA_FROM_DEVICE, 0xea, 0, 0, 0, 0, LEN32, 0, 0),
+	/* LIO has groups, but for pass-through back ends it does not answer for them, and it does not tell us by
+	 * which port a command came: TPGS is 0. */
+	REJECT_SA("REPORT TARGET PORT GROUPS", 0xa3, 0x0a, 12, 0),
 	EMULATE_SA("REPORT SUPPORTED OPERATION CODES", 0xa3, 0x0c, 12, OP_ANY_GATE, cmd_report_opcodes, 0x87,
 		0xff, 0xff, 0xff, LEN32, 0, NACA),
 	EMULATE_SA("REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", 0xa3, 0x0d, 12, OP_ANY_GATE, cmd_report_tmfs,
 		0x80, 0, 0, 0, LEN32, 0, NACA),
-	LIO_SA("SET TARGET PORT GROUPS", 0xa4, 0x0a, 12, DMA_TO_DEVICE, 0x0a, 0, 0, 0, 0, LEN32, 0, 0),
+	REJECT_SA("SET TARGET PORT GROUPS", 0xa4, 0x0a, 12, OP_WRITE),
 	READ("READ(12)", 0xa8, 12, RW_BITS, LBA32, LEN32, 0, NACA),
 	WRITE("WRITE(12)", 0xaa, 12, RW_BITS, LBA32, LEN32, 0, NACA),
 	WRITE_VERIFY("WRITE AND VERIFY(12)", 0xae, 12, VERIFY_BITS, LBA32, LEN32, 0, NACA),

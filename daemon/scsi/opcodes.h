@@ -38,7 +38,8 @@ enum scsi_time {
 #define OP_ANY_GATE                                                                                          \
 	0x08 /* answered while the gate is closed (SPC-4 5.2: INQUIRY, REPORT LUNS, REQUEST SENSE) */
 
-#define OP_STATE 0x10 /* with OP_WRITE: what changes is the unit's state, not the medium: SWP does not forbid it */
+#define OP_STATE                                                                                             \
+	0x10 /* with OP_WRITE: what changes is the unit's state, not the medium: SWP does not forbid it */
 
 #define SCSI_USAGE_MAX 32
 #define OP_VARIABLE    0x7f /* opcode of variable-length CDBs */

@@ -15,6 +15,7 @@ const uint8_t scsi_page_code[PAGE_COUNT] = {
 	[PAGE_VPD_83] = 0x83,
 	[PAGE_VPD_86] = 0x86,
 	[PAGE_VPD_87] = 0x87,
+	[PAGE_VPD_8F] = 0x8f,
 	[PAGE_VPD_B0] = 0xb0,
 	[PAGE_VPD_B1] = 0xb1,
 	[PAGE_VPD_B2] = 0xb2,
@@ -218,17 +219,6 @@ static void build_supported(struct scsi_facts *f)
 			append(p, &scsi_page_code[i], 1);
 }
 
-/* SPC-4 6.4.2 TPGS 01b: the states are set with targetcli (implicit); 7.8.6.8 target port group designator, of the
- * target port. No relative port number: nobody tells us the port. */
-void scsi_add_alua(struct scsi_facts *f, uint16_t group)
-{
-	uint8_t designator[8] = {0x01, 0x15, 0, 4};
-
-	put_be16(designator + 6, group);
-	f->page[PAGE_INQUIRY].data[5] |= 0x10;
-	append(&f->page[PAGE_VPD_83], designator, sizeof(designator));
-}
-
 /* No page 88h (SCSI ports): the ports are LIO's, and it does not name them to us. */
 void scsi_build_pages(const struct hba_unit *u, const struct scsi_raw *raw, struct scsi_facts *f)
 {
@@ -237,6 +227,7 @@ void scsi_build_pages(const struct hba_unit *u, const struct scsi_raw *raw, stru
 	build_identification(raw, &f->id, &f->page[PAGE_VPD_83]);
 	build_extended(u, raw, &f->page[PAGE_VPD_86]);
 	build_mode_policy(&f->page[PAGE_VPD_87]);
+	scsi_build_copy_page(f->id.block_size, &f->page[PAGE_VPD_8F]);
 	find_thin(raw, &f->id, &f->thin);
 	build_block_limits(raw, f, &f->page[PAGE_VPD_B0]);
 	build_characteristics(raw, &f->page[PAGE_VPD_B1]);

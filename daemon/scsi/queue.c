@@ -33,8 +33,9 @@ static void child_good(struct scsi_task *t, const struct hba_req *req)
 static void child_failed(struct scsi_task *t, const struct hba_req *req)
 {
 	uint64_t offset = offset_of(t, req);
+	bool ours = req->kind != HBA_REQ_FLUSH || (t->work && t->work->rescue_flush);
 
-	if (req->kind != HBA_REQ_FLUSH && t->work->rescue && t->work->rescue(t, req, offset))
+	if (ours && t->work->rescue && t->work->rescue(t, req, offset))
 		return;
 	task_fail_req(t, req, offset);
 }

@@ -124,10 +124,6 @@ struct scsi_lun_config {
 	/* Opcodes C0h to FFh: 0, refused; else 1 + enum dma_dir: they reach the unit, with data in that
 	 * direction, which no CDB tells. */
 	uint8_t vendor[64];
-	/* The one target port group in LIO that every port of the LUN is in. Which port a command came by is not
-	 * told to us, so only then it can be said (hazard H23); else nothing is said about asymmetric access. */
-	bool alua;
-	uint16_t alua_group;
 	uint64_t blocks; /* as the backstore was created or resized; 0: not known yet */
 	uint32_t block_size;
 	bool may_be_smaller; /* than its unit, which may have grown; initiators see the LUN's size */
@@ -156,7 +152,7 @@ unsigned scsi_host_units(const struct scsi_host *s, const struct scsi_unit **ret
 /* "ldN", "pdN" or "naa.…". NULL with a sentence that lists what there is. */
 const struct scsi_unit *scsi_host_find(const struct scsi_host *s, const char *unit, struct err *e);
 
-/* Parses "UNIT[;ro=1][;allow=NAME+NAME...][;alua=GROUP]": the part of a cfgstring after "hba/CONTROLLER/". Pure; any thread.
+/* Parses "UNIT[;ro=1][;allow=NAME+NAME...]": the part of a cfgstring after "hba/CONTROLLER/". Pure; any thread.
  * Unknown options and names are errors that list the known ones. */
 int scsi_lun_parse(const char *text, struct scsi_lun_config *ret, struct err *e);
 /* Does the configuration fit the unit? Names size and block size that would. 0, -ENOENT, -EINVAL (size, block
@@ -173,7 +169,7 @@ int scsi_lun_resize(struct scsi_lun *lun, uint64_t blocks, struct err *e);
  * begins any more. Idempotent. */
 void scsi_lun_retire(struct scsi_lun *lun);
 /* I/O thread or loop stopped. No task of its submitter may be left. What is left of copies of other LUNs lives on
- * to its end. */
+ * to its end, and so does a FORMAT UNIT or SANITIZE of its unit. */
 void scsi_lun_destroy(struct scsi_lun *lun);
 
 /* --- I/O thread --- */

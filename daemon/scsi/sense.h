@@ -37,7 +37,7 @@ enum scsi_sense {
 	SENSE_COPY_DEVICE_FAILURE = 0x0a0d01, /* third party device failure */
 	SENSE_COPY_NOT_REACHABLE = 0x0a0d02,  /* copy target device not reachable */
 	SENSE_COPY_DEVICE_TYPE = 0x0a0d03,
-	SENSE_COPY_FIELD = 0x0a2600, /* invalid field in parameter list */
+	SENSE_COPY_FIELD = 0x0a2600,   /* invalid field in parameter list */
 	SENSE_COPY_INEXACT = 0x0a260a, /* unexpected inexact segment */
 	SENSE_UNIT_TIMEOUT = 0x0b0801, /* logical unit communication time-out */
 	SENSE_MISCOMPARE = 0x0e1d00,   /* miscompare during verify operation */
@@ -68,7 +68,8 @@ struct sense_detail {
  * four bytes for the information: a larger value leaves VALID at 0, as SPC-4 table 48 wants. Descriptor format
  * is what initiators get that set D_SENSE, or DESC in REQUEST SENSE. */
 uint8_t sense_fixed(uint8_t buf[SCSI_SENSE_SIZE], enum scsi_sense code, const struct sense_detail *detail);
-uint8_t sense_descriptor(uint8_t buf[SCSI_SENSE_SIZE], enum scsi_sense code, const struct sense_detail *detail);
+uint8_t sense_descriptor(
+	uint8_t buf[SCSI_SENSE_SIZE], enum scsi_sense code, const struct sense_detail *detail);
 /* The unit's own sense data in descriptor format, in place; data in that format already stays as it is.
  * Returns the new length. */
 uint8_t sense_to_descriptor(uint8_t buf[SCSI_SENSE_SIZE], uint8_t len);

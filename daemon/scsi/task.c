@@ -39,6 +39,8 @@ static void task_end(struct scsi_task *t)
 	}
 	if (scratch >= 0)
 		scratch_release(s, scratch);
+	else
+		scratch_offer(s);
 	t->done(t);
 }
 
@@ -218,16 +220,32 @@ struct iovec *task_scratch(struct scsi_task *t)
 
 void scratch_release(struct scsi_host *s, int32_t scratch)
 {
-	struct scsi_task *t;
-
 	tags_put(&s->scratch, (uint32_t)scratch);
-	t = list_first(&s->starved, struct scsi_task, link);
-	if (!t)
+	scratch_offer(s);
+}
+
+void scratch_offer(struct scsi_host *s)
+{
+	struct scsi_task *t = list_first(&s->starved, struct scsi_task, link);
+
+	if (!t || !s->scratch.n_free)
 		return;
 	list_remove(&t->link);
 	t->flags &= (uint16_t)~TASK_STARVED;
 	task_enqueue(t);
 	s->kick_again = true;
+}
+
+void scratch_share(struct scsi_task *t)
+{
+	struct scsi_host *s = t->lun->host;
+	int32_t scratch = t->scratch;
+
+	assert(!t->children);
+	if (scratch < 0 || list_empty(&s->starved))
+		return;
+	t->scratch = -1;
+	scratch_release(s, scratch);
 }
 
 /* --- from outside --- */

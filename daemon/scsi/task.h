@@ -40,6 +40,7 @@ struct scsi_work {
 	void (*good)(struct scsi_task *t, const struct hba_req *req, uint64_t offset);
 	/* Optional. A request failed; true: taken care of. */
 	bool (*rescue)(struct scsi_task *t, const struct hba_req *req, uint64_t offset);
+	bool rescue_flush; /* it is asked about flushes, too, which are then sent again */
 	/* Optional. All of the body came back GOOD. True: task_next_body() was called, and that body follows;
 	 * false: it was the last. May call task_fail_at() and return false. */
 	bool (*next)(struct scsi_task *t);
@@ -82,6 +83,11 @@ void task_fail_at(
 /* The task's scratch buffer, taken when it has none yet; NULL when none is free. */
 struct iovec *task_scratch(struct scsi_task *t);
 void scratch_release(struct scsi_host *s, int32_t scratch);
+/* Lets the next one that waits for scratch try again, if there is some: also at the end of a task that has none, which
+ * may have been told of it and ended before it took it. */
+void scratch_offer(struct scsi_host *s);
+/* Between two requests of a long command, whose buffer holds nothing any more: those who wait have their turn first. */
+void scratch_share(struct scsi_task *t);
 
 /* --- queue.c --- */
 

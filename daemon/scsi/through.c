@@ -72,7 +72,9 @@ static bool through_rescue(struct scsi_task *t, const struct hba_req *req, uint6
 {
 	if (!req_recovered(req))
 		return false;
-	count_data(t);
+	/* Without data nothing was put over what lies in the initiator's memory. */
+	if (req->moved)
+		count_data(t);
 	task_fail_req(t, req, offset);
 	return true;
 }

@@ -89,6 +89,8 @@ static void compare_good(struct scsi_task *t, const struct hba_req *req, uint64_
 		task_fail_at(t, offset + at, SENSE_MISCOMPARE, &detail);
 		return;
 	}
+	/* One block of data-out may be compared with a whole disk. */
+	scratch_share(t);
 }
 
 static const struct scsi_work work_compare = {.max_children = 1, .fill = compare_fill, .good = compare_good};
@@ -141,6 +143,10 @@ void cmd_verify(struct scsi_task *t)
 	bytes = (uint64_t)nblocks * t->lun->facts.id.block_size;
 	if (!has_its_data(t, bytchk, bytes))
 		return;
+	/* Nothing is compared, so the blocks may change meanwhile: all of a disk may be verified for hours, and a COMPARE
+	 * AND WRITE must not wait for that. */
+	if (bytchk == BYTCHK_NONE)
+		t->nblocks = 0;
 	rw_take_dpo(t);
 	task_work(t, bytes ? verify_work(t, bytchk) : NULL, bytes);
 }

@@ -9,7 +9,9 @@
 #include "task.h"
 
 #define OP_FORMAT   0x04
+#define OP_UNMAP    0x42
 #define OP_SANITIZE 0x48
+#define OP_ATOMIC   0x9c
 #define RETRIES	    16
 
 static bool is_running(const struct wipe *w)
@@ -125,7 +127,8 @@ static bool forbids(const struct wipe *w, const struct scsi_op *op)
 		return false;
 	if (w->state == WIPE_SANITIZE_FAILED)
 		return true;
-	return op->fate == FATE_TRANSLATE && op->opcode != OP_FORMAT;
+	return op->opcode == OP_UNMAP || op->opcode == OP_ATOMIC ||
+	       (op->fate == FATE_TRANSLATE && op->opcode != OP_FORMAT);
 }
 
 bool wipe_refuses(struct scsi_task *t)
@@ -163,8 +166,9 @@ static bool wipe_rescue(struct scsi_task *t, const struct hba_req *req, uint64_t
 		(SENSE_KEY(code) != KEY_UNIT_ATTENTION && SENSE_KEY(code) != KEY_ABORTED_COMMAND))
 		return false;
 	w->retries--;
-	/* From there on again; to write a part twice is harmless. */
-	t->next = MIN(t->next, offset);
+	/* From there on again; to write a part twice is harmless. A flush is the same one again. */
+	if (req->kind != HBA_REQ_FLUSH)
+		t->next = MIN(t->next, offset);
 	return true;
 }
 
@@ -188,6 +192,7 @@ static const struct scsi_work work_wipe = {.max_children = PATTERN_CHILDREN,
 	.fill = pattern_fill,
 	.good = wipe_good,
 	.rescue = wipe_rescue,
+	.rescue_flush = true,
 	.next = wipe_next};
 
 /* Between a pass and the next, and at the end, all of it is on the medium. */

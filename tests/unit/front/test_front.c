@@ -435,17 +435,18 @@ START_TEST(a_tmr_aborts_the_commands_it_names)
 		c[i] = harness_queue(0x28, i, MODEL_READ, 512);
 	harness_spin();
 	ids[0] = c[1]->id;
-	ids[1] = c[3]->id;
+	ids[1] = c[1]->id; /* named twice */
 	ids[2] = 0;	   /* never an id */
 	ids[3] = 65535;	   /* not in use */
-	ids[4] = c[1]->id; /* named twice */
+	ids[4] = c[3]->id;
 	ids[5] = c[4]->id;
 	fake_good(fake_by_tag(4)); /* done, not yet replied to */
 	ck_assert_int_eq(model_tmr(&h.m, 5, ids, 6), 0);
 	loop_once(h.loop, 0);
+	/* the youngest first: it may wait for the blocks of the older one */
 	ck_assert_uint_eq(fake.aborts, 2);
-	ck_assert_uint_eq(fake_tag(fake.aborted[0]), 1);
-	ck_assert_uint_eq(fake_tag(fake.aborted[1]), 3);
+	ck_assert_uint_eq(fake_tag(fake.aborted[0]), 3);
+	ck_assert_uint_eq(fake_tag(fake.aborted[1]), 1);
 	/* named again by a LUN RESET: once is enough */
 	ck_assert_int_eq(model_tmr(&h.m, 5, ids, 6), 0);
 	harness_spin();

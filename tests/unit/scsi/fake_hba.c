@@ -597,6 +597,18 @@ void fake_end(
 	req->done(req);
 }
 
+void fake_end_moved(struct fake *f, unsigned i, const uint8_t *s, uint8_t len, uint32_t moved)
+{
+	struct hba_req *req = take(f, i);
+
+	req->result = HBA_DONE;
+	req->scsi_status = 0x02;
+	req->sense_len = len;
+	memcpy(req->sense, s, MIN(len, HBA_SENSE_SIZE));
+	req->moved = moved;
+	req->done(req);
+}
+
 void fake_run(struct fake *f, unsigned seed)
 {
 	while (f->n_flight) {

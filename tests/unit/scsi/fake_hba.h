@@ -102,6 +102,8 @@ void fake_complete(struct fake *f, unsigned i);
 /* ... or with this result, untouched by the disk. */
 void fake_end(struct fake *f, unsigned i, enum hba_result result, uint8_t status, const uint8_t *sense,
 	uint8_t len);
+/* ... or with CHECK CONDITION after so many bytes. */
+void fake_end_moved(struct fake *f, unsigned i, const uint8_t *sense, uint8_t len, uint32_t moved);
 /* Until nothing is in flight; seed 0: oldest first, else in an order it gives. */
 void fake_run(struct fake *f, unsigned seed);
 void fake_ready(struct fake *f);
@@ -113,5 +115,6 @@ extern const uint8_t fake_sense_medium[18]; /* 03/11/00, no LBA */
 extern bool fake_loop_defer;
 void fake_loop_run(void);
 extern unsigned fake_slept_ms;
+extern uint64_t fake_now; /* ns */
 
 #endif

@@ -42,9 +42,6 @@ START_TEST(allow_names_are_bits_and_vendor_opcodes_have_a_direction)
 	ck_assert_uint_eq(cfg.vendor[0x01], 1 + DMA_FROM_DEVICE);
 	ck_assert_uint_eq(cfg.vendor[0x3f], 1 + DMA_TO_DEVICE);
 	ck_assert_uint_eq(cfg.vendor[0x02], 0);
-	ck_assert(!cfg.alua);
-	ck_assert_int_eq(scsi_lun_parse("ld0;alua=65535", &cfg, &e), 0);
-	ck_assert(cfg.alua && cfg.alua_group == 65535);
 	ck_assert_int_eq(scsi_lun_parse("ld0;allow=sanitize+buffer+security+ata+nodata", &cfg, &e), 0);
 	ck_assert_uint_eq(
 		cfg.allow, ALLOW_SANITIZE | ALLOW_BUFFER | ALLOW_SECURITY | ALLOW_ATA | ALLOW_NODATA);
@@ -84,11 +81,6 @@ START_TEST(bad_texts_are_refused_with_the_cure)
 		{"ld0;allow=c1-inn", "c1-in"},
 		{"ld0;allow=g1-in", "c1-in"},
 		{"ld0;allow=ata;allow=copy", "twice"},
-		{"ld0;alua=", "0 to 65535"},
-		{"ld0;alua=65536", "0 to 65535"},
-		{"ld0;alua=4294967296", "0 to 65535"},
-		{"ld0;alua=-1", "0 to 65535"},
-		{"ld0;alua=1x", "0 to 65535"},
 		{"ld0;;ro=1", "known options: ro=0, ro=1"},
 		{"ldaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "too long"},
 	};

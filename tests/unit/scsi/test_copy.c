@@ -930,6 +930,30 @@ START_TEST(copies_with_a_lun_that_leaves_end)
 }
 END_TEST
 
+/* A copy that has failed already, and whose other pieces wait for slots of the controller. */
+START_TEST(a_lun_may_leave_a_copy_that_fails)
+{
+	struct list_bytes l;
+	struct tst t;
+
+	to_other(&l, 4000);
+	x.fake->slots = 1;
+	xcopy_init(&t, &l, finish_list(&l));
+	tst_submit(&t);
+	fake_complete(x.fake, 0); /* its write waits behind the other reads */
+	x.fake->state = HBA_RESETTING;
+	fake_end(x.fake, 0, HBA_DONE, 0x02, fake_sense_medium, 18);
+	ck_assert_uint_eq(t.done, 0);
+	scsi_lun_destroy(other[1]);
+	other[1] = NULL;
+	x.fake->state = HBA_RUNNING;
+	fake_ready(x.fake);
+	fake_run(x.fake, 0);
+	assert_check(&t, 0x0a, 0x0d, 0x01);
+	tst_fini(&t);
+}
+END_TEST
+
 START_TEST(a_retired_lun_is_not_found)
 {
 	struct list_bytes l;
@@ -1194,6 +1218,54 @@ START_TEST(results_belong_to_a_lun_and_leave_with_it)
 }
 END_TEST
 
+/* Nobody tells of an initiator that leaves. */
+START_TEST(results_are_forgotten_after_a_while)
+{
+	struct list_bytes l;
+	struct tst t;
+
+	in_lun(&l, 8, 0, 100);
+	copy_with_id(&l, 1, 0);
+	fake_now += UINT64_C(9999999999);
+	results(&t, 0x00, 1, 200, x.lun);
+	assert_good(&t);
+	tst_fini(&t);
+	fake_now += 1;
+	results(&t, 0x00, 1, 200, x.lun);
+	assert_check(&t, 0x05, 0x24, 0x00);
+	tst_fini(&t);
+}
+END_TEST
+
+/* SPC-4 7.8.17, by hand: the mandatory descriptors. */
+START_TEST(page_8f_tells_what_copies_are_taken)
+{
+	static const uint8_t want[] = {0x00, 0x8f, 0x00, 132,
+		/* supported commands */
+		0x00, 0x01, 0x00, 12, 8, 0x83, 1, 0x00, 0x84, 3, 0x00, 0x03, 0x04, 0, 0, 0,
+		/* parameter data: CSCDs, segments, bytes of both */
+		0x00, 0x04, 0x00, 28, 0, 0, 0, 0, 0, 16, 0, 64, 0, 0, 0x09, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		0, 0, 0, 0, 0, 0,
+		/* supported descriptors */
+		0x00, 0x08, 0x00, 4, 2, 0x02, 0xe4, 0,
+		/* supported CSCD ids: none */
+		0x00, 0x0c, 0x00, 4, 0, 0, 0, 0,
+		/* general copy operations: concurrent copies, segment length, granularity */
+		0x80, 0x01, 0x00, 32, 0, 0, 0, 4, 0, 0, 0, 4, 0x0f, 0xff, 0xf0, 0x00, 9, 0, 0, 0, 0, 0, 0, 0,
+		0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		/* held data: none */
+		0xc0, 0x01, 0x00, 28, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		0, 0, 0, 0};
+	struct tst t;
+
+	tst_do(&t, &x, "\x12\x01\x8f\x00\xff\x00", 6, 255);
+	assert_good(&t);
+	ck_assert_uint_eq(t.task.in_bytes, sizeof(want));
+	ck_assert_mem_eq(t.buf, want, sizeof(want));
+	tst_fini(&t);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("scsi copy");
@@ -1231,12 +1303,15 @@ int main(void)
 	tcase_add_test(c, failure_details_hold_the_sense_that_the_command_ended_with);
 	tcase_add_test(c, what_need_not_be_kept_is_not_kept);
 	tcase_add_test(c, the_oldest_results_make_room);
+	tcase_add_test(c, results_are_forgotten_after_a_while);
+	tcase_add_test(c, page_8f_tells_what_copies_are_taken);
 	suite_add_tcase(s, c);
 	tcase_add_checked_fixture(o, setup_allowed, teardown);
 	tcase_add_test(o, other_luns_take_part_when_both_allow_it);
 	tcase_add_test(o, block_sizes_may_differ_when_the_bytes_fit);
 	tcase_add_test(o, a_read_only_lun_is_copied_from_and_not_to);
 	tcase_add_loop_test(o, copies_with_a_lun_that_leaves_end, 0, 7);
+	tcase_add_test(o, a_lun_may_leave_a_copy_that_fails);
 	tcase_add_test(o, a_retired_lun_is_not_found);
 	tcase_add_test(o, copies_that_do_not_need_the_lun_any_more_go_on);
 	tcase_add_test(o, results_belong_to_a_lun_and_leave_with_it);

@@ -104,7 +104,7 @@ START_TEST(page_00_lists_just_the_pages_that_are_answered)
 	unsigned n = 0;
 
 	vpd(&t, 0x00);
-	ck_assert_mem_eq(t.buf, "\x00\x00\x00\x08\x00\x80\x83\x86\x87\xb0\xb1\xb2", 12);
+	ck_assert_mem_eq(t.buf, "\x00\x00\x00\x09\x00\x80\x83\x86\x87\x8f\xb0\xb1\xb2", 13);
 	for (unsigned code = 0; code < 256; code++) {
 		uint8_t cdb[6] = {0x12, 0x01, (uint8_t)code, 0, 255, 0};
 
@@ -113,7 +113,7 @@ START_TEST(page_00_lists_just_the_pages_that_are_answered)
 			ck_assert_uint_eq(t.buf[4 + n++], code);
 		tst_fini(&p);
 	}
-	ck_assert_uint_eq(n, 8);
+	ck_assert_uint_eq(n, 9);
 	tst_fini(&t);
 }
 END_TEST

@@ -235,6 +235,44 @@ START_TEST(a_task_that_waits_for_scratch_is_answered_too)
 }
 END_TEST
 
+/* Those that were told of free scratch end before they take it: others must be told instead. */
+START_TEST(scratch_that_its_next_user_does_not_take_goes_to_another)
+{
+	enum { HOLD = 64, N = 2 * HOLD + 1 };
+	struct fake *f = fake_new(2, BLOCKS, 512);
+	static struct tst t[N];
+	struct scsi_lun *other;
+	struct fx two;
+	struct tst last;
+
+	f->slots = 200;
+	fx_attach(&two, f);
+	other = fx_lun(&two, "ld1");
+	for (unsigned i = 0; i < N; i++) {
+		tst_init(&t[i], two.lun, "\x28\0\0\0\0\0\0\0\x01\0", 10, 100, 1);
+		tst_submit(&t[i]);
+	}
+	tst_init(&last, other, "\x28\0\0\0\0\0\0\0\x01\0", 10, 100, 1);
+	tst_submit(&last);
+	ck_assert_uint_eq(f->n_flight, HOLD);
+	f->state = HBA_RESETTING; /* no slots, but for the one that the host has kept */
+	fake_run(f, 0);
+	for (unsigned i = N; i-- > HOLD + 1;)
+		scsi_task_abort(&t[i].task);
+	f->state = HBA_RUNNING;
+	fake_ready(f);
+	fake_run(f, 0);
+	assert_good(&last);
+	tst_fini(&last);
+	for (unsigned i = 0; i < N; i++) {
+		ck_assert_uint_eq(t[i].done, 1);
+		tst_fini(&t[i]);
+	}
+	scsi_lun_destroy(other);
+	fx_teardown(&two);
+}
+END_TEST
+
 START_TEST(a_failed_or_removed_controller_closes_the_gate_by_itself)
 {
 	struct tst waits, flies;
@@ -578,6 +616,7 @@ int main(void)
 	tcase_add_test(c, a_fua_write_without_its_flush_is_not_good);
 	tcase_add_test(c, a_verify_refused_after_the_controller_left_ends_with_the_gate);
 	tcase_add_test(c, a_task_that_waits_for_scratch_is_answered_too);
+	tcase_add_test(c, scratch_that_its_next_user_does_not_take_goes_to_another);
 	tcase_add_loop_test(c, a_failed_or_removed_controller_closes_the_gate_by_itself, 0, 2);
 	tcase_add_test(c, a_task_finds_out_that_the_controller_failed_before_anybody_said_so);
 	tcase_add_test(c, the_same_disk_behind_another_controller_opens_again);

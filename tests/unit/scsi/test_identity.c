@@ -402,33 +402,6 @@ START_TEST(tables_of_earlier_attaches_are_freed)
 }
 END_TEST
 
-/* SPC-4 7.8.6.8, and TPGS in INQUIRY byte 5: implicit. */
-START_TEST(a_lun_with_alua_names_its_target_port_group)
-{
-	struct fx x;
-	struct scsi_lun *lun;
-	struct tst t;
-
-	fx_setup(&x, 4096);
-	lun = x.lun;
-	tst_do(&t, &x, "\x12\0\0\0\x60\0", 6, 96);
-	ck_assert_uint_eq(t.buf[5] & 0x30, 0);
-	tst_fini(&t);
-	x.lun = fx_lun(&x, "ld0;alua=258");
-	tst_do(&t, &x, "\x12\0\0\0\x60\0", 6, 96);
-	ck_assert_uint_eq(t.buf[5] & 0x30, 0x10);
-	tst_fini(&t);
-	tst_do(&t, &x, "\x12\x01\x83\0\xff\0", 6, 255);
-	assert_good(&t);
-	ck_assert_uint_eq(get_be16(t.buf + 2) + 4U, t.task.in_bytes);
-	ck_assert_mem_eq(t.buf + t.task.in_bytes - 8, "\x01\x15\x00\x04\x00\x00\x01\x02", 8);
-	tst_fini(&t);
-	scsi_lun_destroy(x.lun);
-	x.lun = lun;
-	fx_teardown(&x);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("scsi identity");
@@ -456,7 +429,6 @@ int main(void)
 	tcase_add_test(c, two_units_with_one_identity_are_not_both_exported);
 	tcase_add_test(c, the_units_own_designators_are_shown_and_no_derived_one_beside_an_naa);
 	tcase_add_test(c, tables_of_earlier_attaches_are_freed);
-	tcase_add_test(c, a_lun_with_alua_names_its_target_port_group);
 	suite_add_tcase(s, c);
 	return run_suite(s);
 }

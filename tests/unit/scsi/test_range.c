@@ -266,6 +266,68 @@ START_TEST(luns_do_not_wait_for_each_other)
 }
 END_TEST
 
+/* A disk that is scrubbed for hours: nothing is compared, so nobody's blocks have to stand still meanwhile. */
+START_TEST(a_verification_of_the_medium_holds_up_nobody)
+{
+	struct tst v, e, w;
+	uint8_t cdb[16];
+
+	x.fake->disk[0].verify = _i == 0;
+	submit_caw(&w, 8000, 1);
+	cdb16(cdb, 0x8f, 0, 0, BLOCKS);
+	tst_init(&v, x.lun, cdb, 16, 0, 0);
+	tst_submit(&v);
+	ck_assert_uint_eq(x.fake->n_flight, 2);
+	submit_caw(&e, 30, 1);
+	ck_assert_uint_eq(x.fake->n_flight, 3);
+	finish(&w);
+	finish(&e);
+	finish(&v);
+}
+END_TEST
+
+/* One block is compared with many, as often as there is scratch: others have their turn all the same. */
+START_TEST(long_comparisons_share_the_scratch)
+{
+	enum { N = 64 };
+	struct fake *f = fake_new(2, BLOCKS, 512);
+	static struct tst v[N];
+	struct scsi_lun *lun;
+	uint8_t cdb[16];
+	struct fx two;
+	struct tst e;
+
+	f->slots = 100;
+	memset(f->disk[0].store, 0, 2048 * 512);
+	fx_attach(&two, f);
+	for (unsigned i = 0; i < N; i++) {
+		cdb16(cdb, 0x8f, 0x06, 0, 2048);
+		tst_init(&v[i], two.lun, cdb, 16, 512, 1);
+		memset(v[i].buf, 0, 512);
+		v[i].filled = true;
+		tst_submit(&v[i]);
+	}
+	for (unsigned i = 0; i < N; i++)
+		fake_complete(f, 0); /* the flushes before */
+	lun = fx_lun(&two, "ld1");
+	cdb16(cdb, 0x8b, 0, 0, 1);
+	tst_init(&e, lun, cdb, 16, 512, 1);
+	tst_fill(&e, 1);
+	tst_submit(&e);
+	for (unsigned i = 0; i < 3 * N; i++)
+		fake_complete(f, 0);
+	assert_good(&e);
+	tst_fini(&e);
+	fake_run(f, 0);
+	for (unsigned i = 0; i < N; i++) {
+		assert_good(&v[i]);
+		tst_fini(&v[i]);
+	}
+	scsi_lun_destroy(lun);
+	fx_teardown(&two);
+}
+END_TEST
+
 /* More waiting commands than scratch buffers, all on one block, and others that need scratch meanwhile. */
 START_TEST(a_crowd_on_one_block_gets_through)
 {
@@ -719,6 +781,8 @@ int main(void)
 	tcase_add_test(c, what_touches_no_block_waits_for_nobody);
 	tcase_add_test(c, the_last_block_that_can_be_counted_is_a_range_like_others);
 	tcase_add_test(c, luns_do_not_wait_for_each_other);
+	tcase_add_loop_test(c, a_verification_of_the_medium_holds_up_nobody, 0, 2);
+	tcase_add_test(c, long_comparisons_share_the_scratch);
 	tcase_add_test(c, a_crowd_on_one_block_gets_through);
 	tcase_add_test(c, the_second_step_goes_before_what_waits_for_a_slot);
 	tcase_add_test(c, requests_come_back_while_their_command_waits_for_scratch);

@@ -470,10 +470,17 @@ START_TEST(data_and_recovered_error_both_reach_the_initiator)
 	tst_init(&t, x.lun, ata[0].cdb, 16, 512, 3);
 	tst_submit(&t);
 	t.filled = true;
-	fake_end(x.fake, 0, HBA_DONE, 0x02, sense, sizeof(sense));
+	fake_end_moved(x.fake, 0, sense, sizeof(sense), 512);
 	assert_check_desc(&t, 0x01, 0x00, 0x1d);
 	ck_assert_uint_eq(t.task.in_bytes, 512);
 	ck_assert_mem_eq(t.task.sense, sense, sizeof(sense));
+	tst_fini(&t);
+	/* No data came with it: nothing of what lies in the ring may go to the initiator. */
+	tst_init(&t, x.lun, ata[0].cdb, 16, 512, 3);
+	tst_submit(&t);
+	fake_end_moved(x.fake, 0, sense, sizeof(sense), 0);
+	assert_check_desc(&t, 0x01, 0x00, 0x1d);
+	ck_assert_uint_eq(t.task.in_bytes, 0);
 	tst_fini(&t);
 	/* Deferred: this very command was not done. */
 	tst_init(&t, x.lun, ata[0].cdb, 16, 512, 3);

@@ -475,6 +475,53 @@ START_TEST(what_the_unit_has_to_tell_does_not_end_it)
 }
 END_TEST
 
+/* A flush at the end of hours, too. */
+START_TEST(what_the_unit_has_to_tell_a_flush_does_not_end_it)
+{
+	static const uint8_t reset[18] = {0x70, 0, 0x06, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x29, 0x00};
+	struct tst t;
+
+	format(&t, 0, NULL, 0);
+	x.fake->fault.count = 2;
+	x.fake->fault.skip = (unsigned)_i; /* the flush before, or that after */
+	x.fake->fault.kind = HBA_REQ_FLUSH;
+	x.fake->fault.result = HBA_DONE;
+	x.fake->fault.status = 0x02;
+	x.fake->fault.sense_len = 18;
+	memcpy(x.fake->fault.sense, reset, 18);
+	fake_run(x.fake, 0);
+	assert_good(&t);
+	ck_assert_uint_eq(x.fake->fault.count, 0);
+	ck_assert(!x.disk->dirty);
+	ck_assert(holds((const uint8_t *)"", 1));
+	tst_fini(&t);
+}
+END_TEST
+
+START_TEST(atomic_writes_are_refused_after_a_failed_format)
+{
+	struct fake *f = fake_new(1, BLOCKS, 512);
+	uint8_t cdb[16] = {0x9c};
+	struct tst t;
+
+	memset(f->disk[0].vpd[0xb0].data + 44, 0, 20);
+	put_be32(f->disk[0].vpd[0xb0].data + 44, 8);
+	fx_teardown(&x);
+	fx_attach(&x, f);
+	use_lun("ld0;allow=format");
+	put_be16(cdb + 12, 1);
+	x.disk->bad_lba = 10;
+	format(&t, 0, NULL, 0);
+	fake_run(x.fake, 0);
+	assert_check(&t, 0x03, 0x31, 0x01);
+	tst_fini(&t);
+	x.disk->bad_lba = UINT64_MAX;
+	tst_do(&t, &x, cdb, 16, 512);
+	assert_check(&t, 0x03, 0x31, 0x00);
+	tst_fini(&t);
+}
+END_TEST
+
 START_TEST(a_unit_that_never_stops_telling_does)
 {
 	static const uint8_t reset[18] = {0x70, 0, 0x06, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x29, 0x00};
@@ -721,6 +768,8 @@ static void add_failures(Suite *s)
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, what_the_unit_has_to_tell_does_not_end_it);
+	tcase_add_loop_test(c, what_the_unit_has_to_tell_a_flush_does_not_end_it, 0, 2);
+	tcase_add_test(c, atomic_writes_are_refused_after_a_failed_format);
 	tcase_add_test(c, a_unit_that_never_stops_telling_does);
 	tcase_add_test(c, a_failed_format_leaves_a_unit_that_only_another_one_makes_usable);
 	tcase_add_test(c, a_failed_sanitize_is_left_by_another_one_or_where_it_was_allowed_by_exit);
