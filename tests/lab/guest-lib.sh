@@ -6,6 +6,7 @@ set -euo pipefail
 IQN=iqn.2026-01.org.example:lab
 INITIATOR=iqn.2026-01.org.example:initiator
 LOOP_WWN=naa.5001405000000001
+VHOST_WWN=naa.5001405000000002
 
 die() {
 	echo "FAILED: $*" >&2
@@ -22,15 +23,16 @@ wait_for() {
 	done
 }
 
-# the PCI address of generation g1 (megasas) or g2 (megasas-gen2)
+# the PCI address of g1 (megasas), g2 (megasas-gen2) or v1 (virtio-scsi)
 hba_pci() {
 	case $1 in
 	g1) lspci -D -d 1000:0060 ;;
 	g2) lspci -D -d 1000:0079 ;;
+	v1) lspci -D -d 1af4:1048 ;;
 	esac | awk '{ print $1; exit }'
 }
 
-# Attaches g1 and g2 unless they are. The lab's kernel has them at boot.
+# Attaches g1, g2, v1 unless they are. The lab's kernel has them at boot.
 need_attached() {
 	local g
 	for g in "$@"; do
@@ -39,17 +41,33 @@ need_attached() {
 	done
 }
 
+# LIO keeps persistent reservations that outlive it (APTPL) there, and refuses such registrations when it is missing:
+# NOT READY, LOGICAL UNIT COMMUNICATION FAILURE. No Debian package makes it.
+need_aptpl_directory() {
+	modprobe target_core_mod
+	mkdir -p "$(cat /sys/kernel/config/target/dbroot)/pr"
+}
+
 # unit_field INSTANCE UNIT FIELD, from hbactl's JSON
 unit_field() {
 	hbactl units "$1" --json | jq -r --arg u "$2" --arg f "$3" '.units[] | select(.name == $u) | .[$f]'
+}
+
+# backstore_words INSTANCE UNIT: what targetcli's create wants for it, but for the name. Both limits are counted in blocks,
+# and LIO takes 512 bytes for granted.
+backstore_words() {
+	local block
+	block=$(unit_field "$1" "$2" block_size)
+	echo "size=$(unit_field "$1" "$2" size_bytes) cfgstring=$1/$2 hw_max_sectors=$((4194304 / block))" \
+		"$( ((block == 512)) || echo "control=hw_block_size=$block")"
 }
 
 # lun_create INSTANCE UNIT [NAME]: a backstore of the unit's true size, named by default like the unit: g2-ld0
 lun_create() {
 	local name=${3:-$1-$2}
 	[[ -d $(echo /sys/kernel/config/target/core/user_*/"$name") ]] && return 0
-	targetcli /backstores/user:hba create "name=$name" "size=$(unit_field "$1" "$2" size_bytes)" \
-		"cfgstring=$1/$2" hw_max_sectors=8192
+	# shellcheck disable=SC2046 # words
+	targetcli /backstores/user:hba create "name=$name" $(backstore_words "$1" "$2")
 }
 
 lun_delete() {
@@ -75,7 +93,26 @@ iscsi_commands() {
 	echo "/iscsi/$IQN/tpg1/luns create /backstores/user:hba/$1"
 }
 
-# lio_setup FABRIC:INSTANCE/UNIT...: backstores of the units' true sizes, named like g2-ld0, exported over loop or iscsi.
+# tcm_fc's target is the port of v0, its initiator that of v1: fc_up comes first.
+fc_commands() {
+	local target initiator
+	target=naa.$(fc_wwpn v0)
+	initiator=naa.$(fc_wwpn v1)
+	# configfs has it with colons
+	if [[ ! -d /sys/kernel/config/target/fc/$(fc_wwpn v0 | sed 's/..\B/&:/g') ]]; then
+		echo "/tcm_fc create $target"
+		echo "/tcm_fc/$target/acls create $initiator"
+	fi
+	echo "/tcm_fc/$target/luns create /backstores/user:hba/$1"
+}
+
+vhost_commands() {
+	[[ -d /sys/kernel/config/target/vhost/$VHOST_WWN ]] || echo "/vhost create $VHOST_WWN"
+	echo "/vhost/$VHOST_WWN/tpg1/luns create /backstores/user:hba/$1"
+}
+
+# lio_setup FABRIC:INSTANCE/UNIT...: backstores of the units' true sizes, named like g2-ld0, exported over loop,
+# iscsi, fc or vhost.
 # In one targetcli, because each start of it takes seconds in an emulated guest; it goes on after errors, so that what
 # came out is looked at.
 lio_setup() {
@@ -83,8 +120,7 @@ lio_setup() {
 	for what; do
 		fabric=${what%%:*} unit=${what#*:}
 		name=${unit/\//-}
-		echo "/backstores/user:hba create name=$name size=$(unit_field "${unit%/*}" "${unit#*/}" size_bytes)" \
-			"cfgstring=$unit hw_max_sectors=8192"
+		echo "/backstores/user:hba create name=$name $(backstore_words "${unit%/*}" "${unit#*/}")"
 		"${fabric}_commands" "$name"
 	done | awk '!seen[$0]++' >/tmp/lio.commands
 	targetcli </tmp/lio.commands >/tmp/lio.log 2>&1 || { cat /tmp/lio.log; die "targetcli"; }
@@ -97,23 +133,28 @@ lio_setup() {
 
 # Does a LUN of any fabric point at the backstore?
 exported() {
-	find /sys/kernel/config/target/loopback /sys/kernel/config/target/iscsi -type l -lname "*/user_*/$1" 2>/dev/null |
-		grep -q .
+	# Fabrics that nothing loaded yet have no folder, and find fails for them.
+	[[ $(find /sys/kernel/config/target/{loopback,iscsi,fc,vhost} -type l -lname "*/user_*/$1" 2>/dev/null) ]]
 }
 
+# iscsi_login [PORTAL...]: one session for each, 127.0.0.1 by default
 iscsi_login() {
+	local portal
+	(($#)) || set -- 127.0.0.1
 	echo "InitiatorName=$INITIATOR" >/etc/iscsi/initiatorname.iscsi
 	systemctl restart iscsid
-	iscsiadm -m discovery -t st -p 127.0.0.1 >/dev/null
-	iscsiadm -m node -T "$IQN" -p 127.0.0.1 -o update -n node.session.auth.authmethod -v CHAP
-	iscsiadm -m node -T "$IQN" -p 127.0.0.1 -o update -n node.session.auth.username -v lab
-	iscsiadm -m node -T "$IQN" -p 127.0.0.1 -o update -n node.session.auth.password -v labsecret1234
-	iscsiadm -m node -T "$IQN" -p 127.0.0.1 --login >/dev/null
+	iscsiadm -m discovery -t st -p "$1" >/dev/null
+	for portal; do
+		iscsiadm -m node -T "$IQN" -p "$portal" -o update -n node.session.auth.authmethod -v CHAP
+		iscsiadm -m node -T "$IQN" -p "$portal" -o update -n node.session.auth.username -v lab
+		iscsiadm -m node -T "$IQN" -p "$portal" -o update -n node.session.auth.password -v labsecret1234
+		iscsiadm -m node -T "$IQN" -p "$portal" --login >/dev/null
+	done
 	udevadm settle
 }
 
 iscsi_logout() {
-	iscsiadm -m node -T "$IQN" -p 127.0.0.1 --logout >/dev/null 2>&1 || true
+	iscsiadm -m node -T "$IQN" --logout >/dev/null 2>&1 || true
 	iscsiadm -m node -T "$IQN" -o delete >/dev/null 2>&1 || true
 }
 
@@ -128,7 +169,53 @@ no_lio_disks() {
 	! grep -qs . /sys/devices/tcm_loop_0/tcm_loop_adapter_*/host*/target*/*/model
 }
 
-# find_disk loop|iscsi|kernel SERIAL: its name in /dev; the unit's serial number comes through as it is
+# fc_up: two Fibre Channel ports, FCoE in VN2VN mode, on the ends v0 (target) and v1 (initiator) of a virtual cable.
+# They stay off until fc_enable, so that the target is there when the initiator looks for it.
+fc_up() {
+	local port ctlr
+	modprobe -a fcoe tcm_fc
+	ip link add v0 mtu 2500 type veth peer name v1 mtu 2500
+	for port in v0 v1; do
+		ip link set "$port" up
+		echo "$port" >/sys/bus/fcoe/ctlr_create
+	done
+	for ctlr in /sys/bus/fcoe/devices/ctlr_*; do
+		echo VN2VN >"$ctlr/mode"
+	done
+}
+
+fc_enable() {
+	local ctlr
+	for ctlr in /sys/bus/fcoe/devices/ctlr_*; do
+		echo "$1" >"$ctlr/enabled"
+	done
+}
+
+fc_down() {
+	local port
+	fc_enable 0
+	for port in v1 v0; do
+		echo "$port" >/sys/bus/fcoe/ctlr_destroy
+	done
+	ip link delete v0
+	udevadm settle
+}
+
+# fc_host NETDEV: its SCSI host, like host5
+fc_host() {
+	local host
+	for host in /sys/class/fc_host/host*; do
+		[[ $(readlink -f "$host") == */net/"$1"/* ]] && echo "${host##*/}" && return 0
+	done
+	return 1
+}
+
+# fc_wwpn NETDEV: 16 hexadecimal digits
+fc_wwpn() {
+	sed 's/^0x//' "/sys/class/fc_host/$(fc_host "$1")/port_name"
+}
+
+# find_disk loop|iscsi|fc|kernel SERIAL: its name in /dev; the unit's serial number comes through as it is
 find_disk() {
 	local dev path serial
 	for dev in /sys/block/sd*; do
@@ -136,7 +223,8 @@ find_disk() {
 		case $1:$path in
 		loop:*/tcm_loop_*) ;;
 		iscsi:*/session*) ;;
-		kernel:*/tcm_loop_* | kernel:*/session*) continue ;;
+		fc:*/rport-*) ;;
+		kernel:*/tcm_loop_* | kernel:*/session* | kernel:*/rport-*) continue ;;
 		kernel:*) ;;
 		*) continue ;;
 		esac
@@ -149,7 +237,7 @@ find_disk() {
 	return 1
 }
 
-# disk_of loop|iscsi|kernel SERIAL: waits for it; a unit attention that LIO has pending is taken off, because the
+# disk_of loop|iscsi|fc|kernel SERIAL: waits for it; a unit attention that LIO has pending is taken off, because the
 # sg3_utils report it instead of doing what they were asked for
 disk_of() {
 	local disk

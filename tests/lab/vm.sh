@@ -44,21 +44,40 @@ vm_accel() {
 # shellcheck disable=SC2054
 # vm_disks HBA PREFIX: three disks; the first has a WWN of its own, the others only serial numbers
 vm_disks() {
-	local hba=$1 g=$2 n wwn
+	local hba=$1 g=$2 digit n wwn
+	case $g in
+	v1) digit=9 ;;
+	*) digit=${g#g} ;;
+	esac
 	for n in 0 1 2; do
 		wwn=
-		((n == 0)) && wwn=",wwn=0x5000c500000${g#g}d000"
+		((n == 0)) && wwn=",wwn=0x5000c500000${digit}d000"
 		[[ -f $RUN/${g}d$n.img ]] || truncate -s 2G "$RUN/${g}d$n.img"
-		QEMU+=(-drive "if=none,id=${g}d$n,file=$RUN/${g}d$n.img,format=raw,cache=writeback,aio=threads"
-			-device "scsi-hd,bus=$hba.0,drive=${g}d$n,scsi-id=$n,serial=${g^^}D${n}SERIAL$wwn")
+		vm_disk "$hba" "${g}d$n" raw "scsi-id=$n,serial=${g^^}D${n}SERIAL$wwn"
 	done
 }
 
-# gen2 is a PCI Express device behind a root port; gen1 a conventional one, alone in its slot on the root complex
+# shellcheck disable=SC2054
+# vm_disk HBA DRIVE FORMAT OPTIONS
+vm_disk() {
+	QEMU+=(-drive "if=none,id=$2,file=$RUN/$2.img,format=$3,cache=writeback,aio=threads"
+		-device "scsi-hd,id=disk-$2,bus=$1.0,drive=$2,$4")
+}
+
+# Two more of the second generation: 4096-byte blocks; 20 TiB, which is more than many file systems let a file be.
+vm_odd_disks() {
+	[[ -f $RUN/g2d3.img ]] || truncate -s 2G "$RUN/g2d3.img"
+	[[ -f $RUN/g2d4.img ]] || qemu-img create -q -f qcow2 -o cluster_size=2M "$RUN/g2d4.img" 20T
+	vm_disk hba2 g2d3 raw "scsi-id=3,serial=G2D3SERIAL,logical_block_size=4096,physical_block_size=4096"
+	vm_disk hba2 g2d4 qcow2 "scsi-id=4,serial=G2D4SERIAL"
+}
+
+# gen2 and virtio are PCI Express devices behind root ports; gen1 a conventional one, alone in its slot on the root
+# complex
 vm_hbas() {
-	local generation slot1=9 slot2=8
+	local generation slot1=9 slot2=8 slotv=0xa
 	if [[ $MOVED == yes ]]; then
-		slot1=0xb slot2=0xc
+		slot1=0xb slot2=0xc slotv=0xd
 		# One more bridge in front gives the bus behind the next one another number.
 		QEMU+=(-device "pcie-root-port,id=rp0,chassis=2,slot=2,addr=7")
 	fi
@@ -68,12 +87,19 @@ vm_hbas() {
 			QEMU+=(-device "pcie-root-port,id=rp1,chassis=1,slot=1,addr=$slot2"
 				-device "megasas-gen2,id=hba2,bus=rp1,sas_address=0x5000c50000020000,hba_serial=LABGEN2")
 			vm_disks hba2 g2
+			vm_odd_disks
+			;;
+		virtio)
+			# iommu_platform: its DMA goes through the IOMMU, as that of real hardware does.
+			QEMU+=(-device "pcie-root-port,id=rp2,chassis=3,slot=3,addr=$slotv"
+				-device "virtio-scsi-pci,id=hbav,bus=rp2,iommu_platform=on,disable-legacy=on,num_queues=1,romfile=")
+			vm_disks hbav v1
 			;;
 		gen1)
 			QEMU+=(-device "megasas,id=hba1,bus=pcie.0,addr=$slot1,sas_address=0x5000c50000010000,hba_serial=LABGEN1")
 			vm_disks hba1 g1
 			;;
-		*) die "unknown HBA: $generation (gen1, gen2)" ;;
+		*) die "unknown HBA: $generation (gen1, gen2, virtio)" ;;
 		esac
 	done
 }
