@@ -58,22 +58,21 @@ struct save {
 /* g_file_set_contents() writes another file and renames it over this one: no half-written one is ever read. */
 static void save_run(void *arg)
 {
-	const struct save *job = arg;
+	struct save *job = arg;
 	g_autoptr(GError) error = NULL;
 	g_autofree char *dir = g_path_get_dirname(job->path);
 
 	g_mkdir_with_parents(dir, 0755);
 	if (!g_file_set_contents(job->path, job->text, (gssize)job->len, &error))
 		log_warn("the sizes of units cannot be remembered: %s", error->message);
+	/* Here and not in done(), which is not called for the last jobs of all. */
+	g_free(job->path);
+	g_free(job->text);
+	g_free(job);
 }
 
 static void save_done(void *arg)
 {
-	struct save *job = arg;
-
-	g_free(job->path);
-	g_free(job->text);
-	g_free(job);
 }
 
 void sizes_save(struct sizes *s, struct worker *w)
