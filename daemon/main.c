@@ -61,6 +61,7 @@ static int configure(struct hbad *d, const struct options *o, struct err *e)
 	snprintf(log_name, sizeof(log_name), "hbad@%s", o->name);
 	log_set_name(log_name);
 	process_io_flusher(); /* before anything starts a thread */
+	process_drop_capabilities();
 	hbad_init(d, o->name, o->runtime_dir ? o->runtime_dir : HBAD_RUNTIME_DIR);
 	d->state_dir = HBAD_STATE_DIR;
 	config_path(NULL, o->name, path, sizeof(path));

@@ -291,7 +291,7 @@ static int write_all(int fd, const char *data, size_t len)
 	return 0;
 }
 
-/* Contents and mode are on disk before the name is: a crash leaves the old file or the new one. */
+/* Readable for all: hbad does not run as root, and there is nothing secret in it. Contents and mode are on disk before the name is: a crash leaves the old file or the new one. */
 static int write_temporary(char *temp, const char *text, size_t len)
 {
 	hb_autoclose int fd = mkostemp(temp, O_CLOEXEC);
@@ -300,7 +300,7 @@ static int write_temporary(char *temp, const char *text, size_t len)
 	if (r)
 		return r;
 	r = write_all(fd, text, len);
-	if (!r && (fchmod(fd, 0640) || fsync(fd)))
+	if (!r && (fchmod(fd, 0644) || fsync(fd)))
 		r = -errno;
 	if (r)
 		unlink(temp);

@@ -37,6 +37,23 @@ static bool still_there(int fd, const char *path)
 	       mine.st_dev == named.st_dev;
 }
 
+/* The guard runs as root before a hbad that does not, in a folder of hbad's: the lock is for both. */
+static int give_to_folder_owner(int fd, const char *dir)
+{
+	struct stat folder, mine;
+
+	if (geteuid() != 0)
+		return 0;
+	if (stat(dir, &folder) || fstat(fd, &mine))
+		return -errno;
+	if (mine.st_uid == folder.st_uid)
+		return 0;
+	/* A link that hbad's user has made to somebody else's file is not a lock. */
+	if (!S_ISREG(mine.st_mode) || mine.st_nlink != 1)
+		return -EPERM;
+	return fchown(fd, folder.st_uid, folder.st_gid) ? -errno : 0;
+}
+
 static int write_pid(int fd)
 {
 	char text[24];
@@ -47,7 +64,7 @@ static int write_pid(int fd)
 	return 0;
 }
 
-static int try_once(const char *path, const char *name, int *ret_fd, struct err *e)
+static int try_once(const char *dir, const char *path, const char *name, int *ret_fd, struct err *e)
 {
 	hb_autoclose int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	int r;
@@ -59,9 +76,11 @@ static int try_once(const char *path, const char *name, int *ret_fd, struct err 
 					    : err_set(e, -errno, "cannot lock %s: %s", path, strerror(errno));
 	if (!still_there(fd, path))
 		return -EAGAIN;
-	r = write_pid(fd);
+	r = give_to_folder_owner(fd, dir);
+	if (!r)
+		r = write_pid(fd);
 	if (r)
-		return err_set(e, r, "cannot write %s: %s", path, strerror(-r));
+		return err_set(e, r, "cannot take %s: %s", path, strerror(-r));
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
@@ -76,7 +95,7 @@ int lock_take(const char *runtime_dir, const char *name, int *ret_fd, struct err
 
 		if (g_mkdir_with_parents(dir, 0755))
 			return err_set(e, -errno, "cannot make the folder %s: %s", dir, strerror(errno));
-		r = try_once(path, name, ret_fd, e);
+		r = try_once(dir, path, name, ret_fd, e);
 		if (r != -EAGAIN)
 			return r;
 	}

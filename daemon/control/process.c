@@ -31,6 +31,17 @@ void process_io_flusher(void)
 			strerror(errno));
 }
 
+void process_drop_capabilities(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
+
+	memset(none, 0, sizeof(none));
+	/* What is not permitted is not ambient either (capabilities(7)). */
+	if (geteuid() != 0 && syscall(SYS_capset, &head, none))
+		log_warn("cannot give up capabilities: %s", strerror(errno));
+}
+
 static bool may_lock_all(void)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};

@@ -12,6 +12,9 @@
 /* Marks the process as one that writes back others' pages. Per task and inherited: before any other thread.
  * Warns when the kernel refuses. */
 void process_io_flusher(void);
+/* Gives up all capabilities for good, unless the process runs as root (by hand, in tests). Per thread and inherited:
+ * before any other thread, after process_io_flusher(). Warns when the kernel refuses. */
+void process_drop_capabilities(void);
 /* May so much be locked? -ENOMEM with the sums when the limit on locked memory is too low for the bounce
  * memory and one LUN's ring. */
 int process_check_memlock(uint32_t bounce_mib, struct err *e);

@@ -8,7 +8,7 @@
 
 #define MAX_WAIT_S 3600
 
-static int bind_once(struct ctl *c, const char *name, struct err *e)
+static int bind_once(struct ctl *c, const char *name, const char *user, struct err *e)
 {
 	g_autofree char *path = instance_path(c, name);
 	char addr[PCI_ADDR_LEN], previous[32] = "";
@@ -25,17 +25,17 @@ static int bind_once(struct ctl *c, const char *name, struct err *e)
 	r = c->ops->bind(c->sysfs_root, addr, previous, e);
 	if (r == 0 && previous[0] && strcmp(previous, "vfio-pci") != 0)
 		fprintf(c->out, "%s taken from %s\n", addr, previous);
-	return r;
+	return r == 0 && user ? c->ops->grant(c->sysfs_root, addr, user, e) : r;
 }
 
 /* At boot, disks are held for a moment by whoever probes them, and a controller may be late to appear. */
-static int bind_patiently(struct ctl *c, const char *name, int wait_s, struct err *e)
+static int bind_patiently(struct ctl *c, const char *name, const char *user, int wait_s, struct err *e)
 {
 	uint64_t deadline = c->ops->now_ns() + (uint64_t)wait_s * NS_PER_SEC;
 	bool told = false;
 	int r;
 
-	while ((r = bind_once(c, name, e)) < 0 && c->ops->now_ns() < deadline) {
+	while ((r = bind_once(c, name, user, e)) < 0 && c->ops->now_ns() < deadline) {
 		if (!told)
 			ctl_warn(c, "%s (trying again for %d s)", e->text, wait_s);
 		told = true;
@@ -47,7 +47,9 @@ static int bind_patiently(struct ctl *c, const char *name, int wait_s, struct er
 static int run(struct ctl *c, int argc, char **argv)
 {
 	gint wait_s = 0;
+	g_autofree char *user = NULL;
 	const GOptionEntry entries[] = {
+		{"user", 'u', 0, G_OPTION_ARG_STRING, &user, "Let USER open the bound HBA", "USER"},
 		{"wait", 'w', 0, G_OPTION_ARG_INT, &wait_s, "Try again for so long when it fails", "SECONDS"},
 		G_OPTION_ENTRY_NULL,
 	};
@@ -71,7 +73,7 @@ static int run(struct ctl *c, int argc, char **argv)
 		return ctl_usage(c, "bind", "bind: --wait takes 0 to %d seconds", MAX_WAIT_S);
 	if (ctl_need_root(c, "bind") != CTL_OK)
 		return CTL_FAILED;
-	if (bind_patiently(c, name, wait_s, &e) < 0)
+	if (bind_patiently(c, name, user, wait_s, &e) < 0)
 		return ctl_fail(c, "%s", e.text);
 	return CTL_OK;
 }

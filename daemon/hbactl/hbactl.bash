@@ -49,7 +49,7 @@ _hbactl()
 		candidates | list | show | units | rescan) options+=' --json' ;;
 		attach) options+=' --name --queue-depth --no-start --json' ;;
 		detach) options+=' --force --json' ;;
-		bind) options+=' --wait' ;;
+		bind) options+=' --wait --user' ;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 		return

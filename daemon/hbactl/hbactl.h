@@ -23,6 +23,7 @@ struct ctl_ops {
 	int (*candidates)(const char *root, struct pci_candidate **ret, unsigned *ret_n, struct err *e);
 	int (*check_unused)(const char *root, const struct pci_candidate *c, struct err *e);
 	int (*bind)(const char *root, const char *addr, char ret_previous[32], struct err *e);
+	int (*grant)(const char *root, const char *addr, const char *user, struct err *e);
 	int (*unbind)(
 		const char *root, const char *addr, const char *previous, unsigned wait_s, struct err *e);
 	/* Name of the generation, "SAS2108 (MegaRAID gen 2)", or NULL: hbad has no driver for it. */

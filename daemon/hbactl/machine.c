@@ -74,6 +74,7 @@ const struct ctl_ops machine_ops = {
 	.candidates = pci_candidates,
 	.check_unused = pci_check_unused,
 	.bind = pci_bind_vfio,
+	.grant = pci_grant_vfio,
 	.unbind = pci_unbind_vfio,
 	.supported = machine_supported,
 	.config_save = config_save,

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "grant.h"
 #include "group.h"
 #include "kmod.h"
 #include "openers.h"
@@ -207,6 +208,7 @@ static int roll_back(const struct move *m, int code, struct err *e)
 	char driver[32];
 	int r;
 
+	grant_unmark(m->root, m->group);
 	driver_of(m, driver);
 	if (strcmp(driver, VFIO_DRIVER) == 0)
 		driver_write(m, VFIO_DRIVER, "unbind");
@@ -245,7 +247,8 @@ int bind_vfio(
 	if (r < 0)
 		return r;
 	m.events = sys->events_open();
-	r = take(&m, e);
+	r = grant_mark(root, m.group);
+	r = r < 0 ? err_set(e, r, "cannot make " GRANT_MARKS "/%d: %s", m.group, strerror(-r)) : take(&m, e);
 	/* The claims guarded the way out; a driver that comes back in a roll-back must find its disks free. */
 	disks_release(&claims);
 	if (r < 0)
@@ -308,6 +311,7 @@ static int give_back(const struct move *m, const char *previous, unsigned wait_m
 		r = driver_write(m, VFIO_DRIVER, "unbind");
 	if (r < 0)
 		return err_set(e, r, VFIO_DRIVER " does not let go of %s: %s", m->addr, strerror(-r));
+	grant_unmark(m->root, m->group);
 	load_driver(m, previous);
 	/* Says nothing about success: a driver's probe may fail, or go on in the background. */
 	r = has_kernel_driver(m, &want) ? 0 : reprobe(m);

@@ -55,6 +55,10 @@ int pci_check_unused(const char *root, const struct pci_candidate *c, struct err
  * failure. */
 int pci_bind_vfio(const char *root, const char *addr, char ret_previous[32], struct err *e);
 
+/* Makes user the owner of /dev/vfio/GROUP, so that a process without privileges can open it. For a function that
+ * pci_bind_vfio() has bound; may be repeated. -ENOENT: no such user. */
+int pci_grant_vfio(const char *root, const char *addr, const char *user, struct err *e);
+
 /* Gives it back to its kernel driver: clears driver_override, unbinds vfio-pci, reprobes, and waits (at most
  * wait_s seconds, listening for uevents) for a driver to bind. previous may be empty: any driver then. */
 int pci_unbind_vfio(const char *root, const char *addr, const char *previous, unsigned wait_s, struct err *e);

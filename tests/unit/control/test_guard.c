@@ -238,6 +238,42 @@ START_TEST(lock_is_not_inherited_by_programs)
 }
 END_TEST
 
+#define OTHER_UID 12345
+
+/* The guard, which is root, comes first; hbad, which is not, must find a lock that it can take. */
+START_TEST(lock_belongs_to_who_owns_the_folder)
+{
+	struct stat st;
+	int lock;
+
+	if (geteuid() != 0)
+		return; /* only root can play root */
+	ck_assert_int_eq(mkdir(temp_path("g2"), 0755), 0);
+	ck_assert_int_eq(chown(temp_path("g2"), OTHER_UID, OTHER_UID), 0);
+	ck_assert_int_eq(lock_take(temp_dir, "g2", &lock, NULL), 0);
+	ck_assert_int_eq(fstat(lock, &st), 0);
+	ck_assert_uint_eq(st.st_uid, OTHER_UID);
+}
+END_TEST
+
+START_TEST(lock_is_no_way_to_get_a_file_of_somebody_else)
+{
+	struct stat st;
+	int lock;
+
+	if (geteuid() != 0)
+		return;
+	temp_write("victim", "precious");
+	ck_assert_int_eq(mkdir(temp_path("g2"), 0755), 0);
+	ck_assert_int_eq(chown(temp_path("g2"), OTHER_UID, OTHER_UID), 0);
+	ck_assert_int_eq(link(temp_path("victim"), temp_path("g2/lock")), 0);
+	ck_assert_int_eq(lock_take(temp_dir, "g2", &lock, NULL), -EPERM);
+	ck_assert_int_eq(stat(temp_path("victim"), &st), 0);
+	ck_assert_uint_eq(st.st_uid, 0);
+	ck_assert_int_eq(st.st_size, 8);
+}
+END_TEST
+
 START_TEST(lock_follows_no_symbolic_link)
 {
 	int lock;
@@ -287,6 +323,8 @@ int main(void)
 	tcase_add_test(t, live_hbad_keeps_the_guard_away);
 	tcase_add_test(t, lock_dies_with_its_holder);
 	tcase_add_test(t, lock_is_not_inherited_by_programs);
+	tcase_add_test(t, lock_belongs_to_who_owns_the_folder);
+	tcase_add_test(t, lock_is_no_way_to_get_a_file_of_somebody_else);
 	tcase_add_test(t, lock_follows_no_symbolic_link);
 	tcase_add_loop_test(t, info_is_matched_by_whole_name, 0, ARRAY_SIZE(infos));
 	srunner_run_all(sr, CK_ENV);

@@ -129,6 +129,11 @@ static int fake_bind(const char *root, const char *addr, char ret_previous[32], 
 	return 0;
 }
 
+static int fake_grant(const char *root, const char *addr, const char *user, struct err *e)
+{
+	return note(e, "grant %s %s", addr, user) ? -ENOENT : 0;
+}
+
 static int fake_unbind(
 	const char *root, const char *addr, const char *previous, unsigned wait_s, struct err *e)
 {
@@ -255,6 +260,7 @@ static const struct ctl_ops fake_ops = {
 	.candidates = fake_candidates,
 	.check_unused = fake_check_unused,
 	.bind = fake_bind,
+	.grant = fake_grant,
 	.unbind = fake_unbind,
 	.supported = fake_supported,
 	.config_save = fake_config_save,

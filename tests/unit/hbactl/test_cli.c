@@ -143,6 +143,14 @@ START_TEST(bind_gives_the_configured_device_to_vfio)
 }
 END_TEST
 
+START_TEST(bind_lets_hbads_user_open_the_device)
+{
+	fake_write_config("g2", HBA_ADDR);
+	ck_assert_int_eq(fake_run("bind g2 --user hbad"), CTL_OK);
+	ck_assert_str_eq(fake->log->str, "bind " HBA_ADDR "\ngrant " HBA_ADDR " hbad\n");
+}
+END_TEST
+
 START_TEST(bind_has_nothing_to_do_for_a_socket)
 {
 	fake_write_config("g2", "vfio-user:/run/x.sock");
@@ -211,6 +219,7 @@ int main(void)
 	tcase_add_loop_test(
 		tc, slips_of_the_finger_are_understood_and_other_words_are_not, 0, ARRAY_SIZE(slips));
 	tcase_add_test(tc, bind_gives_the_configured_device_to_vfio);
+	tcase_add_test(tc, bind_lets_hbads_user_open_the_device);
 	tcase_add_test(tc, bind_has_nothing_to_do_for_a_socket);
 	tcase_add_test(tc, bind_without_configuration_fails);
 	tcase_add_test(tc, bind_fails_at_once_unless_told_to_wait);

@@ -2,9 +2,12 @@
 /* Binding and giving back, with a fake kernel behind the writes: order, refusals, roll-back. */
 #include <dirent.h>
 #include <errno.h>
+#include <pwd.h>
+#include <sys/stat.h>
 
 #include "fake_tree.h"
 #include "daemon/pci/bind.h"
+#include "daemon/pci/sysfs.h"
 #include "daemon/pci/uevent.h"
 
 static struct err e;
@@ -63,6 +66,13 @@ static unsigned count_fds(void)
 
 static unsigned fds_in_unbind;
 
+static bool marked(void)
+{
+	return access(str("%s/run/hbad/.vfio/12", root), F_OK) == 0;
+}
+
+static bool marked_at_bind;
+
 /* The kernel's part. */
 static int k_write(const char *path, const char *text)
 {
@@ -83,6 +93,8 @@ static int k_write(const char *path, const char *text)
 	ck_assert_int_eq(sscanf(path, "/sys/bus/pci/drivers/%31[^/]/", driver), 1);
 	if (strcmp(driver, "megaraid_sas") == 0 && ends(path, "/unbind"))
 		fds_in_unbind = count_fds();
+	if (strcmp(driver, "vfio-pci") == 0 && ends(path, "/bind"))
+		marked_at_bind = marked();
 	r = step("%s:%s", driver, strrchr(path, '/') + 1);
 	if (r == 0)
 		now_driver(ends(path, "/bind") ? driver : NULL);
@@ -130,7 +142,7 @@ static void setup(void)
 	memset(&e, 0, sizeof(e));
 	steps[0] = '\0';
 	fail_step = NULL;
-	no_node = late_node = silent_probe = false;
+	no_node = late_node = silent_probe = marked_at_bind = false;
 	waits = 0;
 	root_make();
 	put_mounts("");
@@ -162,6 +174,55 @@ START_TEST(binding_listens_before_it_writes_and_tells_the_driver_before)
 	ck_assert_str_eq(previous, "megaraid_sas");
 	ck_assert_str_eq(driver(), "vfio-pci");
 	ck_assert(!subscribed);
+}
+END_TEST
+
+START_TEST(group_is_marked_for_udev_before_its_node_appears)
+{
+	char previous[32];
+
+	ck_assert_int_eq(bind_vfio(&kernel, root, HBA, previous, &e), 0);
+	ck_assert(marked_at_bind);
+	ck_assert(marked());
+	ck_assert_int_eq(unbind_vfio(&kernel, root, HBA, "megaraid_sas", 100, &e), 0);
+	ck_assert(!marked());
+}
+END_TEST
+
+START_TEST(mark_that_cannot_be_made_changes_nothing)
+{
+	char previous[32];
+
+	put("/run/hbad/.vfio", "a file in the way\n");
+	ck_assert_int_eq(bind_vfio(&kernel, root, HBA, previous, &e), -ENOTDIR);
+	ck_assert_msg(strstr(e.text, "cannot make /run/hbad/.vfio/12"), "%s", e.text);
+	ck_assert_str_eq(driver(), "megaraid_sas");
+}
+END_TEST
+
+START_TEST(bound_group_is_given_to_a_user)
+{
+	struct passwd *me = getpwuid(geteuid());
+	struct stat st;
+
+	ck_assert_ptr_nonnull(me);
+	ck_assert_int_eq(pci_grant_vfio(root, HBA, me->pw_name, &e), -ENOENT);
+	ck_assert_msg(strstr(e.text, "cannot give /dev/vfio/12 to user"), "%s", e.text);
+	now_driver("vfio-pci");
+	ck_assert_msg(pci_grant_vfio(root, HBA, me->pw_name, &e) == 0, "%s", e.text);
+	ck_assert_int_eq(stat(str("%s/dev/vfio/12", root), &st), 0);
+	ck_assert_uint_eq(st.st_uid, geteuid());
+	ck_assert_uint_eq(st.st_gid, me->pw_gid);
+}
+END_TEST
+
+START_TEST(nothing_is_given_to_nobody_in_particular)
+{
+	now_driver("vfio-pci");
+	ck_assert_int_eq(pci_grant_vfio(root, HBA, "no-such-user-here", &e), -ENOENT);
+	ck_assert_msg(strstr(e.text, "systemd-sysusers"), "%s", e.text);
+	drop("/sys/bus/pci/devices/" HBA "/iommu_group");
+	ck_assert_int_eq(pci_grant_vfio(root, HBA, "root", &e), -ENODEV);
 }
 END_TEST
 
@@ -281,6 +342,7 @@ START_TEST(failed_write_is_rolled_back)
 	ck_assert_msg(strstr(e.text, broken[_i].text), "%s", e.text);
 	ck_assert_str_eq(steps, broken[_i].steps);
 	ck_assert_str_eq(driver(), "megaraid_sas");
+	ck_assert(!marked());
 	ck_assert_str_eq(previous, "x");
 	ck_assert(!subscribed);
 }
@@ -406,6 +468,10 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, root_remove);
 	tcase_add_test(tc, binding_listens_before_it_writes_and_tells_the_driver_before);
+	tcase_add_test(tc, group_is_marked_for_udev_before_its_node_appears);
+	tcase_add_test(tc, mark_that_cannot_be_made_changes_nothing);
+	tcase_add_test(tc, bound_group_is_given_to_a_user);
+	tcase_add_test(tc, nothing_is_given_to_nobody_in_particular);
 	tcase_add_test(tc, disks_are_claimed_while_the_driver_lets_go_and_free_afterwards);
 	tcase_add_test(tc, binding_waits_for_the_group_node);
 	tcase_add_test(tc, function_without_driver_is_bound_too);

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* hbad without privileges: the one device node that it opens belongs to its user. */
+#include "grant.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "group.h"
+#include "sysfs.h"
+#include "tree.h"
+
+static int make_folder(const char *root, const char *folder)
+{
+	char path[PATH_MAX];
+	int r = tree_path(path, root, "%s", folder);
+
+	if (r == 0 && mkdir(path, 0755) && errno != EEXIST)
+		r = -errno;
+	return r;
+}
+
+int grant_mark(const char *root, int group)
+{
+	static const char *const folders[] = {"/run", "/run/hbad", GRANT_MARKS};
+	hb_autoclose int fd = -1;
+	char path[PATH_MAX];
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < ARRAY_SIZE(folders); i++)
+		r = make_folder(root, folders[i]);
+	if (r == 0)
+		r = tree_path(path, root, GRANT_MARKS "/%d", group);
+	if (r < 0)
+		return r;
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	return fd < 0 ? -errno : 0;
+}
+
+void grant_unmark(const char *root, int group)
+{
+	char path[PATH_MAX];
+
+	if (tree_path(path, root, GRANT_MARKS "/%d", group) == 0)
+		unlink(path);
+}
+
+static int user_ids(const char *user, uid_t *ret_uid, gid_t *ret_gid, struct err *e)
+{
+	struct passwd pw, *found = NULL;
+	char text[4096];
+	int r = getpwnam_r(user, &pw, text, sizeof(text), &found);
+
+	if (!found)
+		return err_set(e, r ? -r : -ENOENT,
+			"there is no user \"%s\"%s%s: \"systemd-sysusers\" makes it from what hbad installed",
+			user, r ? ", " : "", r ? strerror(r) : "");
+	*ret_uid = pw.pw_uid;
+	*ret_gid = pw.pw_gid;
+	return 0;
+}
+
+int pci_grant_vfio(const char *root, const char *addr, const char *user, struct err *e)
+{
+	int group = group_of(root, addr);
+	char path[PATH_MAX];
+	uid_t uid = 0;
+	gid_t gid = 0;
+	int r = user_ids(user, &uid, &gid, e);
+
+	if (r < 0)
+		return r;
+	if (group < 0)
+		return err_set(
+			e, -ENODEV, "%s has no IOMMU group: there is nothing to give to user %s", addr, user);
+	/* Also for a function that somebody else has bound: the next event for the node is udev's. */
+	r = grant_mark(root, group);
+	if (r == 0)
+		r = tree_path(path, root, "/dev/vfio/%d", group);
+	if (r == 0 && lchown(path, uid, gid))
+		r = -errno;
+	return r == 0 ? 0
+		      : err_set(e, r, "cannot give /dev/vfio/%d to user %s: %s", group, user, strerror(-r));
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Private: who may open /dev/vfio/GROUP besides root. udev gives the node its owner when the kernel announces it, which
+ * may be before or after anybody else's chown(); so binding leaves a mark that our udev rule looks for, and the owner
+ * comes out the same in either order.
+ */
+#ifndef HBAD_PCI_GRANT_H
+#define HBAD_PCI_GRANT_H
+
+/* Below /run/hbad, where no instance can have this name. systemd/60-hbad.rules knows the path as well. */
+#define GRANT_MARKS "/run/hbad/.vfio"
+
+/* Before the node appears. 0 or -errno. */
+int grant_mark(const char *root, int group);
+void grant_unmark(const char *root, int group);
+
+#endif
