@@ -63,6 +63,7 @@ void loop_arm(struct loop *l, struct loop_timer *t, uint64_t due_ns);
 void loop_disarm(struct loop_timer *t);
 
 void loop_add_hook(struct loop *l, struct loop_hook *h);
+/* Not from within another hook. */
 void loop_del_hook(struct loop_hook *h);
 
 /* Any thread, lock-free, never blocks; wakes the loop. */

@@ -171,15 +171,23 @@ END_TEST
 
 START_TEST(loop_wakes_for_a_timer)
 {
-	struct alarm a = {.t.cb = alarm_cb, .letter = 'a'};
-	uint64_t start = clock_ns();
+	uint64_t took;
+	unsigned left = 20;
 
-	loop_arm(l, &a.t, start + 20 * NS_PER_MS);
-	while (!trail[0] && clock_ns() - start < NS_PER_SEC)
-		loop_once(l, -1);
-	ck_assert_str_eq(trail, "a");
-	ck_assert_uint_ge(clock_ns() - start, 20 * NS_PER_MS);
-	ck_assert_uint_lt(clock_ns() - start, 800 * NS_PER_MS);
+	/* For the timer, not for the heartbeat, which comes once per second. A busy machine may be late, but not always. */
+	do {
+		struct alarm a = {.t.cb = alarm_cb, .letter = 'a'};
+		uint64_t start = clock_ns();
+
+		trail[0] = 0;
+		loop_arm(l, &a.t, start + 20 * NS_PER_MS);
+		while (!trail[0])
+			loop_once(l, -1);
+		took = clock_ns() - start;
+		ck_assert_str_eq(trail, "a");
+		ck_assert_uint_ge(took, 20 * NS_PER_MS);
+	} while (took > 800 * NS_PER_MS && --left);
+	ck_assert_uint_gt(left, 0);
 }
 END_TEST
 
@@ -269,18 +277,22 @@ END_TEST
 START_TEST(hooks_that_feed_each_other_do_not_hold_the_loop)
 {
 	struct hook a = {.h.cb = hook_cb, .letter = 'a', .progress = 1000000};
-	uint64_t start = clock_ns();
-	unsigned calls;
+	unsigned calls, left = 20;
+	uint64_t start;
 
 	loop_add_hook(l, &a.h);
 	loop_once(l, 0);
 	calls = a.calls;
 	ck_assert_uint_ge(calls, 2);
 	ck_assert_uint_lt(calls, 1000);
-	/* and the next iteration does not sleep, because work is left */
-	loop_once(l, 900);
-	ck_assert_uint_lt(clock_ns() - start, 500 * NS_PER_MS);
-	ck_assert_uint_gt(a.calls, calls);
+	/* and the next iteration does not sleep, because work is left: of several not all are late */
+	do {
+		start = clock_ns();
+		calls = a.calls;
+		loop_once(l, 900);
+		ck_assert_uint_gt(a.calls, calls);
+	} while (clock_ns() - start > 500 * NS_PER_MS && --left);
+	ck_assert_uint_gt(left, 0);
 	loop_del_hook(&a.h);
 }
 END_TEST
@@ -420,7 +432,7 @@ START_TEST(messages_of_many_threads_all_arrive)
 		pthread_create(&poster[i], NULL, poster_main, (void *)(uintptr_t)i);
 	for (unsigned i = 0; i < POSTERS; i++)
 		pthread_join(poster[i], NULL);
-	ck_assert_int_eq(loop_call(l, nothing, NULL, 5000), 0);
+	ck_assert_int_eq(loop_call(l, nothing, NULL, 60000), 0);
 	loop_stop(l);
 	pthread_join(io, NULL);
 	ck_assert_uint_eq(counted, POSTERS * POSTS);
@@ -441,7 +453,7 @@ START_TEST(call_runs_there_and_waits)
 	int value = 0;
 
 	pthread_create(&io, NULL, loop_main, NULL);
-	ck_assert_int_eq(loop_call(l, note_thread, &value, 5000), 0);
+	ck_assert_int_eq(loop_call(l, note_thread, &value, 60000), 0);
 	ck_assert_int_eq(value, 7);
 	ck_assert(pthread_equal(called_on, io));
 	loop_stop(l);
@@ -449,9 +461,13 @@ START_TEST(call_runs_there_and_waits)
 }
 END_TEST
 
-static void sleepy(void *arg)
+static unsigned stalled, released; /* atomic */
+
+static void stall(void *arg)
 {
-	clock_sleep_ms(80);
+	__atomic_store_n(&stalled, 1, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&released, __ATOMIC_ACQUIRE))
+		clock_sleep_ms(1);
 }
 
 static int late_value;
@@ -483,7 +499,7 @@ START_TEST(stop_ends_the_run)
 	pthread_join(io, NULL);
 	/* and it can run again */
 	pthread_create(&io, NULL, loop_main, NULL);
-	ck_assert_int_eq(loop_call(l, nothing, NULL, 5000), 0);
+	ck_assert_int_eq(loop_call(l, nothing, NULL, 60000), 0);
 	loop_stop(l);
 	pthread_join(io, NULL);
 }
@@ -492,17 +508,23 @@ END_TEST
 START_TEST(heart_beats_in_sleep_and_stops_in_a_stall)
 {
 	pthread_t io;
-	uint64_t a, b;
+	uint64_t beat;
 
+	stalled = released = 0;
 	pthread_create(&io, NULL, loop_main, NULL);
-	clock_sleep_ms(1200); /* nothing to do: it wakes each second */
-	b = loop_heartbeat_ns(l);
-	ck_assert_uint_lt(clock_ns() - b, 1100 * NS_PER_MS);
-	a = loop_heartbeat_ns(l);
-	ck_assert_int_eq(loop_call(l, sleepy, NULL, 20), -ETIMEDOUT);
-	b = loop_heartbeat_ns(l);
-	ck_assert_uint_ge(b, a);
-	ck_assert_uint_ge(clock_ns() - b, 15 * NS_PER_MS); /* it is asleep in a callback */
+	/* Nothing to do: it wakes each second all the same. */
+	for (unsigned i = 0; i < 2; i++) {
+		beat = loop_heartbeat_ns(l);
+		while (loop_heartbeat_ns(l) == beat)
+			clock_sleep_ms(5);
+	}
+	ck_assert_int_eq(loop_call(l, stall, NULL, 20), -ETIMEDOUT);
+	while (!__atomic_load_n(&stalled, __ATOMIC_ACQUIRE))
+		clock_sleep_ms(1);
+	beat = loop_heartbeat_ns(l);
+	clock_sleep_ms(1200);
+	ck_assert_uint_eq(loop_heartbeat_ns(l), beat);
+	__atomic_store_n(&released, 1, __ATOMIC_RELEASE);
 	loop_stop(l);
 	pthread_join(io, NULL);
 }
