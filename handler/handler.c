@@ -251,7 +251,7 @@ static struct tcmur_handler handler = {
 		    "ro=1: refuse commands that write\n"
 		    "allow: commands that are refused otherwise: format, sanitize, buffer, security, ata, "
 		    "nodata, "
-		    "copy, or vendor opcodes like c1-in, c2-out, c3-none; see hbad-handler(7)\n"
+		    "copy, power, or vendor opcodes like c1-in, c2-out, c3-none; see hbad-handler(7)\n"
 		    "The size must be the unit's.\n"
 		    "Example: create name=vol1 size=3999688294400 cfgstring=g2/ld0",
 	.check_config = hba_check_config,

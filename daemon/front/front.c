@@ -437,10 +437,13 @@ int front_io_start(struct front_ring *r, struct err *e)
 		r->look_timer.cb = on_look_timer;
 		on_look_timer(&r->look_timer);
 	}
+	/* Before the first look: a copy within the LUN may wait in the ring. */
+	scsi_lun_serve(r->lun);
 	on_event(&r->fd, 0);
-	if (front_dropped(r, &why))
-		return err_set(e, -EIO, "the ring of %s cannot be served: %s", r->name, why);
-	return 0;
+	if (!front_dropped(r, &why))
+		return 0;
+	scsi_lun_retire(r->lun);
+	return err_set(e, -EIO, "the ring of %s cannot be served: %s", r->name, why);
 }
 
 int front_io_drain(struct front_ring *r)

@@ -31,9 +31,15 @@ static void take_bits(struct scsi_task *t)
 
 /* --- COMPARE AND WRITE --- */
 
-uint8_t scsi_compare_max(uint32_t block_size)
+uint8_t scsi_compare_max(uint32_t block_size, uint32_t max_transfer)
 {
-	return (uint8_t)MIN(SCRATCH_BYTES / block_size, UINT8_MAX);
+	return (uint8_t)MIN(MIN(max_transfer, SCRATCH_BYTES) / block_size, UINT8_MAX);
+}
+
+/* As initiators see it. */
+static uint8_t shown_max(const struct scsi_lun *lun)
+{
+	return lun->facts.page[PAGE_VPD_B0].data[5];
 }
 
 static int caw_fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span)
@@ -55,7 +61,8 @@ static void caw_good(struct scsi_task *t, const struct hba_req *req, uint64_t of
 		task_fail_at(t, offset, SENSE_MISCOMPARE, &detail);
 }
 
-/* All is equal: the second half of data-out is what to write. */
+/* All is equal: the second half of data-out is what to write, in one request: half of it would be neither the old nor
+ * the new value of a lock if the controller lost its power in between. */
 static bool caw_next(struct scsi_task *t)
 {
 	t->iov_base = t->bytes;
@@ -74,7 +81,7 @@ void cmd_compare_and_write(struct scsi_task *t)
 
 	if (!rw_no_protection(t))
 		return;
-	if (nblocks > scsi_compare_max(t->lun->facts.id.block_size)) {
+	if (nblocks > shown_max(t->lun)) {
 		task_bad_field(t, 13, 7);
 		return;
 	}

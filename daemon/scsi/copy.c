@@ -143,7 +143,8 @@ static bool has_designator(const struct scsi_lun *lun, const uint8_t *want)
 	return false;
 }
 
-/* The one LUN with this designator; firmware may give one to all of its units, and then it names none. */
+/* The LUN of the one unit with this designator; firmware may give one to all of its units, and then it names none. Of two
+ * LUNs of a unit, whose ring changes hands, the one that is served; one that is not is found to be told so. */
 static struct scsi_lun *find_lun(struct scsi_host *s, const uint8_t *designator)
 {
 	struct scsi_lun *found = NULL;
@@ -151,11 +152,12 @@ static struct scsi_lun *find_lun(struct scsi_host *s, const uint8_t *designator)
 	list_for_each(pos, &s->luns) {
 		struct scsi_lun *lun = container_of(pos, struct scsi_lun, all);
 
-		if (!lun->known || lun->retired || !has_designator(lun, designator))
+		if (!lun->known || !has_designator(lun, designator))
 			continue;
-		if (found)
+		if (found && strcmp(found->facts.id.naa_text, lun->facts.id.naa_text) != 0)
 			return NULL;
-		found = lun;
+		if (!found || lun->serving)
+			found = lun;
 	}
 	return found;
 }
@@ -188,7 +190,7 @@ static struct scsi_lun *resolve(struct copy *c, unsigned segment, unsigned field
 		fail(c, SENSE_COPY_DEVICE_TYPE, segment, at + 1);
 	} else if (!lun) {
 		fail(c, SENSE_COPY_UNREACHABLE, segment, at);
-	} else if (lun_gate(lun) != SCSI_GATE_OPEN) {
+	} else if (!lun->serving || lun_gate(lun) != SCSI_GATE_OPEN) {
 		fail(c, SENSE_COPY_NOT_REACHABLE, segment, at);
 	} else if (block_size && block_size != lun->facts.id.block_size) {
 		fail(c, SENSE_COPY_FIELD, segment, at + 29);

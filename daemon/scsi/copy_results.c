@@ -57,7 +57,7 @@ void copy_remember(struct copy *c)
 	const struct scsi_task *t = c->t;
 	struct copy_record *r = find_record(t->lun, c->list_id);
 
-	if (c->usage != COPY_HOLD || !c->accepted || t->lun->retired ||
+	if (c->usage != COPY_HOLD || !c->accepted || !t->lun->serving ||
 		(c->stop && !(t->flags & TASK_FAILED)))
 		return;
 	if (!r)

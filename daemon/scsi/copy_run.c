@@ -286,13 +286,20 @@ static bool uses(const struct copy *c, const struct scsi_lun *lun)
 	return false;
 }
 
+void scsi_lun_serve(struct scsi_lun *lun)
+{
+	assert(!lun->dead);
+	lun->serving = true;
+}
+
+/* Nothing is to be done for one that was never served: no copy has found it. */
 void scsi_lun_retire(struct scsi_lun *lun)
 {
 	struct copies *all = lun->host->copies;
 
-	if (lun->retired)
+	if (!lun->serving)
 		return;
-	lun->retired = true;
+	lun->serving = false;
 	copy_forget(all, lun);
 	for (unsigned i = 0; i < COPY_MAX_COPIES; i++) {
 		struct copy *c = &all->copy[i];

@@ -91,8 +91,9 @@ void scsi_build_pages(const struct hba_unit *u, const struct scsi_raw *raw, stru
 
 /* --- limits of commands, for VPD page B0h and for the commands; pure --- */
 
-/* Most blocks of one COMPARE AND WRITE: they fit a scratch buffer, and the CDB's one byte. */
-uint8_t scsi_compare_max(uint32_t block_size);
+/* Most blocks of one COMPARE AND WRITE: they fit a scratch buffer, one request of the controller, and the CDB's one
+ * byte. */
+uint8_t scsi_compare_max(uint32_t block_size, uint32_t max_transfer);
 
 struct scsi_atomic {
 	uint32_t max, alignment, granularity; /* blocks, as in the page; max 0: nothing is atomic */

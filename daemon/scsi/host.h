@@ -21,14 +21,18 @@
 #define SCRATCH_COUNT 64
 #define SCRATCH_BYTES 65536 /* what VERIFY compares and ORWRITE changes at a time */
 #define SINK_IOVS     16
-#define PATTERN_BYTES 8192 /* of a scratch buffer, times PATTERN_IOVS: what is written to many blocks */
-#define PATTERN_IOVS  64
 
 struct scsi_units {
 	struct scsi_units *older;
 	unsigned n;
 	struct scsi_unit unit[HBA_MAX_UNITS];
 	struct scsi_facts facts[]; /* n of them */
+};
+
+/* What MODE SELECT has chosen for a unit. */
+struct mode_choice {
+	char naa[40]; /* its naa_text */
+	bool d_sense, swp;
 };
 
 struct scsi_host {
@@ -57,6 +61,8 @@ struct scsi_host {
 				  at once */
 	bool kicking, kick_again;
 	struct log_limit refused;
+	struct mode_choice choice[HBA_MAX_UNITS];
+	unsigned n_choices; /* ever made; when there is no room, the oldest is forgotten */
 	struct tags scratch;
 	uint8_t *scratch_mem;
 	struct iovec scratch_iov[SCRATCH_COUNT];
@@ -72,9 +78,11 @@ struct scsi_lun {
 	atomic_uint busy;
 	struct loop_msg join;
 	bool joined, dead; /* dead: destroyed; its memory is kept for what goes on without it */
-	bool retired;	   /* no more copies from or to it */
-	unsigned copying;  /* tasks of copies */
-	struct list all;   /* in host->luns */
+	/* Its ring was started and not let go of since: only then a copy of another LUN may use it. Before, the last
+	 * owner of the ring may still be at work, and after, the next one. I/O thread. */
+	bool serving;
+	unsigned copying; /* tasks of copies */
+	struct list all;  /* in host->luns */
 
 	bool known; /* facts are those of the unit, of now or before the gate closed */
 	struct scsi_facts facts;

@@ -56,7 +56,7 @@ static void lun_open(struct scsi_lun *lun, const struct scsi_unit *u, const stru
 		lun->facts.id.blocks = lun->cfg.blocks;
 	}
 	if (!lun->known)
-		lun->d_sense = mode_default_d_sense(facts);
+		mode_recall(lun);
 	lun->known = true;
 	lun->unit = u->hba;
 	lun->max_piece = max - max % u->id.block_size;

@@ -81,6 +81,7 @@ static const struct {
 	{"ata", ALLOW_ATA},
 	{"nodata", ALLOW_NODATA},
 	{"copy", ALLOW_COPY},
+	{"power", ALLOW_POWER},
 };
 
 const char *scsi_allow_name(enum scsi_allow bit)
@@ -128,7 +129,7 @@ static int allow_one(const char *text, size_t len, struct scsi_lun_config *cfg, 
 		return 0;
 	return err_set(e, -EINVAL,
 		"option allow does not know \"%.*s\": it takes format, sanitize, buffer, security, ata, "
-		"nodata, copy "
+		"nodata, copy, power "
 		"and vendor opcodes with the direction of their data like c1-in, c2-out or c3-none, joined "
 		"by +",
 		(int)MIN(len, QUOTE_MAX), text);

@@ -44,7 +44,8 @@ static void fill_caching(const struct scsi_lun *lun, enum mode_control pc, uint8
 		p[0] |= 0x01;
 }
 
-bool mode_default_d_sense(const struct scsi_facts *facts)
+/* What D_SENSE is before anybody changes it. */
+static bool default_d_sense(const struct scsi_facts *facts)
 {
 	/* Fixed format has no room for the addresses of such a unit. LIO decides so for the sense data that it makes
 	 * itself, and one LUN should speak one format. */
@@ -61,16 +62,54 @@ static void fill_control(const struct scsi_lun *lun, enum mode_control pc, uint8
 	p[0] = 0x02; /* GLTSD */
 	p[1] = 0x10; /* QUEUE ALGORITHM MODIFIER 1: commands are reordered; QERR 0 */
 	p[3] = 0x40; /* TAS: LIO's default, and it is LIO that aborts for other initiators */
-	if (pc == MODE_CURRENT ? lun->d_sense : mode_default_d_sense(&lun->facts))
+	if (pc == MODE_CURRENT ? lun->d_sense : default_d_sense(&lun->facts))
 		p[0] |= D_SENSE;
 	if (pc == MODE_CURRENT && lun->swp)
 		p[2] |= SWP;
+}
+
+static struct mode_choice *find_choice(const struct scsi_lun *lun)
+{
+	struct scsi_host *s = lun->host;
+
+	for (unsigned i = 0; i < MIN(s->n_choices, ARRAY_SIZE(s->choice)); i++)
+		if (strcmp(s->choice[i].naa, lun->facts.id.naa_text) == 0)
+			return &s->choice[i];
+	return NULL;
+}
+
+/* The LUN goes and comes again whenever tcmu-runner is restarted, which initiators do not notice: what they have
+ * chosen, and above all a write protection, is the unit's. */
+static void remember(const struct scsi_lun *lun)
+{
+	struct scsi_host *s = lun->host;
+	struct mode_choice *c = find_choice(lun);
+
+	if (!c)
+		c = &s->choice[s->n_choices++ % ARRAY_SIZE(s->choice)];
+	static_assert(sizeof(c->naa) >= sizeof(lun->facts.id.naa_text), "holds it");
+	strcpy(c->naa, lun->facts.id.naa_text);
+	c->d_sense = lun->d_sense;
+	c->swp = lun->swp;
+}
+
+void mode_recall(struct scsi_lun *lun)
+{
+	const struct mode_choice *c = find_choice(lun);
+
+	lun->d_sense = c ? c->d_sense : default_d_sense(&lun->facts);
+	lun->swp = c && c->swp;
+	if (lun->swp)
+		log_info("unit %s: an initiator has protected it against writes (SWP of its control mode "
+			 "page)",
+			lun->cfg.unit);
 }
 
 static void take_control(struct scsi_lun *lun, const uint8_t *p)
 {
 	lun->d_sense = p[0] & D_SENSE;
 	lun->swp = p[2] & SWP;
+	remember(lun);
 }
 
 /* The unit's own timers when it has the page; a logical drive has none. */

@@ -27,7 +27,8 @@ const struct mode_page *mode_pages(unsigned *ret_n);
 /* All of a page, header included; returns its length. */
 unsigned mode_put_page(const struct scsi_lun *lun, const struct mode_page *page, enum mode_control pc,
 	uint8_t to[MODE_PAGE_MAX]);
-/* What D_SENSE is before anybody changes it. */
-bool mode_default_d_sense(const struct scsi_facts *facts);
+/* A LUN that sees its unit for the first time gets what was chosen for that, by whatever LUN it was then, or the
+ * defaults. */
+void mode_recall(struct scsi_lun *lun);
 
 #endif

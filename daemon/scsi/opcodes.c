@@ -180,9 +180,9 @@ static const struct scsi_op table[] = {
 	LIO("RESERVE(6)", 0x16, 6, DMA_NONE, 0, 0, 0, 0, 0),
 	LIO("RELEASE(6)", 0x17, 6, DMA_NONE, 0, 0, 0, 0, 0),
 	EMULATE("MODE SENSE(6)", 0x1a, 6, 0, cmd_mode_sense6, 0x08, 0xff, 0xff, 0xff, NACA),
-	/* Marked as a write: stopping the unit is felt by those who may write to it. */
-	AT_UNIT("START STOP UNIT", 0x1b, 6, DMA_NONE, FATE_PASS, TIME_POWER, OP_WRITE | OP_STATE,
-		cmd_start_stop, 0x01, 0, 0x0f, 0xf7, NACA),
+	/* Who may only read may start the unit; what else it can be asked to do, its function judges. */
+	AT_UNIT("START STOP UNIT", 0x1b, 6, DMA_NONE, FATE_PASS, TIME_POWER, 0, cmd_start_stop, 0x01, 0, 0x0f,
+		0xf7, NACA),
 	EMULATE("RECEIVE DIAGNOSTIC RESULTS", 0x1c, 6, 0, cmd_receive_diagnostic, 0x01, 0xff, LEN16, NACA),
 	/* dir: of the page that may be sent, which its function sets */
 	AT_UNIT("SEND DIAGNOSTIC", 0x1d, 6, DMA_NONE, FATE_TRANSLATE, TIME_SHORT, 0, cmd_send_diagnostic,
@@ -427,6 +427,15 @@ static uint16_t service_action(const uint8_t *cdb)
 	return cdb[0] == OP_VARIABLE ? get_be16(cdb + 8) : cdb[1] & 0x1f;
 }
 
+/* Does the LUN answer any service action of the opcode? */
+static bool any_offered(const struct scsi_lun *lun, const struct scsi_op *op)
+{
+	for (uint8_t opcode = op->opcode; op < table + ARRAY_SIZE(table) && op->opcode == opcode; op++)
+		if (op->start && scsi_op_offered(op, lun))
+			return true;
+	return false;
+}
+
 const struct scsi_op *scsi_op_find(const struct scsi_lun *lun, const uint8_t *cdb, enum scsi_sense *ret_why)
 {
 	const struct scsi_op *op = scsi_op_first(cdb[0]);
@@ -437,11 +446,12 @@ const struct scsi_op *scsi_op_find(const struct scsi_lun *lun, const uint8_t *cd
 	}
 	*ret_why = SENSE_INVALID_OPCODE;
 	if (op && op->flags & OP_SERVICE_ACTION) {
-		/* The opcode is known here: then it is the service action that is wrong. */
+		/* Where others are answered, it is the service action that is wrong (SPC-4 4.3.1). */
+		if (any_offered(lun, op))
+			*ret_why = SENSE_INVALID_FIELD;
 		op = scsi_op_lookup(cdb[0], service_action(cdb));
-		*ret_why = SENSE_INVALID_FIELD;
 	}
-	if (op)
-		*ret_why = op->start && scsi_op_offered(op, lun) ? SENSE_NONE : SENSE_INVALID_OPCODE;
+	if (op && op->start && scsi_op_offered(op, lun))
+		*ret_why = SENSE_NONE;
 	return op;
 }

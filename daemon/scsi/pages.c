@@ -166,7 +166,7 @@ static void build_block_limits(const struct scsi_raw *raw, const struct scsi_fac
 
 	start_page(p, PAGE_VPD_B0, 0x3c);
 	p->data[4] = 0x01; /* WSNZ */
-	p->data[5] = scsi_compare_max(f->id.block_size);
+	p->data[5] = scsi_compare_max(f->id.block_size, raw->max_transfer);
 	if (own->len >= 16) {
 		memcpy(p->data + 6, own->data + 6, 2);	 /* optimal transfer length granularity */
 		memcpy(p->data + 12, own->data + 12, 4); /* optimal transfer length */

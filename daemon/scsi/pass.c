@@ -64,6 +64,26 @@ static bool stops(uint8_t pc, uint8_t bits)
 	return pc == STANDBY || pc == FORCE_STANDBY_0;
 }
 
+/*
+ * A stopped unit is stopped for everybody, and the command has no data, so LIO lets it pass from an initiator that may
+ * only read, or that another one's reservation keeps out (hazard H16). SBC-3 allows such a one to start the unit
+ * and nothing else; who is one is not known here, so all are taken for such. LIO's own disks answer likewise.
+ */
+static bool may_change_power(struct scsi_task *t)
+{
+	uint8_t bits = t->cdb[4], pc = bits >> 4;
+
+	if (pc == START_VALID && bits & START_START)
+		return true;
+	if (t->lun->cfg.ro)
+		task_check(t, SENSE_WRITE_PROTECTED);
+	else if (!(t->lun->cfg.allow & ALLOW_POWER))
+		task_not_allowed(t, ALLOW_POWER, 4, pc == START_VALID ? 0 : 7);
+	else
+		return true;
+	return false;
+}
+
 /* It takes one slot, however long the disks need; IMMED is for the unit to honour. */
 void cmd_start_stop(struct scsi_task *t)
 {
@@ -78,6 +98,8 @@ void cmd_start_stop(struct scsi_task *t)
 		task_bad_field(t, 4, 1);
 		return;
 	}
+	if (!may_change_power(t))
+		return;
 	/* SBC-3 5.25: what is cached goes to the medium before the unit stops. Not left to the unit alone,
 	 * since the cache may be the controller's. */
 	if (stops(pc, bits) && !(bits & START_NO_FLUSH))

@@ -124,15 +124,40 @@ static void fail_with_sense(struct scsi_task *t, uint64_t offset, const uint8_t 
 	t->status = SCSI_CHECK_CONDITION;
 	memset(t->sense, 0, sizeof(t->sense));
 	memcpy(t->sense, sense, len);
-	t->sense_len = t->lun->d_sense ? sense_to_descriptor(t->sense, (uint8_t)len) : (uint8_t)len;
+	t->sense_len = t->lun->d_sense ? sense_to_descriptor(t->sense, (uint8_t)len)
+				       : sense_to_fixed(t->sense, (uint8_t)len);
+}
+
+/* Whole blocks of the initiator's data that a driver knows to have arrived in spite of the error. */
+static uint64_t arrived(const struct scsi_task *t, const struct hba_req *req)
+{
+	uint32_t moved = MIN(req->moved, req->xfer.len);
+
+	if (req->kind != HBA_REQ_RW || req->xfer.dir != DMA_FROM_DEVICE || req->xfer.iov != t->iov)
+		return 0;
+	return moved - moved % req->block_size;
+}
+
+/*
+ * TASK ABORTED means that an initiator has asked for the end (SAM-5 5.3.1). What a reset of the controller has ended,
+ * because it must not be done twice (no_reissue), nobody asked for, and all that can be said of it is that it may have
+ * been done, in part or whole. ABORTED COMMAND leaves that open; UNIT ATTENTION would say that it has not run.
+ */
+static void fail_aborted(struct scsi_task *t, uint64_t offset)
+{
+	if (t->flags & TASK_ABORTED)
+		fail_with_status(t, offset, SCSI_TASK_ABORTED);
+	else
+		task_fail_at(t, offset, SENSE_CLEARED, NULL);
 }
 
 void task_fail_req(struct scsi_task *t, const struct hba_req *req, uint64_t offset)
 {
 	enum scsi_sense code;
 
+	offset += arrived(t, req);
 	if (req->result == HBA_ABORTED) {
-		fail_with_status(t, offset, SCSI_TASK_ABORTED);
+		fail_aborted(t, offset);
 	} else if (req->result != HBA_DONE) {
 		task_fail_at(t, offset, sense_of_result(req->result), NULL);
 	} else if (req_sense(req, &code)) {

@@ -111,6 +111,7 @@ enum scsi_allow {
 	ALLOW_NODATA = 0x20,   /* commands and modifiers that write without data-out: WRITE SAME with NDOB */
 	ALLOW_COPY = 0x40, /* EXTENDED COPY from or to another LUN that allows it, too: LIO has checked access
 				* to the LUN that got the command only */
+	ALLOW_POWER = 0x80, /* START STOP UNIT that does more than to start */
 };
 
 /* Its name in a cfgstring, of one bit. */
@@ -165,8 +166,11 @@ int scsi_lun_create(struct scsi_host *s, const struct scsi_lun_config *cfg, stru
 /* Control thread, for a LUN that runs: from now on it has so many blocks. The caller has seen that the unit has
  * them. -ETIMEDOUT: the I/O thread does not answer. */
 int scsi_lun_resize(struct scsi_lun *lun, uint64_t blocks, struct err *e);
-/* I/O thread: its submitter will not come back. Copies of other LUNs from or to it (EXTENDED COPY) end, and none
- * begins any more. Idempotent. */
+/* I/O thread: its submitter begins. Until then no copy (EXTENDED COPY) of any LUN reads from or writes to it.
+ * Idempotent. */
+void scsi_lun_serve(struct scsi_lun *lun);
+/* I/O thread: its submitter will not come back. Copies of other LUNs from or to it end, and none begins any more.
+ * Idempotent. */
 void scsi_lun_retire(struct scsi_lun *lun);
 /* I/O thread or loop stopped. No task of its submitter may be left. What is left of copies of other LUNs lives on
  * to its end, and so does a FORMAT UNIT or SANITIZE of its unit. */

@@ -14,7 +14,9 @@
 
 #define SKS_LEN		    3
 
-enum { DESC_INFORMATION = 0x00, DESC_COMMAND = 0x01, DESC_SKS = 0x02, DESC_FRU = 0x03 };
+enum { DESC_INFORMATION = 0x00, DESC_COMMAND = 0x01, DESC_SKS = 0x02, DESC_FRU = 0x03, DESC_BLOCK = 0x05 };
+
+#define ILI 0x20 /* incorrect length: of the block commands descriptor, and of fixed format */
 
 /* Sense-key specific bytes; false when there are none. */
 static bool put_sks(uint8_t sks[SKS_LEN], const struct sense_detail *d)
@@ -116,6 +118,61 @@ uint8_t sense_to_descriptor(uint8_t buf[SCSI_SENSE_SIZE], uint8_t len)
 	buf[0] = (uint8_t)(buf[0] + deferred);
 	convert_details(buf, fixed);
 	return (uint8_t)(8 + buf[7]);
+}
+
+/* Of a descriptor (len bytes, type and length included) into fixed format. False: there is no room for what it says. */
+static bool put_fixed(uint8_t *to, const uint8_t *d, unsigned len)
+{
+	switch (d[0]) {
+	case DESC_INFORMATION:
+		if (len < 12 || get_be32(d + 4))
+			return false;
+		to[0] |= d[2] & FIXED_VALID;
+		put_be32(to + 3, get_be32(d + 8));
+		return true;
+	case DESC_COMMAND:
+		if (len < 12 || get_be32(d + 4))
+			return false;
+		put_be32(to + 8, get_be32(d + 8));
+		return true;
+	case DESC_SKS:
+		if (len < 4 + SKS_LEN)
+			return false;
+		memcpy(to + 15, d + 4, SKS_LEN);
+		return true;
+	case DESC_FRU:
+	case DESC_BLOCK:
+		if (len < 4)
+			return false;
+		if (d[0] == DESC_FRU)
+			to[14] = d[3];
+		else
+			to[2] |= d[3] & ILI;
+		return true;
+	default:
+		return false;
+	}
+}
+
+uint8_t sense_to_fixed(uint8_t buf[SCSI_SENSE_SIZE], uint8_t len)
+{
+	uint8_t fixed[SCSI_SENSE_SIZE];
+	enum scsi_sense code;
+	unsigned end;
+
+	if (!sense_parse(buf, len, &code) || (buf[0] & 0x7f) < RESPONSE_DESCRIPTOR || len < 8)
+		return len;
+	end = 8U + buf[7];
+	if (end > len)
+		return len;
+	sense_fixed(fixed, code, NULL);
+	fixed[0] = (uint8_t)(fixed[0] + (buf[0] & 0x7f) - RESPONSE_DESCRIPTOR); /* deferred */
+	for (unsigned at = 8; at < end; at += 2U + buf[at + 1])
+		if (end - at < 2 || end - at < 2U + buf[at + 1] ||
+			!put_fixed(fixed, buf + at, 2U + buf[at + 1]))
+			return len;
+	memcpy(buf, fixed, sizeof(fixed));
+	return SENSE_FIXED_LEN;
 }
 
 bool sense_parse(const uint8_t *buf, size_t len, enum scsi_sense *ret)

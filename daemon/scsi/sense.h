@@ -40,6 +40,7 @@ enum scsi_sense {
 	SENSE_COPY_FIELD = 0x0a2600,   /* invalid field in parameter list */
 	SENSE_COPY_INEXACT = 0x0a260a, /* unexpected inexact segment */
 	SENSE_UNIT_TIMEOUT = 0x0b0801, /* logical unit communication time-out */
+	SENSE_CLEARED = 0x0b2f02,      /* commands cleared by device server */
 	SENSE_MISCOMPARE = 0x0e1d00,   /* miscompare during verify operation */
 };
 
@@ -73,6 +74,9 @@ uint8_t sense_descriptor(
 /* The unit's own sense data in descriptor format, in place; data in that format already stays as it is.
  * Returns the new length. */
 uint8_t sense_to_descriptor(uint8_t buf[SCSI_SENSE_SIZE], uint8_t len);
+/* Likewise in fixed format; it stays as it is when that has no room for what it says: addresses beyond 32 bits, the
+ * registers of an ATA device. */
+uint8_t sense_to_fixed(uint8_t buf[SCSI_SENSE_SIZE], uint8_t len);
 
 /* Key, ASC and ASCQ of sense data in either format; false when there is none. */
 bool sense_parse(const uint8_t *buf, size_t len, enum scsi_sense *ret);

@@ -161,12 +161,12 @@ void rw_force_write(struct scsi_task *t);
 
 /* --- write_same.c --- */
 
-/* The first block of iov, or zeros where iov holds less, to all blocks of the range. */
-extern const struct scsi_work work_pattern;
 #define PATTERN_CHILDREN 4 /* half of what a long write may have */
-int pattern_fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span);
-/* Takes that block anew into the scratch buffer, which the task must have. */
-void pattern_load(struct scsi_task *t);
+/* The buffer of PATTERN_BYTES that all of iov point to, again and again, to the part of the body at t->next. */
+void pattern_fill(
+	struct scsi_task *t, struct hba_req *req, const struct iovec iov[PATTERN_IOVS], uint64_t *ret_span);
+/* The buffer's first block to all of it. */
+void pattern_repeat(uint8_t buf[PATTERN_BYTES], uint32_t block_size);
 
 /* --- verify.c --- */
 

@@ -46,41 +46,40 @@ static int through_fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_
 	return 0;
 }
 
-/* Firmware does not tell how much the unit sent; most data do. */
-static void count_data(struct scsi_task *t)
+/* What the driver says was moved; most firmware does not tell how much the unit sent, but most data do. Neither can make
+ * it more than what was asked for. */
+static void count_data(struct scsi_task *t, uint32_t moved)
 {
 	const struct through *how = how_of(t);
 	uint8_t head[8];
 
 	if (t->dir != DMA_FROM_DEVICE)
 		return;
-	t->in_bytes = t->arg[1];
+	t->in_bytes = MIN(t->arg[1], moved);
 	if (!how->head_width || how->head_at + how->head_width > t->in_bytes ||
 		iov_get(t->iov, t->niov, how->head_at, head, how->head_width) < how->head_width)
 		return;
 	t->in_bytes = MIN(t->in_bytes, get_be(head, how->head_width) + how->head_len);
 }
 
-static bool through_end(struct scsi_task *t)
+static void through_good(struct scsi_task *t, const struct hba_req *req, uint64_t offset)
 {
-	count_data(t);
+	count_data(t, req->moved);
+}
+
+/* Sense may come with data, and initiators want both: ATA PASS-THROUGH answers with RECOVERED ERROR when CK_COND is set.
+ * When nothing was moved, nothing was put over what lies in the initiator's memory. */
+static bool through_rescue(struct scsi_task *t, const struct hba_req *req, uint64_t offset)
+{
+	enum scsi_sense code;
+
+	if (req->moved && req_sense(req, &code))
+		count_data(t, req->moved);
 	return false;
 }
 
-/* RECOVERED ERROR comes with data, and initiators want both: ATA PASS-THROUGH answers so when CK_COND is set. */
-static bool through_rescue(struct scsi_task *t, const struct hba_req *req, uint64_t offset)
-{
-	if (!req_recovered(req))
-		return false;
-	/* Without data nothing was put over what lies in the initiator's memory. */
-	if (req->moved)
-		count_data(t);
-	task_fail_req(t, req, offset);
-	return true;
-}
-
 static const struct scsi_work work_through = {
-	.max_children = 1, .fill = through_fill, .next = through_end, .rescue = through_rescue};
+	.max_children = 1, .fill = through_fill, .good = through_good, .rescue = through_rescue};
 
 static void go(struct scsi_task *t, const struct through *how, enum dma_dir dir, uint64_t len)
 {

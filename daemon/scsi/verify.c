@@ -143,9 +143,10 @@ void cmd_verify(struct scsi_task *t)
 	bytes = (uint64_t)nblocks * t->lun->facts.id.block_size;
 	if (!has_its_data(t, bytchk, bytes))
 		return;
-	/* Nothing is compared, so the blocks may change meanwhile: all of a disk may be verified for hours, and a COMPARE
-	 * AND WRITE must not wait for that. */
-	if (bytchk == BYTCHK_NONE)
+	/* All of a disk may be verified for hours, and a COMPARE AND WRITE must not wait for that. Blocks may change
+	 * meanwhile: nothing is compared, or each block by itself with the same one. Data-out for all of them is a
+	 * value that the blocks have together, and there is little of it. */
+	if (bytchk != BYTCHK_ALL)
 		t->nblocks = 0;
 	rw_take_dpo(t);
 	task_work(t, bytes ? verify_work(t, bytchk) : NULL, bytes);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "task.h"
 
@@ -13,6 +14,9 @@
 #define OP_SANITIZE 0x48
 #define OP_ATOMIC   0x9c
 #define RETRIES	    16
+
+#define LINES	    6 /* of each kind, per LUN and minute */
+#define INTERVAL    (60 * NS_PER_SEC)
 
 static bool is_running(const struct wipe *w)
 {
@@ -151,6 +155,12 @@ static struct wipe *wipe_with(struct scsi_task *t)
 	return container_of(t, struct wipe, task);
 }
 
+static int wipe_fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span)
+{
+	pattern_fill(t, req, wipe_with(t)->piece, ret_span);
+	return 0;
+}
+
 static void wipe_good(struct scsi_task *t, const struct hba_req *req, uint64_t offset)
 {
 	wipe_with(t)->retries = RETRIES;
@@ -179,17 +189,14 @@ static bool wipe_next(struct scsi_task *t)
 	if (w->pass + 1 >= w->passes)
 		return false;
 	w->pass++;
-	if (w->invert) {
-		for (size_t i = 0; i < w->iov.iov_len; i++)
-			w->block[i] ^= 0xff;
-		pattern_load(t);
-	}
+	for (size_t i = 0; w->invert && i < sizeof(w->pattern); i++)
+		w->pattern[i] ^= 0xff;
 	task_next_body(t, t->work, t->bytes);
 	return true;
 }
 
 static const struct scsi_work work_wipe = {.max_children = PATTERN_CHILDREN,
-	.fill = pattern_fill,
+	.fill = wipe_fill,
 	.good = wipe_good,
 	.rescue = wipe_rescue,
 	.rescue_flush = true,
@@ -199,6 +206,30 @@ static const struct scsi_work work_wipe = {.max_children = PATTERN_CHILDREN,
 static const struct scsi_op wipe_op = {
 	.name = "overwriting", .dir = DMA_TO_DEVICE, .fate = FATE_TRANSLATE, .time = TIME_MEDIA};
 
+/* An initiator may begin as many as it likes. */
+static bool may_tell(struct log_limit *limit)
+{
+	return log_limit_ok(limit, LINES, INTERVAL);
+}
+
+static void tell_end(struct scsi_lun *lun, bool good)
+{
+	struct wipe *w = &lun->wipe;
+
+	if (good) {
+		if (may_tell(&w->told))
+			log_info("unit %s: %s has overwritten all of it", lun->cfg.unit, name_of(w));
+		return;
+	}
+	if (!may_tell(&w->told_failures))
+		return;
+	if (w->told_failures.suppressed)
+		log_err("unit %s: %u more of them failed", lun->cfg.unit, w->told_failures.suppressed);
+	w->told_failures.suppressed = 0;
+	log_err("unit %s: %s failed half way: the unit is unusable until it is done again", lun->cfg.unit,
+		name_of(w));
+}
+
 static void wipe_done(struct scsi_task *t)
 {
 	struct scsi_lun *lun = t->lun;
@@ -207,11 +238,7 @@ static void wipe_done(struct scsi_task *t)
 	bool format = w->state == WIPE_FORMAT, good = t->status == SCSI_GOOD;
 
 	w->waits = NULL;
-	if (good)
-		log_info("unit %s: %s has overwritten all of it", lun->cfg.unit, name_of(w));
-	else
-		log_err("unit %s: %s failed half way: the unit is unusable until it is done again",
-			lun->cfg.unit, name_of(w));
+	tell_end(lun, good);
 	if (good)
 		w->state = WIPE_NONE;
 	else
@@ -240,12 +267,14 @@ static void take_pattern(const struct scsi_task *t, const struct wipe_plan *plan
 {
 	uint32_t bs = t->lun->facts.id.block_size;
 
-	memset(w->block, 0, sizeof(w->block));
+	memset(w->pattern, 0, sizeof(w->pattern));
 	if (plan->pattern_len)
-		iov_get(t->iov, t->niov, plan->pattern_at, w->block, plan->pattern_len);
+		iov_get(t->iov, t->niov, plan->pattern_at, w->pattern, plan->pattern_len);
 	for (uint32_t at = plan->pattern_len; at && at < bs; at++)
-		w->block[at] = w->block[at - plan->pattern_len];
-	w->iov = (struct iovec){w->block, bs};
+		w->pattern[at] = w->pattern[at - plan->pattern_len];
+	pattern_repeat(w->pattern, bs);
+	for (unsigned i = 0; i < PATTERN_IOVS; i++)
+		w->piece[i] = (struct iovec){w->pattern, PATTERN_BYTES};
 }
 
 static void begin(struct scsi_lun *lun)
@@ -255,15 +284,15 @@ static void begin(struct scsi_lun *lun)
 
 	t->lun = lun;
 	t->cdb_len = 0;
-	t->iov = &w->iov;
-	t->niov = 1;
-	t->iov_bytes = w->iov.iov_len;
+	t->iov = NULL;
+	t->niov = 0;
+	t->iov_bytes = 0;
 	t->done = wipe_done;
 	task_begin(t, &wipe_op);
 	t->nblocks = lun->facts.id.blocks;
 	/* Commands that came before have their blocks to the end; those that come later are refused. */
 	t->flags |= TASK_EXCLUSIVE | TASK_FLUSH_BEFORE | TASK_FLUSH_AFTER;
-	task_work(t, &work_wipe, t->nblocks * w->iov.iov_len);
+	task_work(t, &work_wipe, t->nblocks * lun->facts.id.block_size);
 }
 
 void wipe_start(struct scsi_task *t, const struct wipe_plan *plan)
@@ -282,7 +311,8 @@ void wipe_start(struct scsi_task *t, const struct wipe_plan *plan)
 	w->retries = RETRIES;
 	w->waits = NULL;
 	tell_all(lun->host);
-	log_warn("unit %s: %s overwrites all of it", lun->cfg.unit, name_of(w));
+	if (may_tell(&w->told))
+		log_warn("unit %s: %s overwrites all of it", lun->cfg.unit, name_of(w));
 	if (!immed) {
 		w->waits = t;
 		t->work = &work_wait;

@@ -8,10 +8,12 @@
 #ifndef HBAD_SCSI_WIPE_H
 #define HBAD_SCSI_WIPE_H
 
+#include "base/log.h"
 #include "scsi.h"
 #include "sense.h"
 
-#define WIPE_BLOCK_MAX 4096
+#define PATTERN_BYTES 8192 /* times PATTERN_IOVS: what one request writes to many blocks */
+#define PATTERN_IOVS  64
 
 enum wipe_state {
 	WIPE_NONE,
@@ -31,8 +33,11 @@ struct wipe {
 	uint8_t retries;	 /* left for this part */
 	struct scsi_task task;	 /* the writes */
 	struct scsi_task *waits; /* the command, when it wants to hear how it ended */
-	struct iovec iov;
-	uint8_t block[WIPE_BLOCK_MAX];
+	/* What is written, again and again. Not in a scratch buffer: that would be kept for hours, and enough units
+	 * that are overwritten at once would leave none for the commands of others. */
+	uint8_t pattern[PATTERN_BYTES];
+	struct iovec piece[PATTERN_IOVS];
+	struct log_limit told, told_failures;
 };
 
 struct wipe_plan {

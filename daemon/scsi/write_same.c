@@ -19,39 +19,52 @@ static_assert(PATTERN_BYTES <= SCRATCH_BYTES, "the pattern is kept in a scratch 
 
 /* --- one block to many --- */
 
-void pattern_load(struct scsi_task *t)
+void pattern_repeat(uint8_t buf[PATTERN_BYTES], uint32_t block_size)
 {
-	uint32_t bs = t->lun->facts.id.block_size;
-	uint8_t *block = t->lun->host->scratch_iov[t->scratch].iov_base;
-
-	memset(block, 0, bs);
-	iov_get(t->iov, t->niov, 0, block, bs);
-	for (uint32_t at = bs; at + bs <= PATTERN_BYTES; at += bs)
-		memcpy(block + at, block, bs);
+	for (uint32_t at = block_size; at + block_size <= PATTERN_BYTES; at += block_size)
+		memcpy(buf + at, buf, block_size);
 }
 
-int pattern_fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span)
+void pattern_fill(
+	struct scsi_task *t, struct hba_req *req, const struct iovec iov[PATTERN_IOVS], uint64_t *ret_span)
 {
 	uint64_t most = MIN((uint64_t)t->lun->max_piece, (uint64_t)PATTERN_IOVS * PATTERN_BYTES);
 	uint64_t piece = MIN(t->bytes - t->next, most);
 
-	if (t->scratch < 0) {
-		if (!task_scratch(t))
-			return -ENOBUFS;
-		pattern_load(t);
-	}
 	req->kind = HBA_REQ_RW;
 	req->lba = t->lba + t->next / req->block_size;
 	req->nblocks = (uint32_t)(piece / req->block_size);
-	req->xfer.iov = t->lun->host->pattern_iov[t->scratch];
+	req->xfer.iov = iov;
 	req->xfer.niov = (uint32_t)DIV_ROUND_UP(piece, PATTERN_BYTES);
 	req->xfer.len = (uint32_t)piece;
 	req->xfer.dir = DMA_TO_DEVICE;
 	*ret_span = piece;
+}
+
+/* The initiator's memory is read once. */
+static bool load_block(struct scsi_task *t)
+{
+	uint32_t bs = t->lun->facts.id.block_size;
+	struct iovec *scratch = task_scratch(t);
+
+	if (!scratch)
+		return false;
+	memset(scratch->iov_base, 0, bs);
+	iov_get(t->iov, t->niov, 0, scratch->iov_base, bs);
+	pattern_repeat(scratch->iov_base, bs);
+	return true;
+}
+
+static int same_fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span)
+{
+	if (t->scratch < 0 && !load_block(t))
+		return -ENOBUFS;
+	pattern_fill(t, req, t->lun->host->pattern_iov[t->scratch], ret_span);
 	return 0;
 }
 
-const struct scsi_work work_pattern = {.max_children = PATTERN_CHILDREN, .fill = pattern_fill};
+/* The first block of iov, or zeros where iov holds less, to all blocks of the range. */
+static const struct scsi_work work_same = {.max_children = PATTERN_CHILDREN, .fill = same_fill};
 
 /* --- the command --- */
 
@@ -102,5 +115,5 @@ void cmd_write_same(struct scsi_task *t)
 	if (!nblocks || nblocks > SCSI_WRITE_SAME_MAX / bs)
 		task_bad_field(t, length_at(t), 7);
 	else if (rw_data_out(t, ndob ? 0 : bs))
-		task_work(t, &work_pattern, (uint64_t)nblocks * bs);
+		task_work(t, &work_same, (uint64_t)nblocks * bs);
 }

@@ -145,8 +145,14 @@ void scsi_submit(struct scsi_task *task)
 		fake_good(task);
 }
 
+void scsi_lun_serve(struct scsi_lun *lun)
+{
+	fake.serving = true;
+}
+
 void scsi_lun_retire(struct scsi_lun *lun)
 {
+	fake.serving = false;
 	fake.retired++;
 }
 

@@ -14,6 +14,7 @@ struct fake_scsi {
 	uint64_t rng;
 	struct scsi_task *task[FAKE_MAX];
 	unsigned n;
+	bool serving; /* the LUN, of all rings */
 	unsigned submitted, aborts, bad_data, retired;
 	struct scsi_task *aborted[FAKE_MAX]; /* in order */
 	void (*on_submit)(struct scsi_task *task);

@@ -173,6 +173,12 @@ START_TEST(intake_does_not_wait_for_completions)
 }
 END_TEST
 
+/* EXTENDED COPY asks for it. */
+static void must_be_served(struct scsi_task *task)
+{
+	ck_assert(fake.serving);
+}
+
 START_TEST(a_ring_that_was_in_use_is_served_from_its_tail_on)
 {
 	struct model_cmd *c[3];
@@ -185,6 +191,8 @@ START_TEST(a_ring_that_was_in_use_is_served_from_its_tail_on)
 	for (unsigned i = 0; i < 3; i++)
 		c[i] = harness_queue(0x88, i, MODEL_READ, 512);
 	ck_assert_uint_eq(fake.n, 0);
+	fake.serving = false; /* that was the first ring */
+	fake.on_submit = must_be_served;
 	harness_start();
 	ck_assert_uint_eq(fake.n, 3);
 	fake_finish_all();
@@ -899,8 +907,10 @@ START_TEST(a_ring_that_is_broken_from_the_start_is_not_started)
 	harness_create();
 	c = harness_queue(0x88, 0, MODEL_NONE, 0);
 	memcpy(h.m.map + MODEL_CMDR_OFF, &bad, 4);
+	ck_assert(!fake.serving);
 	ck_assert_int_eq(front_io_start(h.r, &err), -EIO);
 	ck_assert_uint_gt(strlen(err.text), 20);
+	ck_assert(!fake.serving);
 	model_cmd_free(c);
 }
 END_TEST
@@ -991,8 +1001,10 @@ START_TEST(stop_publishes_what_is_done_and_leaves_the_rest_unread)
 	fake_good(fake_by_tag(1));
 	fake_good(fake_by_tag(0));
 	ck_assert_uint_eq(fake.retired, 0);
+	ck_assert(fake.serving);
 	ck_assert_int_eq(front_io_stop(h.r), 0);
 	ck_assert_uint_eq(fake.retired, 1); /* the LUN: nobody copies from or to it any more */
+	ck_assert(!fake.serving);
 	ck_assert_uint_eq(c[0]->answers + c[1]->answers, 2);
 	ck_assert_uint_eq(c[2]->answers, 0);
 	ck_assert_uint_eq(model_tail(&h.m), unread);

@@ -430,6 +430,8 @@ static void execute(struct fake *f, struct hba_req *req)
 		do_cdb(d, req);
 	else
 		d->dirty = false;
+	if (req->kind == HBA_REQ_CDB && f->tells_moved)
+		req->moved = f->cdb_moved;
 	if (req->kind == HBA_REQ_RW && f->short_moved) {
 		req->moved -= f->short_moved;
 		f->short_moved = 0;

@@ -87,6 +87,9 @@ struct fake {
 	} fault;
 	int run_error;	      /* hba_run() returns it */
 	unsigned short_moved; /* the next read moves this many bytes less */
+	/* It knows how much the unit sent: what is passed has moved so many bytes, as far as it says. */
+	bool tells_moved;
+	uint32_t cdb_moved;
 };
 
 struct fake *fake_new(unsigned units, uint64_t blocks, uint32_t block_size);

@@ -2,8 +2,10 @@
 /* Fixture of the SCSI tests. */
 #include "fixture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/endian.h"
 #include "base/log.h"
 
@@ -17,6 +19,7 @@ struct scsi_lun *fx_lun(struct fx *x, const char *text)
 
 	ck_assert_msg(scsi_lun_parse(text, &cfg, &e) == 0, "%s", e.text);
 	ck_assert_int_eq(scsi_lun_create(x->host, &cfg, &lun), 0);
+	scsi_lun_serve(lun);
 	return lun;
 }
 
@@ -150,6 +153,36 @@ bool is_pattern(const uint8_t *buf, uint64_t lba, uint64_t bytes, uint32_t block
 		bytes -= n;
 	}
 	return true;
+}
+
+const char *fx_logged(void (*run)(struct fx *), struct fx *fx)
+{
+	static char text[8192];
+	FILE *to = tmpfile();
+	int keep = dup(2);
+	size_t n;
+
+	ck_assert_ptr_nonnull(to);
+	log_set_level(LOG_LV_INFO);
+	dup2(fileno(to), 2);
+	run(fx);
+	dup2(keep, 2);
+	close(keep);
+	log_set_level(LOG_LV_ERR);
+	rewind(to);
+	n = fread(text, 1, sizeof(text) - 1, to);
+	text[n] = '\0';
+	fclose(to);
+	return text;
+}
+
+unsigned fx_lines(const char *text)
+{
+	unsigned n = 0;
+
+	for (; *text; text++)
+		n += *text == '\n';
+	return n;
 }
 
 int run_suite(Suite *s)

@@ -70,6 +70,10 @@ void cdb10(uint8_t cdb[10], uint8_t opcode, uint8_t byte1, uint32_t lba, uint16_
 /* Does buf hold n blocks as they are on a disk that nobody has written to? */
 bool is_pattern(const uint8_t *buf, uint64_t lba, uint64_t bytes, uint32_t block_size);
 
+/* What the log got while run() ran, with standard error in a file meanwhile; valid until the next call. */
+const char *fx_logged(void (*run)(struct fx *), struct fx *x);
+unsigned fx_lines(const char *text);
+
 int run_suite(Suite *s);
 
 #endif

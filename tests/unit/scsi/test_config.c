@@ -42,9 +42,9 @@ START_TEST(allow_names_are_bits_and_vendor_opcodes_have_a_direction)
 	ck_assert_uint_eq(cfg.vendor[0x01], 1 + DMA_FROM_DEVICE);
 	ck_assert_uint_eq(cfg.vendor[0x3f], 1 + DMA_TO_DEVICE);
 	ck_assert_uint_eq(cfg.vendor[0x02], 0);
-	ck_assert_int_eq(scsi_lun_parse("ld0;allow=sanitize+buffer+security+ata+nodata", &cfg, &e), 0);
-	ck_assert_uint_eq(
-		cfg.allow, ALLOW_SANITIZE | ALLOW_BUFFER | ALLOW_SECURITY | ALLOW_ATA | ALLOW_NODATA);
+	ck_assert_int_eq(scsi_lun_parse("ld0;allow=sanitize+buffer+security+ata+nodata+power", &cfg, &e), 0);
+	ck_assert_uint_eq(cfg.allow,
+		ALLOW_SANITIZE | ALLOW_BUFFER | ALLOW_SECURITY | ALLOW_ATA | ALLOW_NODATA | ALLOW_POWER);
 }
 END_TEST
 

@@ -510,6 +510,12 @@ START_TEST(a_designator_of_two_luns_names_none)
 	xcopy(&t, &l);
 	assert_check(&t, 0x0a, 0x08, 0x04);
 	tst_fini(&t);
+	/* Nor when only one of them is served. */
+	for (unsigned i = 1; i < UNITS; i++)
+		scsi_lun_retire(other[i]);
+	xcopy(&t, &l);
+	assert_check(&t, 0x0a, 0x08, 0x04);
+	tst_fini(&t);
 }
 END_TEST
 
@@ -909,6 +915,14 @@ static void to_other(struct list_bytes *l, uint16_t blocks)
 	add_segment(l, 0, 1, blocks, 0, 0);
 }
 
+static void from_other(struct list_bytes *l, uint16_t blocks)
+{
+	memset(l, 0, sizeof(*l));
+	add_cscd(l, x.lun, 512);
+	add_cscd(l, other[1], 512);
+	add_segment(l, 1, 0, blocks, 0, 0);
+}
+
 START_TEST(copies_with_a_lun_that_leaves_end)
 {
 	struct list_bytes l;
@@ -954,17 +968,73 @@ START_TEST(a_lun_may_leave_a_copy_that_fails)
 }
 END_TEST
 
-START_TEST(a_retired_lun_is_not_found)
+/* ... and none is begun until it is served. */
+START_TEST(nobody_copies_from_or_to_a_lun_that_is_not_served)
 {
 	struct list_bytes l;
 	struct tst t;
 
 	to_other(&l, 8);
+	if (_i)
+		from_other(&l, 8);
 	scsi_lun_retire(other[1]);
 	xcopy(&t, &l);
-	assert_check(&t, 0x0a, 0x08, 0x04);
+	assert_check(&t, 0x0a, 0x0d, 0x02); /* copy target device not reachable */
 	tst_fini(&t);
 	ck_assert_uint_eq(x.fake->n_log, 0);
+	scsi_lun_serve(other[1]);
+	xcopy(&t, &l);
+	assert_good(&t);
+	tst_fini(&t);
+}
+END_TEST
+
+/* Between OPEN and START of its ring: the gate is open, and commands may still come by the old owner of the ring. */
+START_TEST(nobody_copies_from_or_to_a_lun_whose_ring_was_never_started)
+{
+	struct scsi_lun_config cfg;
+	struct err e = {""};
+	struct list_bytes l;
+	struct tst t;
+
+	to_other(&l, 8);
+	if (_i)
+		from_other(&l, 8);
+	scsi_lun_destroy(other[1]);
+	ck_assert_int_eq(scsi_lun_parse("ld1;allow=copy", &cfg, &e), 0);
+	ck_assert_int_eq(scsi_lun_create(x.host, &cfg, &other[1]), 0);
+	ck_assert_int_eq(scsi_lun_gate(other[1]), SCSI_GATE_OPEN);
+	xcopy(&t, &l);
+	assert_check(&t, 0x0a, 0x0d, 0x02);
+	tst_fini(&t);
+	ck_assert_uint_eq(x.fake->n_log, 0);
+	scsi_lun_serve(other[1]);
+	xcopy(&t, &l);
+	assert_good(&t);
+	tst_fini(&t);
+}
+END_TEST
+
+/* The old LUN of a unit, which still has pieces of a copy, does not stand in the way of the new one. */
+START_TEST(of_two_luns_of_a_unit_the_one_that_is_served_is_copied_to)
+{
+	struct scsi_lun *old = other[1];
+	struct list_bytes l;
+	struct tst t, held;
+
+	to_other(&l, 8);
+	xcopy_init(&held, &l, finish_list(&l));
+	tst_submit(&held);
+	scsi_lun_retire(old);
+	other[1] = fx_lun(&x, "ld1;allow=copy");
+	xcopy_init(&t, &l, finish_list(&l));
+	tst_submit(&t);
+	fake_run(x.fake, 0);
+	assert_check(&held, 0x0a, 0x0d, 0x02);
+	assert_good(&t);
+	scsi_lun_destroy(old);
+	tst_fini(&t);
+	tst_fini(&held);
 }
 END_TEST
 
@@ -1312,7 +1382,9 @@ int main(void)
 	tcase_add_test(o, a_read_only_lun_is_copied_from_and_not_to);
 	tcase_add_loop_test(o, copies_with_a_lun_that_leaves_end, 0, 7);
 	tcase_add_test(o, a_lun_may_leave_a_copy_that_fails);
-	tcase_add_test(o, a_retired_lun_is_not_found);
+	tcase_add_loop_test(o, nobody_copies_from_or_to_a_lun_that_is_not_served, 0, 2);
+	tcase_add_loop_test(o, nobody_copies_from_or_to_a_lun_whose_ring_was_never_started, 0, 2);
+	tcase_add_test(o, of_two_luns_of_a_unit_the_one_that_is_served_is_copied_to);
 	tcase_add_test(o, copies_that_do_not_need_the_lun_any_more_go_on);
 	tcase_add_test(o, results_belong_to_a_lun_and_leave_with_it);
 	suite_add_tcase(s, o);

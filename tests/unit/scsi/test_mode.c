@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* MODE SENSE and MODE SELECT: bytes by hand from SPC-4 and SBC-3. */
+#include <stdio.h>
 #include <string.h>
 #include "base/endian.h"
 #include "fixture.h"
@@ -482,6 +483,105 @@ START_TEST(d_sense_chooses_the_format_of_all_sense_data)
 }
 END_TEST
 
+/* Whatever format the unit itself was set to. */
+START_TEST(a_units_descriptors_are_translated_for_who_wants_fixed_format)
+{
+	static const uint8_t medium[20] = {
+		0x72, 0x03, 0x11, 0x00, 0, 0, 0, 12, 0x00, 0x0a, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 7};
+	struct tst t;
+
+	tst_init(&t, x.lun, "\x28\0\0\0\0\0\0\0\x10\0", 10, 8192, 1);
+	tst_submit(&t);
+	fake_end(x.fake, 0, HBA_DONE, 0x02, medium, sizeof(medium));
+	assert_check(&t, 0x03, 0x11, 0x00);
+	ck_assert_mem_eq(t.task.sense, "\xf0\0\x03\0\0\0\x07\x0a", 8);
+	tst_fini(&t);
+	set_control(0x04, 0);
+	tst_init(&t, x.lun, "\x28\0\0\0\0\0\0\0\x10\0", 10, 8192, 1);
+	tst_submit(&t);
+	fake_end(x.fake, 0, HBA_DONE, 0x02, medium, sizeof(medium));
+	assert_check_desc(&t, 0x03, 0x11, 0x00);
+	ck_assert_mem_eq(t.task.sense, medium, sizeof(medium));
+	tst_fini(&t);
+	x.fake->n_log = 0;
+}
+END_TEST
+
+static uint8_t control_byte(unsigned at)
+{
+	uint8_t byte;
+	struct tst t;
+
+	tst_do(&t, &x, "\x1a\x08\x0a\x00\xff\x00", 6, 255);
+	assert_good(&t);
+	byte = t.buf[4 + at];
+	tst_fini(&t);
+	return byte;
+}
+
+static void lun_anew(void)
+{
+	scsi_lun_destroy(x.lun);
+	x.lun = fx_lun(&x, "ld0");
+}
+
+/* tcmu-runner hands a LUN over anew when it is restarted, and no initiator notices. */
+START_TEST(what_was_chosen_outlives_the_lun)
+{
+	uint8_t cdb[10];
+	struct tst t;
+
+	set_control(0x04, 0x08);
+	lun_anew();
+	ck_assert_uint_eq(control_byte(2), 0x06);
+	ck_assert_uint_eq(control_byte(4), 0x08);
+	cdb10(cdb, 0x2a, 0, 0, 1);
+	tst_do(&t, &x, cdb, 10, 512);
+	assert_check_desc(&t, 0x07, 0x27, 0x00);
+	tst_fini(&t);
+	set_control(0, 0);
+	lun_anew();
+	ck_assert_uint_eq(control_byte(2), 0x02);
+	ck_assert_uint_eq(control_byte(4), 0);
+}
+END_TEST
+
+#define UNITS 12
+
+START_TEST(what_was_chosen_belongs_to_its_unit)
+{
+	struct fake *f = fake_new(UNITS, 4096, 512);
+	struct fx keep = x;
+	struct scsi_lun *lun[UNITS];
+	char name[8];
+
+	fx_attach(&x, f);
+	lun[0] = x.lun;
+	for (unsigned i = 1; i < UNITS; i++) {
+		snprintf(name, sizeof(name), "ld%u", i);
+		lun[i] = fx_lun(&x, name);
+	}
+	for (unsigned i = 0; i < UNITS; i += 1 + i % 2) {
+		x.lun = lun[i];
+		set_control(i % 3 ? 0x04 : 0, i % 3 == 1 ? 0 : 0x08);
+	}
+	for (unsigned i = 0; i < UNITS; i++)
+		scsi_lun_destroy(lun[i]);
+	for (unsigned i = 0; i < UNITS; i++) {
+		bool chosen = i == 0 || i % 2;
+
+		snprintf(name, sizeof(name), "ld%u", i);
+		x.lun = fx_lun(&x, name);
+		ck_assert_uint_eq(control_byte(2), chosen && i % 3 ? 0x06 : 0x02);
+		ck_assert_uint_eq(control_byte(4), chosen && i % 3 != 1 ? 0x08 : 0);
+		scsi_lun_destroy(x.lun);
+	}
+	x.lun = fx_lun(&x, "ld0");
+	fx_teardown(&x);
+	x = keep;
+}
+END_TEST
+
 /* As LIO does for its own sense data of such LUNs. */
 START_TEST(luns_beyond_32_bits_begin_with_descriptor_format)
 {
@@ -523,6 +623,9 @@ int main(void)
 	tcase_add_test(c, any_list_is_taken_or_refused);
 	tcase_add_test(c, swp_protects_the_medium_until_it_is_taken_back);
 	tcase_add_test(c, d_sense_chooses_the_format_of_all_sense_data);
+	tcase_add_test(c, a_units_descriptors_are_translated_for_who_wants_fixed_format);
+	tcase_add_test(c, what_was_chosen_outlives_the_lun);
+	tcase_add_test(c, what_was_chosen_belongs_to_its_unit);
 	tcase_add_test(c, luns_beyond_32_bits_begin_with_descriptor_format);
 	suite_add_tcase(s, c);
 	return run_suite(s);

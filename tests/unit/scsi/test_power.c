@@ -11,6 +11,8 @@ static struct fx x;
 static void setup(void)
 {
 	fx_setup(&x, BLOCKS);
+	scsi_lun_destroy(x.lun);
+	x.lun = fx_lun(&x, "ld0;allow=power");
 }
 static void teardown(void)
 {
@@ -47,6 +49,55 @@ START_TEST(what_stops_the_medium_flushes_first)
 		ck_assert_uint_ge(x.fake->log[x.fake->n_log - 1].timeout_ms, 120000);
 		tst_fini(&t);
 	}
+}
+END_TEST
+
+static void assert_bit_of_byte4(const struct tst *t, unsigned bit)
+{
+	ck_assert_uint_eq(t->task.sense[15], 0xc8 | bit);
+	ck_assert_mem_eq(t->task.sense + 16, "\x00\x04", 2);
+}
+
+/* Hazard H16: LIO does not keep anybody from sending it. */
+START_TEST(only_to_start_is_allowed_by_itself)
+{
+	static const uint8_t refused[] = {
+		0x00, 0x04, 0x10, 0x11, 0x20, 0x21, 0x30, 0x31, 0x34, 0x70, 0x71, 0xa0, 0xb0, 0xb1, 0xb4};
+	struct tst t;
+
+	scsi_lun_destroy(x.lun);
+	x.lun = fx_lun(&x, "ld0;allow=format+sanitize+buffer+security+ata+nodata+copy");
+	for (unsigned i = 0; i < ARRAY_SIZE(refused); i++) {
+		start_stop(&t, i & 1, refused[i]);
+		assert_check(&t, 0x05, 0x24, 0x00);
+		assert_bit_of_byte4(&t, refused[i] >> 4 ? 7 : 0);
+		tst_fini(&t);
+		ck_assert_uint_eq(x.fake->n_log, 0);
+	}
+	for (uint8_t no_flush = 0; no_flush < 8; no_flush += 4) {
+		start_stop(&t, 0x01, 0x01 | no_flush);
+		assert_good(&t);
+		tst_fini(&t);
+		ck_assert_uint_eq(x.fake->n_log, 1);
+	}
+}
+END_TEST
+
+START_TEST(a_read_only_lun_is_started_but_not_stopped)
+{
+	struct tst t;
+
+	scsi_lun_destroy(x.lun);
+	x.lun = fx_lun(&x, "ld0;ro=1;allow=power");
+	for (uint8_t b = 0; b < 0x40; b += 0x10) {
+		start_stop(&t, 0, b);
+		assert_check(&t, 0x07, 0x27, 0x00);
+		tst_fini(&t);
+		ck_assert_uint_eq(x.fake->n_log, 0);
+	}
+	start_stop(&t, 0, 0x01);
+	assert_good(&t);
+	tst_fini(&t);
 }
 END_TEST
 
@@ -223,6 +274,8 @@ int main(void)
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, what_stops_the_medium_flushes_first);
+	tcase_add_test(c, only_to_start_is_allowed_by_itself);
+	tcase_add_test(c, a_read_only_lun_is_started_but_not_stopped);
 	tcase_add_test(c, loading_and_unknown_power_conditions_are_refused);
 	tcase_add_test(c, a_start_that_takes_long_disturbs_nobody);
 	tcase_add_test(c, a_fixed_medium_may_be_kept_in_and_let_go);

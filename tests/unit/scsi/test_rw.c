@@ -697,8 +697,9 @@ START_TEST(the_units_statuses_and_sense_come_through)
 		ck_assert_uint_eq(t.task.sense_len, 0);
 		tst_fini(&t);
 	}
+	/* Nobody asked for it: see test_through.c. */
 	one_read(&t, HBA_ABORTED, 0, NULL, 0);
-	ck_assert_uint_eq(t.task.status, SCSI_TASK_ABORTED);
+	assert_check(&t, 0x0b, 0x2f, 0x02);
 	tst_fini(&t);
 	/* Descriptor format, and a length beyond what there is room for. */
 	memset(sense, 0x5a, sizeof(sense));
@@ -731,11 +732,33 @@ START_TEST(check_condition_without_sense_and_odd_statuses_become_hardware_errors
 	assert_check(&t, 0x04, 0x44, 0x00);
 	tst_fini(&t);
 	/* GOOD for a read of which less came than was asked */
-	x.fake->short_moved = 512;
-	tst_do(&t, &x, "\x28\0\0\0\0\0\0\0\x02\0", 10, 1024);
-	assert_check(&t, 0x04, 0x44, 0x00);
-	ck_assert_uint_eq(t.task.in_bytes, 0);
-	free(t.buf);
+	for (unsigned missing = 1; missing <= 1024; missing += 341) {
+		x.fake->short_moved = missing;
+		tst_do(&t, &x, "\x28\0\0\0\0\0\0\0\x02\0", 10, 1024);
+		assert_check(&t, 0x04, 0x44, 0x00);
+		/* whole blocks of what came */
+		ck_assert_uint_eq(t.task.in_bytes, missing <= 512 ? 512 : 0);
+		free(t.buf);
+	}
+}
+END_TEST
+
+/* A driver that knows how much came before the error: the blocks in front of it reach the initiator. */
+START_TEST(data_that_arrived_before_an_error_is_counted)
+{
+	static const struct {
+		uint32_t moved, in_bytes;
+	} rows[] = {{0, 0}, {511, 0}, {512, 512}, {1535, 1024}, {4096, 4096}, {UINT32_MAX, 4096}};
+	struct tst t;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		tst_init(&t, x.lun, "\x28\0\0\0\0\0\0\0\x08\0", 10, 4096, 3);
+		tst_submit(&t);
+		fake_end_moved(x.fake, 0, fake_sense_medium, 18, rows[i].moved);
+		assert_check(&t, 0x03, 0x11, 0x00);
+		ck_assert_uint_eq(t.task.in_bytes, rows[i].in_bytes);
+		tst_fini(&t);
+	}
 }
 END_TEST
 
@@ -853,6 +876,7 @@ int main(void)
 	tcase_add_test(c, a_flush_of_unknown_outcome_is_an_error);
 	tcase_add_test(c, the_units_statuses_and_sense_come_through);
 	tcase_add_test(c, check_condition_without_sense_and_odd_statuses_become_hardware_errors);
+	tcase_add_test(c, data_that_arrived_before_an_error_is_counted);
 	tcase_add_test(c, a_recovered_error_is_a_success);
 	tcase_add_test(c, a_deferred_recovered_error_is_none);
 	tcase_add_test(c, a_flush_with_recovered_error_is_no_flush);

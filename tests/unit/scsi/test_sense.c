@@ -120,6 +120,63 @@ START_TEST(a_units_sense_is_converted_whole)
 }
 END_TEST
 
+START_TEST(a_units_descriptors_become_fixed_format_when_that_has_room)
+{
+	static const uint8_t desc[] = {0x73, 0x03, 0x11, 0x01, 0, 0, 0, 40, /* deferred */
+		0x00, 0x0a, 0x80, 0, 0, 0, 0, 0, 0xf0, 0xab, 0xcd, 0xef,    /* information */
+		0x01, 0x0a, 0, 0, 0, 0, 0, 0, 0x11, 0x22, 0x33, 0x44,	    /* command specific */
+		0x02, 0x06, 0, 0, 0x80, 0x00, 0x07, 0, 0x03, 0x02, 0, 0x5a, /* retries, unit */
+		0x05, 0x02, 0, 0x20};					    /* ILI */
+	static const uint8_t want[SCSI_SENSE_SIZE] = {0xf1, 0, 0x23, 0xf0, 0xab, 0xcd, 0xef, 10, 0x11, 0x22,
+		0x33, 0x44, 0x11, 0x01, 0x5a, 0x80, 0x00, 0x07};
+	uint8_t buf[SCSI_SENSE_SIZE] = {0};
+
+	memcpy(buf, desc, sizeof(desc));
+	ck_assert_uint_eq(sense_to_fixed(buf, sizeof(desc)), 18);
+	ck_assert_mem_eq(buf, want, sizeof(want));
+	memset(buf, 0, sizeof(buf));
+	memcpy(buf, "\x72\x06\x29\x00\0\0\0\0", 8);
+	ck_assert_uint_eq(sense_to_fixed(buf, 8), 18);
+	ck_assert_mem_eq(buf, "\x70\0\x06\0\0\0\0\x0a\0\0\0\0\x29\0\0\0\0\0", 18);
+	ck_assert_uint_eq(sense_to_fixed(buf, 18), 18); /* as it is */
+}
+END_TEST
+
+START_TEST(what_fixed_format_has_no_room_for_stays_in_descriptors)
+{
+	static const struct {
+		uint8_t len, sense[28];
+	} rows[] = {
+		/* an address of 33 bits */
+		{20, {0x72, 3, 0x11, 0, 0, 0, 0, 12, 0, 0x0a, 0x80, 0, 0, 0, 0, 1, 0, 0, 0, 7}},
+		{20, {0x72, 3, 0x11, 0, 0, 0, 0, 12, 1, 0x0a, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 7}},
+		/* ATA registers, a vendor's descriptor */
+		{22, {0x72, 1, 0, 0x1d, 0, 0, 0, 14, 9, 12}},
+		{10, {0x72, 1, 0, 0, 0, 0, 0, 2, 0x80, 0}},
+		/* cut, too short, beyond the end, half of a head */
+		{7, {0x72, 3, 0x11, 0}},
+		{20, {0x72, 3, 0x11, 0, 0, 0, 0, 13, 0, 0x0a, 0x80}},
+		{19, {0x72, 3, 0x11, 0, 0, 0, 0, 11, 0, 0x09, 0x80}},
+		{20, {0x72, 3, 0x11, 0, 0, 0, 0, 12, 0, 0x0b, 0x80}},
+		{13, {0x72, 3, 0x11, 0, 0, 0, 0, 5, 3, 2, 0, 1, 2}},
+		{10, {0x72, 3, 0x11, 0, 0, 0, 0, 2, 2, 0}},
+		{10, {0x72, 3, 0x11, 0, 0, 0, 0, 2, 5, 0}},
+	};
+	uint8_t buf[SCSI_SENSE_SIZE];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		memset(buf, 0, sizeof(buf));
+		memcpy(buf, rows[i].sense, sizeof(rows[i].sense));
+		ck_assert_msg(sense_to_fixed(buf, rows[i].len) == rows[i].len, "row %u", i);
+		ck_assert_mem_eq(buf, rows[i].sense, sizeof(rows[i].sense));
+	}
+	/* All that the buffer holds, and more claimed. */
+	memset(buf, 0, sizeof(buf));
+	memcpy(buf, "\x72\x03\x11\0\0\0\0\xff", 8);
+	ck_assert_uint_eq(sense_to_fixed(buf, sizeof(buf)), sizeof(buf));
+}
+END_TEST
+
 START_TEST(both_formats_are_read_and_rubbish_is_not)
 {
 	static const uint8_t fixed[18] = {0xf1, 0, 0x26, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x29, 0x03};
@@ -150,6 +207,8 @@ int main(void)
 	tcase_add_test(c, a_field_pointer_into_a_list_and_progress_are_told_apart);
 	tcase_add_test(c, descriptors_hold_long_addresses_pointers_and_progress);
 	tcase_add_test(c, a_units_sense_is_converted_whole);
+	tcase_add_test(c, a_units_descriptors_become_fixed_format_when_that_has_room);
+	tcase_add_test(c, what_fixed_format_has_no_room_for_stays_in_descriptors);
 	tcase_add_test(c, both_formats_are_read_and_rubbish_is_not);
 	suite_add_tcase(s, c);
 	return run_suite(s);

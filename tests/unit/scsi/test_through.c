@@ -493,6 +493,83 @@ START_TEST(data_and_recovered_error_both_reach_the_initiator)
 }
 END_TEST
 
+/* A virtio device tells how much it moved. Others say that all was, and then it is the data that tell. */
+START_TEST(a_residual_that_the_controller_reports_is_the_initiators)
+{
+	static const struct {
+		const char *cdb;
+		uint8_t len;
+		uint32_t moved, in_bytes; /* of 64 */
+	} rows[] = {{"\x3c\x02\0\0\0\0\0\0\x40\0", 10, 64, 64}, {"\x3c\x02\0\0\0\0\0\0\x40\0", 10, 33, 33},
+		{"\x3c\x02\0\0\0\0\0\0\x40\0", 10, 0, 0}, {"\x3c\x02\0\0\0\0\0\0\x40\0", 10, 65, 64},
+		{"\x3c\x02\0\0\0\0\0\0\x40\0", 10, UINT32_MAX, 64}, {"\xc1\0\0\0\0\0\0\0\0\0", 10, 17, 17},
+		{"\xa2\0\0\0\0\0\0\0\0\x40\0\0", 12, 8, 8},
+		/* a log page of 16 bytes: the nearer end counts */
+		{"\x4d\0\x4d\0\0\0\0\0\x40\0", 10, 64, 16}, {"\x4d\0\x4d\0\0\0\0\0\x40\0", 10, 16, 16},
+		{"\x4d\0\x4d\0\0\0\0\0\x40\0", 10, 7, 7}, {"\x4d\0\x4d\0\0\0\0\0\x40\0", 10, 3, 3}};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct tst t;
+
+		x.fake->tells_moved = true;
+		x.fake->cdb_moved = rows[i].moved;
+		do_in(&t, rows[i].cdb, rows[i].len, 64);
+		assert_good(&t);
+		ck_assert_msg(t.task.in_bytes == rows[i].in_bytes, "row %u: %llu", i,
+			(unsigned long long)t.task.in_bytes);
+		tst_fini(&t);
+	}
+}
+END_TEST
+
+/* Not only with RECOVERED ERROR. */
+START_TEST(data_that_came_with_an_error_reaches_the_initiator)
+{
+	static const uint8_t hardware[18] = {0x70, 0, 0x04, 0, 0, 0, 0, 10};
+	static const uint32_t moved[] = {0, 9, 512, 100000};
+	struct tst t;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(moved); i++) {
+		tst_init(&t, x.lun, ata[0].cdb, 16, 512, 3);
+		tst_submit(&t);
+		fake_end_moved(x.fake, 0, hardware, sizeof(hardware), moved[i]);
+		assert_check(&t, 0x04, 0x00, 0x00);
+		ck_assert_uint_eq(t.task.in_bytes, MIN(moved[i], 512));
+		tst_fini(&t);
+	}
+}
+END_TEST
+
+/* What must not be done twice is not sent again after a reset of the controller. Nobody asked for its end, and nobody can
+ * say whether it was done. */
+START_TEST(what_a_reset_has_ended_may_have_been_done)
+{
+	static const char *const cdbs[] = {
+		"\x3b\x05\0\0\0\0\0\x02\0\0", "\xc2\0\0\0\0\0\0\0\0\0", "\xb5\0\0\0\x80\0\0\0\0\x01\0\0"};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cdbs); i++) {
+		for (unsigned asked = 0; asked < 2; asked++) {
+			struct tst t;
+
+			tst_init(&t, x.lun, cdbs[i], i == 2 ? 12 : 10, 512, 1);
+			tst_fill(&t, 1);
+			tst_submit(&t);
+			ck_assert(x.fake->flight[0]->no_reissue);
+			if (asked)
+				scsi_task_abort(&t.task);
+			fake_end(x.fake, 0, HBA_ABORTED, 0, NULL, 0);
+			if (asked) {
+				ck_assert_uint_eq(t.task.status, SCSI_TASK_ABORTED);
+				ck_assert_uint_eq(t.task.sense_len, 0);
+			} else {
+				assert_check(&t, 0x0b, 0x2f, 0x02);
+			}
+			tst_fini(&t);
+		}
+	}
+}
+END_TEST
+
 START_TEST(the_units_refusal_reaches_the_initiator)
 {
 	struct tst t;
@@ -566,37 +643,6 @@ END_TEST
 
 /* --- what is not allowed --- */
 
-/* What the log got, with standard error in a file meanwhile. */
-static char *logged(void (*run)(struct fx *), struct fx *fx)
-{
-	static char text[8192];
-	FILE *to = tmpfile();
-	int keep = dup(2);
-	size_t n;
-
-	ck_assert_ptr_nonnull(to);
-	log_set_level(LOG_LV_INFO);
-	dup2(fileno(to), 2);
-	run(fx);
-	dup2(keep, 2);
-	close(keep);
-	log_set_level(LOG_LV_ERR);
-	rewind(to);
-	n = fread(text, 1, sizeof(text) - 1, to);
-	text[n] = '\0';
-	fclose(to);
-	return text;
-}
-
-static unsigned lines(const char *text)
-{
-	unsigned n = 0;
-
-	for (; *text; text++)
-		n += *text == '\n';
-	return n;
-}
-
 static void refuse_one(struct fx *fx)
 {
 	struct tst t;
@@ -636,16 +682,16 @@ START_TEST(a_refusal_is_told_once_and_names_the_option)
 	const char *text;
 
 	plain.lun = fx_lun(&x, "ld0");
-	text = logged(refuse_one, &plain);
-	ck_assert_uint_eq(lines(text), 1);
+	text = fx_logged(refuse_one, &plain);
+	ck_assert_uint_eq(fx_lines(text), 1);
 	ck_assert_ptr_nonnull(strstr(text, "ld0: refused WRITE BUFFER (opcode 3bh)"));
 	ck_assert_ptr_nonnull(strstr(text, "allow=buffer\n"));
-	text = logged(refuse_vendor, &plain);
-	ck_assert_uint_eq(lines(text), 1);
+	text = fx_logged(refuse_vendor, &plain);
+	ck_assert_uint_eq(fx_lines(text), 1);
 	ck_assert_ptr_nonnull(strstr(text, "opcode c7h"));
 	ck_assert_ptr_nonnull(strstr(text, "allow=c7-in, c7-out or c7-none"));
 	/* An opcode that no option allows is nothing to tell about. */
-	ck_assert_uint_eq(lines(logged(refuse_unknown, &plain)), 0);
+	ck_assert_uint_eq(fx_lines(fx_logged(refuse_unknown, &plain)), 0);
 	ck_assert_uint_eq(x.fake->n_log, 0);
 	scsi_lun_destroy(plain.lun);
 }
@@ -656,8 +702,8 @@ START_TEST(an_initiator_that_insists_does_not_flood_the_log)
 	struct fx plain = x;
 
 	plain.lun = fx_lun(&x, "ld0");
-	ck_assert_uint_eq(lines(logged(refuse_many, &plain)), 5);
-	ck_assert_uint_eq(lines(logged(refuse_many, &plain)), 0);
+	ck_assert_uint_eq(fx_lines(fx_logged(refuse_many, &plain)), 5);
+	ck_assert_uint_eq(fx_lines(fx_logged(refuse_many, &plain)), 0);
 	scsi_lun_destroy(plain.lun);
 }
 END_TEST
@@ -685,6 +731,9 @@ int main(void)
 	tcase_add_loop_test(c, ata_commands_move_what_their_fields_say, 0, ARRAY_SIZE(ata));
 	tcase_add_test(c, ata_fields_that_contradict_each_other_are_refused);
 	tcase_add_test(c, data_and_recovered_error_both_reach_the_initiator);
+	tcase_add_test(c, a_residual_that_the_controller_reports_is_the_initiators);
+	tcase_add_test(c, data_that_came_with_an_error_reaches_the_initiator);
+	tcase_add_test(c, what_a_reset_has_ended_may_have_been_done);
 	tcase_add_test(c, the_units_refusal_reaches_the_initiator);
 	tcase_add_test(c, vendor_opcodes_are_passed_as_configured);
 	tcase_add_test(c, vendor_opcodes_are_reported_as_the_vendors);

@@ -203,6 +203,38 @@ START_TEST(one_block_is_compared_with_each)
 }
 END_TEST
 
+/* One block with all of a disk takes hours: a COMPARE AND WRITE goes past it. */
+START_TEST(one_block_with_each_holds_up_nobody)
+{
+	uint8_t cdb[16], caw[16];
+	struct tst v, w;
+
+	memset(x.disk->store, 0x11, 4096 * 512);
+	cdb16(cdb, 0x8f, 0x06, 0, 4096);
+	tst_init(&v, x.lun, cdb, 16, 512, 1);
+	memset(v.buf, 0x11, 512);
+	v.filled = true;
+	tst_submit(&v);
+	ck_assert_uint_eq(x.fake->n_flight, 1);
+	for (unsigned i = 0; i < 3; i++) {
+		cdb16(caw, 0x89, 0, 4000, 0);
+		caw[13] = 1;
+		tst_init(&w, x.lun, caw, 16, 1024, 1);
+		memset(w.buf, 0x11, 1024);
+		w.filled = true;
+		tst_submit(&w);
+		fake_complete(x.fake, x.fake->n_flight - 1); /* its read */
+		fake_complete(x.fake, x.fake->n_flight - 1); /* its write */
+		assert_good(&w);
+		tst_fini(&w);
+	}
+	ck_assert_uint_eq(v.done, 0);
+	fake_run(x.fake, 0);
+	assert_good(&v);
+	tst_fini(&v);
+}
+END_TEST
+
 START_TEST(data_of_another_length_and_reserved_bytchk_are_refused)
 {
 	struct tst t;
@@ -281,6 +313,8 @@ START_TEST(stopping_the_unit_flushes_it_first)
 {
 	struct tst t;
 
+	scsi_lun_destroy(x.lun);
+	x.lun = fx_lun(&x, "ld0;allow=power");
 	tst_do(&t, &x, "\x1b\0\0\0\0\0", 6, 0);
 	assert_good(&t);
 	ck_assert_uint_eq(x.fake->n_log, 2);
@@ -319,6 +353,7 @@ int main(void)
 	tcase_add_test(c, equal_data_is_good);
 	tcase_add_loop_test(c, the_first_difference_is_a_miscompare_with_its_lba, 0, 6);
 	tcase_add_test(c, one_block_is_compared_with_each);
+	tcase_add_test(c, one_block_with_each_holds_up_nobody);
 	tcase_add_test(c, data_of_another_length_and_reserved_bytchk_are_refused);
 	tcase_add_test(c, verify_takes_dpo_and_looks_at_no_reserved_bits);
 	tcase_add_test(c, a_read_error_while_comparing_is_no_miscompare);

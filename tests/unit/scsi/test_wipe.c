@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* FORMAT UNIT and SANITIZE: lists by hand from SBC-3, what lands on the disk, and what others hear meanwhile. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/endian.h"
@@ -704,6 +705,119 @@ START_TEST(another_unit_is_not_touched)
 }
 END_TEST
 
+/* Many more than there are scratch buffers, all of which the commands of others may need. */
+#define MANY 72
+
+static void wipe_all(struct fx *m, struct scsi_lun *lun[MANY], struct tst t[MANY])
+{
+	for (unsigned i = 0; i < MANY; i++) {
+		tst_init(&t[i], lun[i], i % 2 ? "\x04\0\0\0\0\0" : "\x48\x81\0\0\0\0\0\0\x05\0",
+			i % 2 ? 6 : 10, i % 2 ? 0 : 5, i % 2 ? 0 : 1);
+		if (!(i % 2))
+			memcpy(t[i].buf, "\x82\0\0\x01z", 5); /* twice, the second time inverted */
+		t[i].filled = true;
+		tst_submit(&t[i]);
+	}
+	/* Each has its turn, and is half way. */
+	for (unsigned i = 0; i < 6 * MANY; i++)
+		fake_complete(m->fake, 0);
+}
+
+/* Each needs a buffer, or two in turn. */
+static void need_scratch(struct fx *m, struct scsi_lun *lun)
+{
+	uint8_t cdb[16];
+	struct tst t;
+
+	cdb16(cdb, 0x89, 0, 0, 0); /* COMPARE AND WRITE */
+	cdb[13] = 1;
+	tst_init(&t, lun, cdb, 16, 1024, 1);
+	tst_fill(&t, 0);
+	memcpy(t.buf, m->fake->disk[MANY].store, 512);
+	tst_submit(&t);
+	for (unsigned i = 0; i < 10000 && !t.done; i++)
+		fake_complete(m->fake, 0);
+	assert_good(&t);
+	tst_fini(&t);
+	cdb16(cdb, 0x93, 0, 8, 8); /* WRITE SAME */
+	tst_init(&t, lun, cdb, 16, 512, 1);
+	tst_fill(&t, 1);
+	tst_submit(&t);
+	for (unsigned i = 0; i < 10000 && !t.done; i++)
+		fake_complete(m->fake, 0);
+	assert_good(&t);
+	tst_fini(&t);
+}
+
+START_TEST(as_many_as_can_run_leave_buffers_for_the_commands_of_others)
+{
+	static struct tst t[MANY];
+	struct scsi_lun *lun[MANY + 1];
+	struct fake *f = fake_new(MANY + 1, 512, 512);
+	struct fx m;
+	char text[40];
+
+	f->hba.limits.max_transfer = 8192;
+	fx_attach(&m, f);
+	for (unsigned i = 1; i <= MANY; i++) {
+		snprintf(text, sizeof(text), "ld%u;allow=format+sanitize", i);
+		lun[i] = fx_lun(&m, text);
+	}
+	scsi_lun_destroy(m.lun);
+	lun[0] = m.lun = fx_lun(&m, "ld0;allow=format+sanitize");
+	wipe_all(&m, lun, t);
+	need_scratch(&m, lun[MANY]);
+	for (unsigned i = 1; i < MANY; i += 2)
+		ck_assert_uint_eq(t[i].done, 0); /* they are still at it */
+	fake_run(f, 0);
+	for (unsigned i = 0; i < MANY; i++) {
+		assert_good(&t[i]);
+		for (unsigned at = 0; at < 512 * 512; at += 511)
+			ck_assert_uint_eq(f->disk[i].store[at], i % 2 ? 0 : (uint8_t) ~'z');
+		tst_fini(&t[i]);
+	}
+	for (unsigned i = 1; i <= MANY; i++)
+		scsi_lun_destroy(lun[i]);
+	fx_teardown(&m);
+}
+END_TEST
+
+static void fail_many(struct fx *m)
+{
+	for (unsigned i = 0; i < 100; i++) {
+		struct tst t;
+
+		m->fake->fault.count = 1;
+		m->fake->fault.kind = HBA_REQ_RW;
+		m->fake->fault.result = HBA_IO_ERROR;
+		tst_do(&t, m, "\x04\0\0\0\0\0", 6, 0);
+		assert_check(&t, 0x03, 0x31, 0x01);
+		tst_fini(&t);
+	}
+}
+
+static void succeed_many(struct fx *m)
+{
+	for (unsigned i = 0; i < 20; i++) {
+		struct tst t;
+
+		tst_do(&t, m, "\x04\0\0\0\0\0", 6, 0);
+		assert_good(&t);
+		tst_fini(&t);
+	}
+}
+
+START_TEST(an_initiator_that_begins_it_again_and_again_does_not_flood_the_log)
+{
+	const char *text = fx_logged(fail_many, &x);
+
+	ck_assert_ptr_nonnull(strstr(text, "FORMAT UNIT failed half way"));
+	ck_assert_uint_le(fx_lines(text), 12);
+	ck_assert_uint_eq(fx_lines(fx_logged(fail_many, &x)), 0);
+	ck_assert_uint_eq(fx_lines(fx_logged(succeed_many, &x)), 0);
+}
+END_TEST
+
 START_TEST(it_fails_when_the_controller_goes)
 {
 	struct tst t;
@@ -752,10 +866,13 @@ static void add_luns(Suite *s)
 {
 	TCase *c = tcase_create("comings and goings");
 
+	tcase_set_timeout(c, 60);
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, it_goes_on_when_its_lun_is_let_go_of);
 	tcase_add_test(c, a_failure_is_known_to_the_units_next_lun);
 	tcase_add_test(c, another_unit_is_not_touched);
+	tcase_add_test(c, as_many_as_can_run_leave_buffers_for_the_commands_of_others);
+	tcase_add_test(c, an_initiator_that_begins_it_again_and_again_does_not_flood_the_log);
 	tcase_add_test(c, it_fails_when_the_controller_goes);
 	tcase_add_test(c, the_host_can_end_with_a_failure_that_no_lun_is_left_for);
 	tcase_add_test(c, it_is_still_known_after_the_units_were_looked_at_anew);

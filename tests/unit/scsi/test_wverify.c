@@ -388,6 +388,40 @@ START_TEST(an_atomic_write_is_one_request)
 }
 END_TEST
 
+START_TEST(no_atomic_write_is_longer_than_one_request)
+{
+	static const struct {
+		uint32_t max_transfer, gran;
+		uint8_t most;
+	} rows[] = {{1536, 0, 3}, {4095, 0, 7}, {4095, 2, 6}, {8192, 8, 16}, {8191, 8, 8}};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct fake *f = fake_new(1, BLOCKS, 512);
+		uint8_t cdb[16], most = rows[i].most;
+		struct fx a;
+		struct tst t;
+
+		put_be32(f->disk[0].vpd[0xb0].data + 44, 300);
+		put_be32(f->disk[0].vpd[0xb0].data + 48, 0);
+		put_be32(f->disk[0].vpd[0xb0].data + 52, rows[i].gran);
+		f->hba.limits.max_transfer = rows[i].max_transfer;
+		fx_attach(&a, f);
+		tst_do(&t, &a, "\x12\x01\xb0\0\xff\0", 6, 255);
+		ck_assert_uint_eq(get_be32(t.buf + 44), most);
+		tst_fini(&t);
+		for (unsigned n = most; n <= most + MAX(rows[i].gran, 1); n += MAX(rows[i].gran, 1)) {
+			atomic_cdb(cdb, 0, 8, 0, (uint16_t)n);
+			tst_do(&t, &a, cdb, 16, n * 512);
+			ck_assert_uint_eq(t.task.status, n == most ? SCSI_GOOD : SCSI_CHECK_CONDITION);
+			tst_fini(&t);
+		}
+		ck_assert_uint_eq(f->n_log, 1);
+		ck_assert_uint_eq(f->log[0].len, most * 512U);
+		fx_teardown(&a);
+	}
+}
+END_TEST
+
 START_TEST(an_atomic_write_beyond_the_units_limits_is_refused)
 {
 	static const struct {
@@ -472,6 +506,7 @@ int main(void)
 	tcase_add_test(c, long_commands_are_checked_against_medium_and_protection);
 	tcase_add_test(c, a_unit_that_promises_nothing_is_offered_no_atomic_write);
 	tcase_add_test(c, an_atomic_write_is_one_request);
+	tcase_add_test(c, no_atomic_write_is_longer_than_one_request);
 	tcase_add_test(c, an_atomic_write_beyond_the_units_limits_is_refused);
 	tcase_add_test(c, a_split_read_does_not_see_half_an_atomic_write);
 	suite_add_tcase(s, c);
