@@ -27,19 +27,30 @@ struct mailbox {
 static_assert(offsetof(struct mailbox, cmd_head) == 12, "mailbox.cmd_head");
 static_assert(offsetof(struct mailbox, cmd_tail) == 64, "mailbox.cmd_tail");
 
-/* Read-only but for the mailbox: a gigabyte of writable private memory would count against strict overcommit. */
-static int map_over(void *base, size_t len, const struct mailbox *mailbox)
+static int map_zeros(uint8_t *at, size_t len, int prot)
+{
+	return mmap(at, len, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == at
+		       ? 0
+		       : -errno;
+}
+
+/*
+ * Read-only but for the mailbox: a gigabyte of writable private memory would count against strict overcommit. The
+ * mailbox comes first and whole, so that a decoy that is laid a second time, after the first time has failed half-way,
+ * finds one there too: with zeros for cmdr_size the runner would divide by it.
+ */
+static int map_over(uint8_t *base, size_t len, const struct mailbox *mailbox)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	int r;
 
 	if (len < page)
 		return -EINVAL;
-	if (mmap(base, len, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) !=
-			base ||
-		mprotect(base, page, PROT_READ | PROT_WRITE))
-		return -errno;
+	r = map_zeros(base, page, PROT_READ | PROT_WRITE);
+	if (r)
+		return r;
 	memcpy(base, mailbox, sizeof(*mailbox));
-	return 0;
+	return len > page ? map_zeros(base + page, len - page, PROT_READ) : 0;
 }
 
 int decoy_lay(int runner_fd, void *base, size_t len, int *ret_quiet, struct err *e)

@@ -30,7 +30,7 @@ struct watch {
 		absent_since_ns; /* there is no connection since then; 0: there is one, or there are no devices */
 	bool failing;		 /* absent for too long; said once */
 	/* of the running round */
-	uint64_t now_ns;
+	uint64_t now_ns, missed_ns;
 	unsigned unserved;
 	bool no_offers;
 };
@@ -251,6 +251,25 @@ static void alarm_device(struct device *d, uint64_t now)
 		d->name, d->cfg.text);
 }
 
+static void forgive(struct device *d, void *arg)
+{
+	const struct watch *w = arg;
+
+	d->heard_ns += MIN(w->missed_ns, w->now_ns - MIN(d->heard_ns, w->now_ns));
+}
+
+/*
+ * A runner that was itself stopped (by a signal, a debugger, a paused machine), or was busy with many slow hand-overs,
+ * has asked nobody meanwhile: that time is not hbad's silence. One OPEN that gets no answer is, or an hbad that hangs
+ * would be forgiven for ever.
+ */
+static void forgive_own_absence(struct watch *w, uint64_t last_ns)
+{
+	w->missed_ns = last_ns ? w->now_ns - last_ns : 0;
+	if (w->missed_ns > (timing.open + timing.ping) * NS_PER_MS)
+		instance_each(w->i, forgive, w);
+}
+
 /* Silent for too long: it is killed, and then bury_server() sees it die, or it does not die. */
 static void judge_server(struct device *d, void *arg)
 {
@@ -377,6 +396,7 @@ static void tend_attributes(struct watch *w)
 static bool do_round(struct watch *w)
 {
 	unsigned n = instance_each(w->i, bury_server, NULL);
+	uint64_t last_ns = w->now_ns;
 
 	w->now_ns = clock_ns();
 	w->unserved = 0;
@@ -387,6 +407,7 @@ static bool do_round(struct watch *w)
 		w->failing = false;
 		return false;
 	}
+	forgive_own_absence(w, last_ns);
 	judge_absence(w);
 	instance_each(w->i, guard_device, w);
 	instance_each(w->i, judge_server, w);

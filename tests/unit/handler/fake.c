@@ -390,18 +390,18 @@ void fake_setup(void)
 	fake_write("run/g2/lock", "");
 	fake_write("etc/g2.conf", "");
 	timing = (struct timing){
-		.call = 700,
-		.open = 1000,
-		.hello = 800,
+		.call = 1500,
+		.open = 2000,
+		.hello = 1600,
 		.ping = 60,
-		.silent = 1500,
+		.silent = 2500,
 		.absent = 20000,
 		.retry = 30,
 		.offer_retry = 100,
 		.death = 300,
 		.alarm = 300,
 		.stop = 4000,
-		.settle = 200,
+		.settle = 1500,
 		.killed = 2000,
 		.grace = 200,
 		.release = 500,
@@ -411,6 +411,11 @@ void fake_setup(void)
 	fake.a = hbad_new("g2");
 	fake.b = hbad_new("g2");
 	ck_assert_int_eq(handler_register(), 0);
+}
+
+void fake_patient(void)
+{
+	timing.call = timing.open = timing.hello = 3 * BUSY_MS;
 }
 
 void fake_teardown(void)

@@ -108,7 +108,7 @@ START_TEST(silent_hbad_is_named_and_not_killed)
 	act(HANDOFF_CHECK, ACT_SILENT);
 	snprintf(part, sizeof(part), "(process %d) cannot be asked: it does not answer", (int)fake.a->pid);
 	check("hba/g2/ld0", part);
-	ck_assert_uint_lt(now_ms() - start, timing.call + 600);
+	ck_assert_uint_lt(now_ms() - start, timing.call + BUSY_MS);
 	ck_assert(hbad_alive(fake.a));
 }
 END_TEST
@@ -171,7 +171,7 @@ START_TEST(held_ring_of_a_silent_hbad_is_fenced)
 	kill(fake.a->pid, SIGSTOP);
 	check("hba/g2/ld0", NULL);
 	ck_assert(!hbad_alive(fake.a));
-	ck_assert_uint_lt(now_ms() - start, timing.call + timing.release + 500);
+	ck_assert_uint_lt(now_ms() - start, timing.call + timing.release + BUSY_MS);
 }
 END_TEST
 
@@ -205,9 +205,10 @@ START_TEST(fence_that_does_not_help_is_tried_once)
 	atomic_store(&fake.held, 1);
 	kill(fake.a->pid, SIGSTOP);
 	check("hba/g2/ld0", "does not die");
+	timing.killed = 3 * BUSY_MS;
 	start = now_ms();
 	check("hba/g2/ld1", "does not die");
-	ck_assert_uint_lt(now_ms() - start, 400);
+	ck_assert_uint_lt(now_ms() - start, BUSY_MS);
 }
 END_TEST
 
@@ -241,7 +242,7 @@ START_TEST(loading_does_not_wait_for_long)
 
 	act(HANDOFF_HELLO, ACT_SILENT);
 	ck_assert_int_eq(handler_register(), 0);
-	ck_assert_uint_lt(now_ms() - start, timing.hello + 600);
+	ck_assert_uint_lt(now_ms() - start, timing.hello + BUSY_MS);
 	ck_assert_uint_eq(log_count("did not let go of older rings: it does not answer"), 1);
 	ck_assert(hbad_alive(fake.a));
 }
@@ -308,7 +309,7 @@ static Suite *suite(void)
 	tcase_add_test(load, loading_without_any_instance_is_fine);
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
-		tcase_set_timeout(all[i], 40);
+		tcase_set_timeout(all[i], 100);
 		tcase_add_checked_fixture(all[i], setup, fake_teardown);
 		suite_add_tcase(s, all[i]);
 	}
