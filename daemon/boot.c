@@ -23,6 +23,7 @@ static int bring_up(struct boot *b)
 		.uri = c->device,
 		.queue_depth = c->queue_depth,
 		.bounce_bytes = c->bounce_mib << 20,
+		.capture = c->capture[0] ? c->capture : NULL,
 	};
 	int r = hba_open(&hc, b->d->loop, &b->hba, &b->e);
 

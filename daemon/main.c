@@ -11,7 +11,7 @@
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct options {
-	char *name, *config, *runtime_dir, *log_level;
+	char *name, *config, *runtime_dir, *log_level, *capture;
 	gboolean version;
 	char **rest;
 };
@@ -32,6 +32,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 			"Sockets and lock go to DIR/NAME [" HBAD_RUNTIME_DIR "]", "DIR"},
 		{"log-level", 'l', 0, G_OPTION_ARG_STRING, &o->log_level,
 			"error, warning, info or debug [what the file says]", "LEVEL"},
+		{"capture", 0, 0, G_OPTION_ARG_FILENAME, &o->capture,
+			"Write all traffic with the controller into FILE [what the file says]", "FILE"},
 		{"version", 'V', 0, G_OPTION_ARG_NONE, &o->version, "Print the version and leave", NULL},
 		{G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->rest, NULL, NULL},
 		{NULL},
@@ -68,6 +70,10 @@ static int configure(struct hbad *d, const struct options *o, struct err *e)
 	r = config_load(o->config ? o->config : path, &d->config, e);
 	if (!r && o->log_level)
 		r = config_parse_level(o->log_level, &d->config.log_level, e);
+	if (r)
+		return r;
+	if (o->capture)
+		r = config_set_capture(&d->config, o->capture, e);
 	if (r)
 		return r;
 	log_set_level(d->config.log_level);

@@ -93,7 +93,7 @@ int config_check_device(const char *text, struct err *e)
 		return 0;
 	return err_set(e, -EINVAL,
 		"\"%.96s\" is no device: write the whole PCI address in lower case, such as 0000:03:00.0 "
-		"(\"hbactl candidates\" lists them)",
+		"(\"hbactl candidates\" lists them), or vfio-user: and the whole path of a socket",
 		text);
 }
 
@@ -109,6 +109,27 @@ int config_check_driver(const char *text, struct err *e)
 	return 0;
 }
 
+int config_check_capture(const char *text, struct err *e)
+{
+	if (strlen(text) >= sizeof(((struct config *)0)->capture))
+		return err_set(e, -EINVAL, "the capture's path is too long: %zu characters at most",
+			sizeof(((struct config *)0)->capture) - 1);
+	if (text[0] != '/')
+		return err_set(e, -EINVAL,
+			"\"%.96s\" is no whole path: write the capture as /var/lib/hbad/FILE", text);
+	return 0;
+}
+
+int config_set_capture(struct config *c, const char *path, struct err *e)
+{
+	g_autofree char *whole = g_canonicalize_filename(path, NULL);
+	int r = config_check_capture(whole, e);
+
+	if (!r)
+		g_strlcpy(c->capture, whole, sizeof(c->capture));
+	return r;
+}
+
 int config_check(const struct config *c, struct err *e)
 {
 	int r;
@@ -119,6 +140,8 @@ int config_check(const struct config *c, struct err *e)
 	r = config_check_device(c->device, e);
 	if (!r)
 		r = config_check_driver(c->kernel_driver, e);
+	if (!r && c->capture[0])
+		r = config_check_capture(c->capture, e);
 	if (r)
 		return r;
 	if (c->queue_depth > CONFIG_MAX_QUEUE_DEPTH)

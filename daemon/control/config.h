@@ -14,6 +14,8 @@
  *
  *   [log]
  *   level=info                  error, warning, info or debug; left out: info
+ *   capture=/var/lib/hbad/x     all traffic with the controller goes into this file, for hba-emu --replay;
+ *                               left out: none
  *
  * Unknown groups and keys, values out of range, and keys given twice are refused with the line and the
  * cure: a typing error in this file must not be found out at the next power cut.
@@ -38,6 +40,7 @@ struct config {
 	uint32_t queue_depth; /* 0: no cap */
 	uint32_t bounce_mib;
 	enum log_level log_level;
+	char capture[128]; /* empty: none */
 };
 
 /* Every field at its default; device empty. */
@@ -57,6 +60,9 @@ int config_load(const char *path, struct config *ret, struct err *e);
  * over path and syncs the folder, so that path is the old or the new file at every moment. The folder is made
  * (0755) when it is missing. */
 int config_save(const char *path, const struct config *c, struct err *e);
+
+/* A path of the command line, which may be relative: it is completed. -EINVAL. */
+int config_set_capture(struct config *c, const char *path, struct err *e);
 
 /* "error", "warning", "info", "debug". -EINVAL lists them. */
 int config_parse_level(const char *text, enum log_level *ret, struct err *e);

@@ -12,7 +12,15 @@
 
 /* --- reading --- */
 
-enum key { KEY_DEVICE, KEY_KERNEL_DRIVER, KEY_QUEUE_DEPTH, KEY_BOUNCE_MIB, KEY_LOG_LEVEL, N_KEYS };
+enum key {
+	KEY_DEVICE,
+	KEY_KERNEL_DRIVER,
+	KEY_QUEUE_DEPTH,
+	KEY_BOUNCE_MIB,
+	KEY_LOG_LEVEL,
+	KEY_CAPTURE,
+	N_KEYS
+};
 
 static const struct {
 	const char *group, *key;
@@ -22,6 +30,7 @@ static const struct {
 	[KEY_QUEUE_DEPTH] = {"controller", "queue_depth"},
 	[KEY_BOUNCE_MIB] = {"controller", "bounce_mib"},
 	[KEY_LOG_LEVEL] = {"log", "level"},
+	[KEY_CAPTURE] = {"log", "capture"},
 };
 
 struct reading {
@@ -181,6 +190,8 @@ static int read_values(const struct reading *rd, GKeyFile *kf, struct config *c)
 			rd, kf, KEY_BOUNCE_MIB, CONFIG_MIN_BOUNCE_MIB, CONFIG_MAX_BOUNCE_MIB, &c->bounce_mib);
 	if (!r)
 		r = read_level(rd, kf, &c->log_level);
+	if (!r)
+		r = read_text(rd, kf, KEY_CAPTURE, config_check_capture, c->capture, sizeof(c->capture));
 	return r;
 }
 
@@ -270,6 +281,8 @@ static char *to_text(const struct config *c, gsize *ret_len)
 		g_key_file_set_uint64(kf, "controller", "queue_depth", c->queue_depth);
 	g_key_file_set_uint64(kf, "controller", "bounce_mib", c->bounce_mib);
 	g_key_file_set_string(kf, "log", "level", config_level_name(c->log_level));
+	if (c->capture[0])
+		g_key_file_set_string(kf, "log", "capture", c->capture);
 	body = g_key_file_to_data(kf, NULL, NULL);
 	text = g_strconcat("# hbad.conf(5)\n", body, NULL);
 	*ret_len = strlen(text);

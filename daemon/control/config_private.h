@@ -7,6 +7,7 @@
 
 int config_check_device(const char *text, struct err *e);
 int config_check_driver(const char *text, struct err *e);
+int config_check_capture(const char *text, struct err *e);
 int config_check(const struct config *c, struct err *e);
 
 #endif

@@ -68,7 +68,7 @@ static void add_unit(JsonBuilder *b, const struct inventory *inv, const struct s
 	add_str(b, "name", u->hba->name);
 	add_str(b, "kind", u->hba->kind == HBA_UNIT_LD ? "ld" : "pd");
 	add_str(b, "raid", u->hba->raid);
-	add_str(b, "state", unit_state(u->hba->state));
+	add_str(b, "state", unit_state(__atomic_load_n(&u->hba->state, __ATOMIC_RELAXED)));
 	add_identity(b, u);
 	add_bool(b, "write_back", u->hba->write_back);
 	add_bool(b, "cache_protected", u->hba->cache_protected);

@@ -89,7 +89,8 @@ static int explain(const char *name, int r, struct err *e)
 		return err_set(e, r, "hbad \"%s\" does not run: start it with \"systemctl start hbad@%s\"",
 			name, name);
 	case -EACCES:
-		return err_set(e, r, "hbad \"%s\" may be asked by root only: use sudo", name);
+		return err_set(e, r,
+			"hbad \"%s\" may be asked by root and by members of group hbad only: use sudo", name);
 	case -ETIMEDOUT:
 		return err_set(
 			e, r, "hbad \"%s\" does not answer: look at \"journalctl -u hbad@%s\"", name, name);

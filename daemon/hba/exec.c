@@ -21,6 +21,7 @@ struct run {
 	struct loop_msg msg;
 	struct list link;
 	sem_t ended;
+	bool over; /* atomic; says to ThreadSanitizer, which does not know sem_clockwait(), what ended says */
 	unsigned owners; /* atomic; the last one frees */
 	int ret;
 };
@@ -39,6 +40,7 @@ static void run_unref(struct run *run)
 static void run_end(struct run *run, int ret)
 {
 	run->ret = ret;
+	__atomic_store_n(&run->over, true, __ATOMIC_RELEASE);
 	sem_post(&run->ended);
 	run_unref(run);
 }
@@ -200,6 +202,8 @@ static int wait_ended(struct run *run)
 	do {
 		r = sem_clockwait(&run->ended, CLOCK_MONOTONIC, &due) < 0 ? -errno : 0;
 	} while (r == -EINTR);
+	if (r == 0)
+		assert(__atomic_load_n(&run->over, __ATOMIC_ACQUIRE));
 	return r;
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -90,7 +91,10 @@ int hba_open(const struct hba_config *cfg, struct loop *loop, struct hba **ret, 
 
 	if (r < 0)
 		return r;
-	r = hba_create(pci, cfg, loop, ret, e);
+	if (cfg->capture)
+		r = pci_capture(pci, cfg->capture, &pci, e);
+	if (r == 0)
+		r = hba_create(pci, cfg, loop, ret, e);
 	if (r < 0)
 		pci_close(pci);
 	return r;
@@ -265,11 +269,12 @@ int hba_start(struct hba *h, struct err *e)
 	if (r == -ETIMEDOUT && __atomic_exchange_n(&c->join_over, true, __ATOMIC_ACQ_REL))
 		r = c->join_result;
 	c->on_loop = r == 0 || r == -ETIMEDOUT;
-	if (r < 0) {
-		hba_make_quiet(h);
+	if (r == 0)
+		return 0;
+	hba_make_quiet(h);
+	if (r == -ETIMEDOUT)
 		return err_set(e, r, "%s: the I/O thread does not answer", h->pci->uri);
-	}
-	return 0;
+	return err_set(e, r, "%s: its interrupt cannot be watched: %s", h->pci->uri, strerror(-r));
 }
 
 static void set_draining(void *arg)

@@ -195,6 +195,7 @@ struct hba_config {
 	const char *uri;       /* see pci_open() */
 	uint32_t queue_depth;  /* cap, 0: what the controller takes */
 	uint32_t bounce_bytes; /* 0: default 64 MiB */
+	const char *capture;   /* file for pci_capture(); NULL: none */
 };
 
 /* Opens the PCI device and finds the driver. -ENOTSUP names the id and lists the supported families. */
@@ -247,6 +248,9 @@ void hba_complete(struct hba_req *req);
 void hba_req_rearm(struct hba_req *req);
 /* The request at the hardware with this tag, or NULL: for replies from firmware, which are not trusted. */
 struct hba_req *hba_req_by_tag(struct hba *h, uint32_t tag);
+/* For a capture, before the driver tells it of what vouches for the data (pci_note()): what a command at the hardware
+ * brought, if that is the unit's word about itself (INQUIRY and the like), never data of users. */
+void hba_note_data(const struct hba_req *req);
 /* The controller misbehaved or faulted: freeze, reset, re-issue. I/O thread, from poll() or a timer. */
 void hba_fault(struct hba *h, const char *why);
 

@@ -226,6 +226,32 @@ bool requests_finish(struct hba *h)
 	return any;
 }
 
+static bool tells_of_unit(const struct hba_req *req)
+{
+	/* REQUEST SENSE, INQUIRY, MODE SENSE (6, 10), READ CAPACITY (10, 16), REPORT LUNS */
+	static const uint8_t opcodes[] = {0x03, 0x12, 0x1a, 0x5a, 0x25, 0x9e, 0xa0};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(opcodes); i++)
+		if (req->cdb[0] == opcodes[i])
+			return req->kind == HBA_REQ_CDB && req->xfer.dir == DMA_FROM_DEVICE;
+	return false;
+}
+
+void hba_note_data(const struct hba_req *req)
+{
+	const struct dma_arena *a = &req->hba->core->pool.arena;
+
+	if (!pci_is_noted(req->hba->pci) || !tells_of_unit(req))
+		return;
+	for (uint32_t i = 0; i < req->sgl.n; i++) {
+		const struct dma_seg *s = &req->sgl.seg[i];
+
+		if (s->addr >= a->iova && s->addr - a->iova < a->size &&
+			s->len <= a->size - (s->addr - a->iova))
+			pci_note(req->hba->pci, PCI_NOTE_IN, s->addr, a->cpu + (s->addr - a->iova), s->len);
+	}
+}
+
 struct hba_req *hba_req_by_tag(struct hba *h, uint32_t tag)
 {
 	struct hba_req *req;

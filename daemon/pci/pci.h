@@ -51,6 +51,8 @@ struct pci_bar {
 
 struct pci_dev;
 
+enum pci_note { PCI_NOTE_OUT, PCI_NOTE_IN };
+
 struct pci_ops {
 	const char *name;
 	/* Required. Releases everything; interrupts off, bus mastering off, mappings undone, then
@@ -82,6 +84,8 @@ struct pci_ops {
 	int (*dma_map)(struct pci_dev *dev, void *vaddr, uint64_t size, uint64_t iova, int memfd,
 		uint64_t offset, struct err *e);
 	int (*dma_unmap)(struct pci_dev *dev, uint64_t iova, uint64_t size);
+	/* Optional: see pci_note(). */
+	void (*note)(struct pci_dev *dev, enum pci_note what, uint64_t iova, const void *mem, uint32_t len);
 };
 
 struct pci_dev {
@@ -111,6 +115,12 @@ int pci_open(const char *uri, struct pci_dev **ret, struct err *e);
 /* Does another process serve it on a socket? Then there is no driver to bind and no IOMMU group to look at. */
 bool pci_uri_is_served(const char *uri);
 void pci_close(struct pci_dev *dev); /* NULL is fine */
+
+/* A device whose traffic is written to a file (hbad/capture.h) while it is used; a file that is there already is kept
+ * as PATH.old. Takes inner over when it succeeds, and is closed in its place. Registers are not mapped, and interrupts
+ * make a detour through a thread: slower, but the I/O threads wait for nothing and nobody; what cannot be written
+ * fast enough is left out, counted and said in the log. */
+int pci_capture(struct pci_dev *inner, const char *path, struct pci_dev **ret, struct err *e);
 
 int pci_map_bar(struct pci_dev *dev, unsigned n, struct err *e);
 /* DMA by the device is possible only while bus mastering is on; so are MSI and MSI-X, which are writes to memory.
@@ -151,6 +161,22 @@ static inline void pci_write32(struct pci_dev *dev, unsigned bar, uint64_t off, 
 		return;
 	}
 	dev->ops->bar_write32(dev, bar, off, val);
+}
+
+/* What a capture is to know of the message memory, without data of users: PCI_NOTE_OUT, right before the register
+ * write that makes the device read it: frames, tables. PCI_NOTE_IN, when the driver has found an answer there: status,
+ * firmware's data, entries and indices of reply rings, what vouches for others last. Any thread; never blocks; one
+ * test of a pointer when nobody captures. */
+static inline void pci_note(
+	struct pci_dev *dev, enum pci_note what, uint64_t iova, const void *mem, uint32_t len)
+{
+	if (unlikely(dev->ops->note))
+		dev->ops->note(dev, what, iova, mem, len);
+}
+/* For what takes work to find out. */
+static inline bool pci_is_noted(const struct pci_dev *dev)
+{
+	return unlikely(dev->ops->note);
 }
 
 /* Registers of other widths, for devices that must not be asked with 32 bits; ordered as those above. */

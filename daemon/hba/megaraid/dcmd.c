@@ -15,13 +15,22 @@ static int still_alive(const struct mfi *m)
 	return word >> MFI_STATE_SHIFT == MFI_ST_FAULT ? -EIO : 0;
 }
 
+/* What the next command in this slot would take for its own. */
+static bool reply_is_due(struct mfi *m, uint32_t slot)
+{
+	if (!m->iop->posts_polled)
+		return false;
+	m->iop->drain(m);
+	return m->slot[slot].fired;
+}
+
 int mfi_wait_status(struct mfi *m, uint32_t slot, uint32_t timeout_ms, uint8_t *ret_status)
 {
 	uint64_t until = clock_ns() + timeout_ms * NS_PER_MS;
 	unsigned looks = 0;
 	int r;
 
-	while ((*ret_status = mfi_cmd_status(m, slot)) == MFI_PENDING) {
+	while (reply_is_due(m, slot) || (*ret_status = mfi_cmd_status(m, slot)) == MFI_PENDING) {
 		r = looks % 16 == 15 ? still_alive(m) : 0;
 		if (r == 0 && clock_ns() > until)
 			r = -ETIMEDOUT;
@@ -45,17 +54,22 @@ int mfi_dcmd(struct mfi *m, const struct mfi_dcmd *d, void *data, uint8_t *ret_s
 	memset(shared, 0, d->len);
 	mfi_build_dcmd(mfi_frame(m, slot), mfi_slot_use(m, slot), false, d,
 		(uint32_t)m->control.iova + MFI_CTL_DATA);
+	m->polled_len = d->len;
+	m->polled_untold = true;
 	mfi_fire(m, slot, 0);
 	r = mfi_wait_status(m, slot, m->iop->times->dcmd, ret_status);
 	if (r < 0) {
 		m->polled_lost = true;
 		return r;
 	}
+	/* Unless it came by the reply queue too, which had to tell of it earlier. */
+	if (m->polled_untold)
+		mfi_note_status(m, slot);
 	/* A snapshot: what is checked later is what was read here. */
 	if (d->len)
 		memcpy(data, shared, d->len);
 	/* Once interrupts are unmasked QEMU posts polled commands too; nobody else reads the ring now. */
-	mfi_ring_drain(m);
+	m->iop->drain(m);
 	return 0;
 }
 

@@ -10,8 +10,7 @@
 
 #include "base/cleanup.h"
 
-/* Printable ASCII, blanks trimmed at both ends. dst holds n + 1 bytes. */
-static void clean_text(char *dst, const char *src, size_t n)
+void mfi_clean_text(char *dst, const char *src, size_t n)
 {
 	size_t begin = 0, end = 0;
 
@@ -80,13 +79,17 @@ static int discover_controller(struct mfi *m, struct err *e)
 	r = get_ctrl_info(m, info, e);
 	if (r < 0)
 		return r;
-	clean_text(to->product, info->product, sizeof(info->product));
-	clean_text(to->serial, info->serial, sizeof(info->serial));
-	clean_text(to->firmware, info->package_version, sizeof(info->package_version));
-	snprintf(to->driver, sizeof(to->driver), "megaraid-mfi %s", m->iop->name);
+	mfi_clean_text(to->product, info->product, sizeof(info->product));
+	mfi_clean_text(to->serial, info->serial, sizeof(info->serial));
+	mfi_clean_text(to->firmware, info->package_version, sizeof(info->package_version));
+	snprintf(to->driver, sizeof(to->driver), "%s %s", m->iop->driver, m->iop->name);
 	to->cache_mb = le16_to_cpu(info->memory_mb);
 	to->battery_present = le32_to_cpu(info->hw_present) & MFI_HW_BBU;
 	m->no_adapter_reset = le32_to_cpu(info->on_off) & MFI_ONOFF_NO_OCR;
+	m->ctrl_sge = le16_to_cpu(info->max_sge);
+	m->ctrl_ops3 = le32_to_cpu(info->operations3);
+	m->ctrl_ops4 = le16_to_cpu(info->operations4);
+	m->many_lds = m->iop->wide && (m->ctrl_ops3 & MFI_OPS3_MANY_LDS || info->max_lds > MFI_MAX_LDS);
 	limit_transfer(m, info);
 	return 0;
 }
@@ -98,9 +101,9 @@ static struct hba_unit *add_unit(struct mfi *m, enum hba_unit_kind kind, unsigne
 	struct hba *h = m->h;
 	struct hba_unit *u;
 
-	/* The target is one byte in every frame. A larger id cut to a byte would be another disk. */
-	if (target > UINT8_MAX) {
-		log_warn("%s: leaving out %s%u: MFI frames cannot name ids above 255", h->pci->uri,
+	/* The target is one byte in every MFI frame. A larger id cut to a byte would be another disk. */
+	if (target > (m->iop->wide ? UINT16_MAX - 1u : UINT8_MAX)) {
+		log_warn("%s: leaving out %s%u: commands cannot name an id as large", h->pci->uri,
 			kind == HBA_UNIT_LD ? "ld" : "pd", target);
 		return NULL;
 	}
@@ -163,7 +166,7 @@ static int discover_ld_info(struct mfi *m, struct hba_unit *u)
 	return 0;
 }
 
-static enum hba_unit_state ld_state(uint8_t state)
+enum hba_unit_state mfi_ld_state(uint8_t state)
 {
 	switch (state) {
 	case MFI_LD_ST_OPTIMAL:
@@ -183,32 +186,38 @@ static int by_target(const void *a, const void *b)
 	return (int)x->target_id - (int)y->target_id;
 }
 
+struct mfi_dcmd mfi_ld_list_dcmd(const struct mfi *m)
+{
+	return (struct mfi_dcmd){
+		.opcode = MFI_DCMD_LD_GET_LIST,
+		.mbox = {m->many_lds},
+		.dir = DMA_FROM_DEVICE,
+		.len = m->many_lds ? sizeof(struct mfi_ld_list_many) : sizeof(struct mfi_ld_list),
+	};
+}
+
 /* LD_GET_LIST rather than LD_LIST_QUERY, in whose place QEMU returns LUNs. */
 static int discover_lds(struct mfi *m, struct err *e)
 {
-	const struct mfi_dcmd d = {
-		.opcode = MFI_DCMD_LD_GET_LIST,
-		.dir = DMA_FROM_DEVICE,
-		.len = sizeof(struct mfi_ld_list),
-	};
-	struct mfi_ld_list list;
-	uint32_t count;
+	const struct mfi_dcmd d = mfi_ld_list_dcmd(m);
+	struct mfi_ld_list_many list;
+	uint32_t most = m->many_lds ? MFI_MAX_MANY_LDS : MFI_MAX_LDS, count;
 	int r = mfi_dcmd_ok(m, &d, &list, "LD_GET_LIST", e);
 
 	if (r < 0)
 		return r;
 	count = le32_to_cpu(list.count);
-	if (count > MFI_MAX_LDS)
+	if (count > most)
 		return err_set(e, -EIO,
 			"firmware lists %u logical drives, %u is the most it can have; update it", count,
-			MFI_MAX_LDS);
+			most);
 	qsort(list.ld, count, sizeof(list.ld[0]), by_target);
 	for (uint32_t i = 0; i < count; i++) {
 		struct hba_unit *u = add_unit(m, HBA_UNIT_LD, list.ld[i].target_id);
 
 		if (!u)
 			continue;
-		u->state = ld_state(list.ld[i].state);
+		u->state = mfi_ld_state(list.ld[i].state);
 		u->blocks = le64_of(list.ld[i].blocks_lo, list.ld[i].blocks_hi);
 		u->cache_protected = m->h->info.battery_present;
 		r = discover_ld_info(m, u);
@@ -224,7 +233,7 @@ static int discover_pd_info(struct mfi *m, struct hba_unit *u)
 {
 	const struct mfi_dcmd d = {
 		.opcode = MFI_DCMD_PD_GET_INFO,
-		.mbox = {(uint8_t)u->target, 0},
+		.mbox = {(uint8_t)u->target, (uint8_t)(u->target >> 8)},
 		.dir = DMA_FROM_DEVICE,
 		.len = sizeof(struct mfi_pd_info),
 	};

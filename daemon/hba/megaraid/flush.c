@@ -2,7 +2,8 @@
 /*
  * HBA_REQ_FLUSH. GOOD only when firmware has confirmed it:
  *
- *   1. SYNCHRONIZE CACHE (10) to the unit. Firmware of these generations may not know it for logical drives, so
+ *   1. SYNCHRONIZE CACHE (10) to the unit, but for logical drives of firmware that says that it does not honour it
+ *      there. Firmware of older generations may not know it for logical drives, so
  *      INVALID COMMAND OPERATION CODE, or its own INVALID_CMD, is no failure there; anything else but GOOD (or a
  *      RECOVERED ERROR of this command) is.
  *   2. Logical drives: the DCMD that flushes controller cache and disk caches. It is one for the whole controller
@@ -20,14 +21,6 @@ enum flush_step { FLUSH_SYNC, FLUSH_WAIT, FLUSH_RIDE };
 #define SCSI_CHECK_CONDITION	   0x02
 #define KEY_ILLEGAL_REQUEST	   0x5
 #define ASC_INVALID_OPERATION_CODE 0x20
-
-void mfi_flush_submit(struct mfi *m, struct hba_req *req)
-{
-	static const uint8_t cdb[10] = {OP_SYNCHRONIZE_CACHE_10};
-
-	req->drv_step = FLUSH_SYNC;
-	mfi_send_cdb(m, req, cdb, sizeof(cdb));
-}
 
 bool mfi_flush_abortable(const struct hba_req *req)
 {
@@ -77,6 +70,28 @@ static void flush_start(struct mfi *m)
 	mfi_fire(m, slot, 0);
 }
 
+/* Step 2, with the next round. */
+static void enqueue(struct mfi *m, struct hba_req *req)
+{
+	/* Younger than the running round, which therefore expires first if it hangs. */
+	hba_req_rearm(req);
+	req->drv_step = FLUSH_WAIT;
+	list_append(&m->flush_next, &req->drv_link);
+	flush_start(m);
+}
+
+void mfi_flush_submit(struct mfi *m, struct hba_req *req)
+{
+	static const uint8_t cdb[10] = {OP_SYNCHRONIZE_CACHE_10};
+
+	if (m->no_ld_sync && req->unit->kind == HBA_UNIT_LD) {
+		enqueue(m, req);
+		return;
+	}
+	req->drv_step = FLUSH_SYNC;
+	m->iop->send_cdb(m, req, cdb, sizeof(cdb));
+}
+
 void mfi_flush_forget(struct mfi *m)
 {
 	struct list all;
@@ -92,7 +107,7 @@ void mfi_flush_reply(struct mfi *m, struct hba_req *req)
 {
 	bool good;
 
-	mfi_result(m, req);
+	m->iop->result(m, req);
 	if (req->result == HBA_DONE && req->scsi_status == SCSI_CHECK_CONDITION && mfi_recovered(req))
 		req->scsi_status = SCSI_GOOD;
 	good = req->result == HBA_DONE && req->scsi_status == SCSI_GOOD;
@@ -106,11 +121,7 @@ void mfi_flush_reply(struct mfi *m, struct hba_req *req)
 		hba_complete(req);
 		return;
 	}
-	/* Younger than the running round, which therefore expires first if it hangs. */
-	hba_req_rearm(req);
-	req->drv_step = FLUSH_WAIT;
-	list_append(&m->flush_next, &req->drv_link);
-	flush_start(m);
+	enqueue(m, req);
 }
 
 void mfi_flush_dcmd_reply(struct mfi *m)

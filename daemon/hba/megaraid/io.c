@@ -120,11 +120,11 @@ void mfi_submit(struct hba *h, struct hba_req *req)
 }
 
 /* Copies sense data; false when there is none that makes sense. */
-static bool take_sense(struct mfi *m, struct hba_req *req)
+static bool take_sense(struct hba_req *req, const uint8_t *sense)
 {
 	uint8_t code;
 
-	memcpy(req->sense, m->sense.cpu + (size_t)req->tag * MFI_SENSE_SLOT, sizeof(req->sense));
+	memcpy(req->sense, sense, sizeof(req->sense));
 	code = req->sense[0] & 0x7f;
 	if (code < 0x70 || code > 0x73)
 		return false;
@@ -142,11 +142,11 @@ bool mfi_recovered(const struct hba_req *req)
 	return (code == 0x70 && (req->sense[2] & 0xf) == 1) || (code == 0x72 && (req->sense[1] & 0xf) == 1);
 }
 
-static void with_scsi_status(struct mfi *m, struct hba_req *req, uint8_t scsi_status)
+static void with_scsi_status(struct hba_req *req, uint8_t scsi_status, const uint8_t *sense)
 {
 	req->result = HBA_DONE;
 	req->scsi_status = scsi_status;
-	if (scsi_status == SCSI_CHECK_CONDITION && take_sense(m, req)) {
+	if (scsi_status == SCSI_CHECK_CONDITION && take_sense(req, sense)) {
 		if (mfi_recovered(req))
 			req->moved = req->xfer.len;
 	} else if (scsi_status == SCSI_CHECK_CONDITION || scsi_status == SCSI_GOOD) {
@@ -155,12 +155,8 @@ static void with_scsi_status(struct mfi *m, struct hba_req *req, uint8_t scsi_st
 	}
 }
 
-void mfi_result(struct mfi *m, struct hba_req *req)
+void mfi_verdict(struct hba_req *req, uint8_t status, uint8_t scsi_status, const uint8_t *sense)
 {
-	const struct mfi_header *f = mfi_frame(m, req->tag);
-	uint8_t status = mfi_cmd_status(m, req->tag);
-	uint8_t scsi_status = __atomic_load_n(&f->scsi_status, __ATOMIC_RELAXED);
-
 	req->fw_status = status;
 	req->scsi_status = SCSI_GOOD;
 	req->sense_len = 0;
@@ -171,7 +167,7 @@ void mfi_result(struct mfi *m, struct hba_req *req)
 		req->moved = req->xfer.len;
 		return;
 	case MFI_SCSI_DONE_WITH_ERROR:
-		with_scsi_status(m, req, scsi_status);
+		with_scsi_status(req, scsi_status, sense);
 		return;
 	case MFI_DEVICE_NOT_FOUND:
 	case MFI_LD_OFFLINE:
@@ -180,6 +176,15 @@ void mfi_result(struct mfi *m, struct hba_req *req)
 	default:
 		req->result = HBA_IO_ERROR;
 	}
+}
+
+void mfi_result(struct mfi *m, struct hba_req *req)
+{
+	const struct mfi_header *f = mfi_frame(m, req->tag);
+	uint8_t status = mfi_cmd_status(m, req->tag);
+
+	mfi_verdict(req, status, __atomic_load_n(&f->scsi_status, __ATOMIC_RELAXED),
+		m->sense.cpu + (size_t)req->tag * MFI_SENSE_SLOT);
 }
 
 void mfi_request_reply(struct mfi *m, struct hba_req *req)

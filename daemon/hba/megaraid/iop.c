@@ -161,8 +161,13 @@ static int reset_1078(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *ne
 
 /* --- the table --- */
 
+/* The same for all of them: frames, and one ring of contexts. */
+#define MFI_OPS                                                                                              \
+	.driver = "megaraid-mfi", .drain = mfi_ring_drain, .send_cdb = mfi_send_cdb, .result = mfi_result
+
 const struct mfi_iop mfi_iop_gen1 = {
 	.name = "gen1",
+	MFI_OPS,
 	.doorbell = MFI_REG_DOORBELL,
 	.ack = MFI_REG_ODCR0,
 	.ack_flush = MFI_REG_ODCR0,
@@ -177,6 +182,7 @@ const struct mfi_iop mfi_iop_gen1 = {
 
 const struct mfi_iop mfi_iop_gen2 = {
 	.name = "gen2",
+	MFI_OPS,
 	.doorbell = MFI_REG_DOORBELL,
 	.ack = MFI_REG_ODCR0,
 	.ack_flush = MFI_REG_INTR_STATUS,
@@ -192,6 +198,7 @@ const struct mfi_iop mfi_iop_gen2 = {
 
 const struct mfi_iop mfi_iop_skinny = {
 	.name = "skinny",
+	MFI_OPS,
 	.doorbell = MFI_REG_SKINNY_DOORBELL,
 	.ack = MFI_REG_INTR_STATUS,
 	.ack_flush = MFI_REG_INTR_STATUS,

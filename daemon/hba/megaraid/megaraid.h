@@ -5,6 +5,7 @@
 
 #include "hba/hba.h"
 
-extern const struct hba_ops mfi_ops; /* MFI firmware: SAS1078, SAS2108, SAS2008 */
+extern const struct hba_ops mfi_ops;	/* MFI firmware: SAS1078, SAS2108, SAS2008 */
+extern const struct hba_ops fusion_ops; /* Fusion firmware: SAS2208, SAS3108, SAS35xx, SAS39xx */
 
 #endif

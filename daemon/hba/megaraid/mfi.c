@@ -9,7 +9,7 @@
 
 #define MFI_DEPTH_MAX 1024
 
-static int find_bar(struct mfi *m, struct err *e)
+int mfi_find_bar(struct mfi *m, struct err *e)
 {
 	const struct pci_dev *pci = m->h->pci;
 
@@ -100,7 +100,7 @@ static int mfi_attach(struct hba *h, const struct hba_match *match, struct err *
 	m->frames.memfd = m->sense.memfd = m->control.memfd = -1;
 	list_init(&m->flush_next);
 	list_init(&m->flush_now);
-	r = find_bar(m, e);
+	r = mfi_find_bar(m, e);
 	if (r == 0)
 		r = mfi_boot(m, e);
 	if (r == 0)

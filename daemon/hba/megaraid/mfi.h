@@ -27,7 +27,8 @@ struct mfi_times {
 
 /* A generation [1.3, 2.4, 2.5, 3.9]. */
 struct mfi_iop {
-	const char *name; /* "gen2" */
+	const char *name;   /* "gen2" */
+	const char *driver; /* "megaraid-mfi" */
 	uint16_t doorbell;
 	uint16_t ack;	     /* the status read is written back here... */
 	uint16_t ack_flush;  /* ... and this is read to push it out */
@@ -40,6 +41,15 @@ struct mfi_iop {
 	/* One step of an adapter reset, as hba_ops.reset_step; 0 when the settling time is over. */
 	int (*reset_step)(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *next);
 	uint16_t diag_key, diag; /* for reset_step of the diagnostic kind */
+	/* Takes all replies there are. */
+	int (*drain)(struct mfi *m);
+	/* Sends a CDB without data to the request's unit. */
+	void (*send_cdb)(struct mfi *m, struct hba_req *req, const uint8_t *cdb, uint8_t cdb_len);
+	/* Fills in result, status and sense of a request that was answered. */
+	void (*result)(struct mfi *m, struct hba_req *req);
+	bool posts_polled;  /* a reply comes for polled commands too, and is waited for [5.10] */
+	bool wide;	    /* knows more than 64 logical drives, and drives' ids of 16 bits */
+	uint8_t read_again; /* registers that read 0 may not mean it [1.3] */
 	const struct mfi_times *times;
 };
 
@@ -62,14 +72,21 @@ struct mfi {
 	uint32_t fw_sge;
 	bool ieee; /* element format of data SGLs: IEEE, else SG64 */
 	bool no_adapter_reset;
+	bool no_ld_sync;    /* firmware does not honour SYNCHRONIZE CACHE to logical drives [6.1] */
+	uint32_t ctrl_ops3; /* of CTRL_GET_INFO */
+	uint16_t ctrl_ops4, ctrl_sge;
+	bool many_lds;
+	uint32_t frame_base; /* the first slot that has a frame */
 	enum pci_irq_kind irq;
 	struct dma_arena frames, sense, control;
 	struct mfi_slot *slot; /* depth + MFI_INTERNAL */
 
 	/* reply ring */
 	uint32_t consumer;
-	bool polled_lost;   /* firmware never answered the polled slot: it may still write there */
-	uint64_t health_ns; /* when the state word was last looked at */
+	uint32_t polled_len; /* data of the DCMD in the polled slot */
+	bool polled_untold;  /* no capture was told of its answer yet */
+	bool polled_lost;    /* firmware never answered the polled slot: it may still write there */
+	uint64_t health_ns;  /* when the state word was last looked at */
 	struct log_limit context_limit;
 
 	/* flush.c */
@@ -109,7 +126,11 @@ enum mfi_control {
 
 static inline uint32_t mfi_read(const struct mfi *m, unsigned reg)
 {
-	return pci_read32(m->h->pci, m->bar, reg);
+	uint32_t v = pci_read32(m->h->pci, m->bar, reg);
+
+	for (unsigned n = m->iop->read_again; unlikely(!v && n); n--)
+		v = pci_read32(m->h->pci, m->bar, reg);
+	return v;
 }
 static inline void mfi_write(const struct mfi *m, unsigned reg, uint32_t val)
 {
@@ -174,22 +195,29 @@ void mfi_build_abort(void *frame, uint32_t context, uint32_t victim_context, uin
 void mfi_build_init(void *frame, uint32_t context, uint64_t queue_info);
 void mfi_build_queue_info(void *info, uint32_t entries, uint64_t ring, uint64_t producer, uint64_t consumer);
 
+/* --- mfi.c */
+
+/* Finds and maps the registers. */
+int mfi_find_bar(struct mfi *m, struct err *e);
+
 /* --- queue.c */
 
 /* Zeroes ring, indices and slots: nothing is at firmware. */
 void mfi_queue_reset(struct mfi *m);
 static inline void *mfi_frame(const struct mfi *m, uint32_t slot)
 {
-	return m->frames.cpu + (size_t)slot * MFI_FRAME_SLOT;
+	return m->frames.cpu + (size_t)(slot - m->frame_base) * MFI_FRAME_SLOT;
 }
 static inline uint32_t mfi_frame_addr(const struct mfi *m, uint32_t slot)
 {
-	return (uint32_t)m->frames.iova + slot * MFI_FRAME_SLOT;
+	return (uint32_t)m->frames.iova + (slot - m->frame_base) * MFI_FRAME_SLOT;
 }
 /* Claims a slot for one use and returns the context that will come back. */
 uint32_t mfi_slot_use(struct mfi *m, uint32_t slot);
 uint32_t mfi_slot_context(const struct mfi *m, uint32_t slot);
 void mfi_fire(struct mfi *m, uint32_t slot, unsigned extra);
+/* Tells a capture of firmware's word on a slot, behind the data of a polled DCMD. */
+void mfi_note_status(struct mfi *m, uint32_t slot);
 /* Firmware's word on a slot, read once. */
 uint8_t mfi_cmd_status(const struct mfi *m, uint32_t slot);
 /* hba_ops.poll */
@@ -220,6 +248,8 @@ int mfi_abort(struct hba *h, struct hba_req *req);
 void mfi_request_reply(struct mfi *m, struct hba_req *req);
 /* Fills in result, status and sense from the slot's frame. */
 void mfi_result(struct mfi *m, struct hba_req *req);
+/* The same from firmware's word, read once, and the memory where sense data would be. */
+void mfi_verdict(struct hba_req *req, uint8_t status, uint8_t scsi_status, const uint8_t *sense);
 /* Do its sense bytes say RECOVERED ERROR, about this command? */
 bool mfi_recovered(const struct hba_req *req);
 /* Sends a CDB without data to the request's unit. */
@@ -238,6 +268,11 @@ void mfi_flush_forget(struct mfi *m);
 /* --- discover.c */
 
 int mfi_discover(struct mfi *m, struct err *e);
+/* LD_GET_LIST, as this firmware takes it */
+struct mfi_dcmd mfi_ld_list_dcmd(const struct mfi *m);
+enum hba_unit_state mfi_ld_state(uint8_t state);
+/* Printable ASCII, blanks trimmed at both ends. dst holds n + 1 bytes. */
+void mfi_clean_text(char *dst, const char *src, size_t n);
 
 /* --- reset.c */
 

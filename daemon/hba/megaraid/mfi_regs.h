@@ -234,7 +234,11 @@ struct mfi_ctrl_info {
 	le32_t on_off; /* in the controller properties, 0x600 + 0x20 */
 	uint8_t reserved_624[0x1c];
 	char package_version[96];
-	uint8_t reserved_6a0[0x2b0];
+	uint8_t reserved_6a0[0x148];
+	le32_t operations3;
+	uint8_t reserved_7ec[0x10];
+	le16_t operations4;
+	uint8_t reserved_7fe[0x152];
 };
 static_assert(offsetof(struct mfi_ctrl_info, product) == 0x540, "ctrl info");
 static_assert(offsetof(struct mfi_ctrl_info, hw_present) == 0x5b0, "ctrl info");
@@ -244,6 +248,8 @@ static_assert(offsetof(struct mfi_ctrl_info, max_strips) == 0x5da, "ctrl info");
 static_assert(offsetof(struct mfi_ctrl_info, strip_min) == 0x5e8, "ctrl info");
 static_assert(offsetof(struct mfi_ctrl_info, on_off) == 0x620, "ctrl info");
 static_assert(offsetof(struct mfi_ctrl_info, package_version) == 0x640, "ctrl info");
+static_assert(offsetof(struct mfi_ctrl_info, operations3) == 0x7e8, "ctrl info");
+static_assert(offsetof(struct mfi_ctrl_info, operations4) == 0x7fc, "ctrl info");
 static_assert(sizeof(struct mfi_ctrl_info) == 0x950, "ctrl info");
 #define MFI_CTRL_INFO_OLD_SIZE 0x800
 #define MFI_HW_BBU	       0x01u
@@ -267,6 +273,16 @@ struct mfi_ld_list {
 	struct mfi_ld_entry ld[MFI_MAX_LDS];
 };
 static_assert(sizeof(struct mfi_ld_list) == 1032, "ld list");
+
+/* The same from firmware that may have more of them, if it is asked for that. */
+#define MFI_MAX_MANY_LDS 256
+struct mfi_ld_list_many {
+	le32_t count;
+	le32_t reserved_4;
+	struct mfi_ld_entry ld[MFI_MAX_MANY_LDS];
+};
+static_assert(sizeof(struct mfi_ld_list_many) == 4104, "ld list");
+#define MFI_OPS3_MANY_LDS 0x00000020u
 
 enum mfi_ld_state { MFI_LD_ST_OFFLINE, MFI_LD_ST_PARTIALLY_DEGRADED, MFI_LD_ST_DEGRADED, MFI_LD_ST_OPTIMAL };
 

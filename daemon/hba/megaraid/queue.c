@@ -52,6 +52,8 @@ uint32_t mfi_slot_use(struct mfi *m, uint32_t slot)
 void mfi_fire(struct mfi *m, uint32_t slot, unsigned extra)
 {
 	m->slot[slot].fired = true;
+	pci_note(m->h->pci, PCI_NOTE_OUT, mfi_frame_addr(m, slot), mfi_frame(m, slot),
+		(extra + 1) * MFI_FRAME_UNIT);
 	/* The register write orders itself behind the stores to the frame (pci_write32). */
 	m->iop->fire(m, mfi_frame_addr(m, slot), extra);
 }
@@ -62,6 +64,17 @@ uint8_t mfi_cmd_status(const struct mfi *m, uint32_t slot)
 
 	/* Acquire: data and sense that the status vouches for are read after it. */
 	return __atomic_load_n(&f->cmd_status, __ATOMIC_ACQUIRE);
+}
+
+void mfi_note_status(struct mfi *m, uint32_t slot)
+{
+	if (slot == m->depth + MFI_SLOT_POLLED && m->polled_untold) {
+		m->polled_untold = false;
+		pci_note(m->h->pci, PCI_NOTE_IN, m->control.iova + MFI_CTL_DATA,
+			m->control.cpu + MFI_CTL_DATA, m->polled_len);
+	}
+	pci_note(m->h->pci, PCI_NOTE_IN, mfi_frame_addr(m, slot), mfi_frame(m, slot),
+		sizeof(struct mfi_header));
 }
 
 /* --- replies --- */
@@ -108,6 +121,32 @@ wild:
 	return -EIO;
 }
 
+/* For a capture: what firmware wrote for the entries up to producer, and the index that vouches for them. */
+static void note_replies(struct mfi *m, uint32_t producer)
+{
+	const le32_t *ring = control32(m, MFI_CTL_RING);
+	struct pci_dev *pci = m->h->pci;
+
+	for (uint32_t i = m->consumer; i != producer; i = i + 1 == m->fw_cmds ? 0 : i + 1) {
+		uint32_t slot = le32_to_cpu(__atomic_load_n(&ring[i], __ATOMIC_RELAXED)) & 0xffff;
+
+		if (slot < m->depth) {
+			const struct hba_req *req = hba_req_by_tag(m->h, slot);
+
+			if (req)
+				hba_note_data(req);
+			pci_note(pci, PCI_NOTE_IN, m->sense.iova + (uint64_t)slot * MFI_SENSE_SLOT,
+				m->sense.cpu + (size_t)slot * MFI_SENSE_SLOT, MFI_SENSE_LEN);
+		}
+		if (slot < m->depth + MFI_INTERNAL)
+			mfi_note_status(m, slot);
+		pci_note(pci, PCI_NOTE_IN, m->control.iova + MFI_CTL_RING + i * sizeof(*ring), &ring[i],
+			sizeof(*ring));
+	}
+	pci_note(pci, PCI_NOTE_IN, m->control.iova + MFI_CTL_PRODUCER, control32(m, MFI_CTL_PRODUCER),
+		sizeof(le32_t));
+}
+
 int mfi_ring_drain(struct mfi *m)
 {
 	const le32_t *ring = control32(m, MFI_CTL_RING);
@@ -127,6 +166,8 @@ int mfi_ring_drain(struct mfi *m)
 		}
 		if (producer == m->consumer)
 			return r;
+		if (pci_is_noted(m->h->pci))
+			note_replies(m, producer);
 		for (; m->consumer != producer; budget--) {
 			uint32_t context = le32_to_cpu(__atomic_load_n(&ring[m->consumer], __ATOMIC_RELAXED));
 
@@ -200,6 +241,8 @@ void mfi_init_fire(struct mfi *m)
 	mfi_queue_reset(m);
 	mfi_build_queue_info(m->control.cpu + MFI_CTL_QUEUE_INFO, m->fw_cmds, base + MFI_CTL_RING,
 		base + MFI_CTL_PRODUCER, base + MFI_CTL_CONSUMER);
+	pci_note(m->h->pci, PCI_NOTE_OUT, base + MFI_CTL_QUEUE_INFO, m->control.cpu + MFI_CTL_QUEUE_INFO,
+		sizeof(struct mfi_queue_info));
 	mfi_build_init(mfi_frame(m, slot), mfi_slot_use(m, slot), base + MFI_CTL_QUEUE_INFO);
 	mfi_fire(m, slot, 0);
 }
@@ -212,6 +255,7 @@ int mfi_init_check(struct mfi *m)
 
 	if (status == MFI_PENDING)
 		return 1;
+	mfi_note_status(m, m->depth + MFI_SLOT_POLLED);
 	if (status != MFI_OK) {
 		log_warn("%s: firmware refused INIT with status %02xh", m->h->pci->uri, status);
 		return -EIO;

@@ -79,7 +79,10 @@ int vio_reset_look(struct vio *v)
 
 	if (status == VIO_ST_ALL_ONES)
 		return -ENODEV;
-	/* Nothing may be written before this reads 0 [4.1.4.3.2]. */
+	/* Every other bit is gone: the reset is over, and the device has failed anew. This never becomes 0 by itself. */
+	if (status == VIO_ST_NEEDS_RESET)
+		vio_reset_ask(v);
+	/* Nothing else may be written before this reads 0 [4.1.4.3.2]. */
 	return status ? 1 : 0;
 }
 

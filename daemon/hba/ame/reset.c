@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Recovery of the box while running: a step machine that never blocks for long.
+ *
+ *   - A box that restarts by itself (it said so, or has forgotten its configuration) is waited for.
+ *   - One that has given up all commands by a flush notice is talked to anew.
+ *   - In all other cases a command is stuck, or firmware talks nonsense, and nothing else is known that ends a command
+ *     for certain: beginning the conversation anew only makes the box forget reply frames [I]. So the function is
+ *     reset, with bus mastering off. (The vendor's driver resets the bus through the switch before the box; it does so
+ *     only when configuration was lost.)
+ *
+ * Then the conversation begins anew [7], and the core re-issues. What fails is tried again, later each time.
+ */
+#include "box.h"
+
+#include <errno.h>
+
+enum reset_phase { RESET_BEGIN, RESET_AWAIT, RESET_FUNCTION, RESET_BOOT, RESET_SHAKE };
+
+#define RESET_TRIES 3
+
+static int soon(struct ame *a, uint64_t now, uint64_t *next)
+{
+	*next = now + ame_times(a)->look * NS_PER_MS;
+	return 1;
+}
+
+static int go(unsigned *phase, enum reset_phase to, uint64_t when, uint64_t *next)
+{
+	*phase = to;
+	*next = when;
+	return 1;
+}
+
+/* What the box still reads or writes is refused, until it is talked to again. */
+static int wait_for_boot(struct ame *a, unsigned *phase, uint64_t now, uint64_t *next)
+{
+	pci_set_bus_master(a->h->pci, false);
+	a->reset.until_ns = now + ame_times(a)->boot * NS_PER_MS;
+	return go(phase, RESET_BOOT, now, next);
+}
+
+/* Again, after a while that doubles. */
+static int fail(struct ame *a, unsigned *phase, uint64_t now, uint64_t *next, const char *why)
+{
+	uint64_t pause = ame_times(a)->settle * NS_PER_MS << a->reset.tries;
+
+	log_warn("%s: %s", a->h->pci->uri, why);
+	if (++a->reset.tries >= RESET_TRIES)
+		return -EIO;
+	a->reset.restarted = a->reset.flushed = false;
+	return go(phase, RESET_FUNCTION, now + pause, next);
+}
+
+static int begin(struct ame *a, unsigned *phase, uint64_t now, uint64_t *next)
+{
+	enum ame_presence p = ame_look(a);
+
+	if (p == AME_GONE && !a->restart_ns)
+		return -ENODEV;
+	/* What the box has answered need not run again. */
+	if (p == AME_HERE)
+		ame_drain(a);
+	ame_forget(a);
+	a->reset.tries = 0;
+	a->reset.restarted |= ame_restarted(a, p);
+	if (a->reset.restarted || a->reset.flushed)
+		return wait_for_boot(a, phase, now, next);
+	if (!a->restart_ns)
+		return go(phase, RESET_FUNCTION, now, next);
+	a->reset.until_ns = now + ame_times(a)->away * NS_PER_MS;
+	return go(phase, RESET_AWAIT, now, next);
+}
+
+/* It has announced a restart, which must not be cut short. */
+static int await(struct ame *a, unsigned *phase, uint64_t now, uint64_t *next)
+{
+	enum ame_presence p = ame_look(a);
+
+	if (p == AME_GONE || ame_restarted(a, p)) {
+		a->reset.restarted = true;
+		return wait_for_boot(a, phase, now, next);
+	}
+	if (now < a->reset.until_ns)
+		return soon(a, now, next);
+	a->restart_ns = 0;
+	return go(phase, RESET_FUNCTION, now, next);
+}
+
+static int reset_function(struct ame *a, unsigned *phase, uint64_t now, uint64_t *next)
+{
+	struct err e = {""};
+	int r;
+
+	if (ame_look(a) == AME_GONE)
+		return -ENODEV;
+	log_warn("%s: resetting the box", a->h->pci->uri);
+	pci_set_bus_master(a->h->pci, false);
+	r = pci_reset(a->h->pci, &e);
+	if (r < 0) {
+		log_err("%s: the box cannot be reset, so nobody knows when its commands end: %s",
+			a->h->pci->uri, e.text);
+		return r == -ENODEV ? r : -EIO;
+	}
+	return wait_for_boot(a, phase, now, next);
+}
+
+/* Firmware marks that it is up; the mark was taken away after the last recovery. A cold start does not look at it
+ * [3.3], nor does it mean anything after a flush. */
+static bool firmware_up(const struct ame *a)
+{
+	return !a->family->doorbells || a->reset.flushed || ame_read(a, AME_PAD_READY) == 1;
+}
+
+static int boot(struct ame *a, unsigned *phase, uint64_t now, uint64_t *next)
+{
+	enum ame_presence p = ame_look(a);
+
+	if (p == AME_GONE && !a->restart_ns)
+		return -ENODEV;
+	if (p == AME_FORGOT)
+		ame_restore_config(a);
+	if (p != AME_GONE && firmware_up(a)) {
+		ame_shake_begin(a, true, now);
+		return go(phase, RESET_SHAKE, now, next);
+	}
+	if (now < a->reset.until_ns)
+		return soon(a, now, next);
+	return p == AME_GONE ? -ENODEV : fail(a, phase, now, next, "the box's firmware does not start");
+}
+
+static int finish(struct ame *a)
+{
+	ame_frames_take_back(a);
+	ame_frames_lend(a);
+	a->paused = false;
+	a->restart_ns = 0;
+	a->reset.restarted = a->reset.flushed = false;
+	/* Events are off after a start, and units may have come and gone. */
+	a->want_switch = a->want_map = true;
+	a->page_tries = 0;
+	a->page_after_ns = 0;
+	a->health_ns = clock_ns();
+	/* Its interrupt may have come, and been left alone, while the box was frozen. */
+	if (a->irq == PCI_IRQ_INTX)
+		a->h->pci->ops->intx_unmask(a->h->pci);
+	return 0;
+}
+
+static int shake(struct ame *a, unsigned *phase, uint64_t now, uint64_t *next)
+{
+	int r = ame_shake_step(a, now, next);
+
+	if (r == 0)
+		return finish(a);
+	if (r > 0)
+		return r;
+	if (r == -ENODEV)
+		return r;
+	return fail(a, phase, now, next, "the box does not answer");
+}
+
+int ame_reset_step(struct hba *h, unsigned *phase, uint64_t now, uint64_t *next)
+{
+	struct ame *a = ame_of(h);
+
+	switch ((enum reset_phase) * phase) {
+	case RESET_BEGIN:
+		return begin(a, phase, now, next);
+	case RESET_AWAIT:
+		return await(a, phase, now, next);
+	case RESET_FUNCTION:
+		return reset_function(a, phase, now, next);
+	case RESET_BOOT:
+		return boot(a, phase, now, next);
+	case RESET_SHAKE:
+		return shake(a, phase, now, next);
+	}
+	return -EINVAL;
+}

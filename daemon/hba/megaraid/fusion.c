@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* MegaRAID controllers with Fusion firmware: set-up, orderly end, and the ops table. */
+#include "fusion.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "megaraid.h"
+
+#define BOUNCE_CHUNK 16384
+
+/* --- attach --- */
+
+static void declare_limits(struct fusion *f)
+{
+	struct hba_limits *l = &f->m.h->limits;
+	uint32_t sge = MIN(f->m.fw_sge, HBA_MAX_SEGMENTS);
+
+	*l = (struct hba_limits){
+		.max_segments = sge,
+		.max_segment_bytes = 1u << 30,
+		.max_transfer = sge * BOUNCE_CHUNK, /* a segment for each bounce chunk; start() lowers it */
+		.queue_depth = f->m.depth,
+		.control_addr_max =
+			UINT32_MAX, /* of all generations: the later ones reach further, and need not */
+		.data_addr_max = f->gen->data_addr_max,
+		.data_align = 4,
+		.max_cdb = MFI_CDB_MAX,
+	};
+}
+
+static void pick_queues(struct fusion *f)
+{
+	const struct pci_dev *pci = f->m.h->pci;
+	unsigned vectors = f->m.boot.word & MFI_STATE_BIT26 ? pci->n_vectors[PCI_IRQ_MSIX] : 0;
+
+	f->n_queues = MAX(MIN(MIN(f->fw_queues, vectors), (unsigned)FUSION_QUEUES_MAX), 1u);
+	f->combined = f->fw_queues > f->gen->combined_above;
+}
+
+static int alloc_tables(struct fusion *f, struct err *e)
+{
+	f->m.slot = calloc(f->m.depth + MFI_INTERNAL, sizeof(*f->m.slot));
+	f->smid = calloc(f->n_smids + 1, sizeof(*f->smid));
+	f->tag = calloc(f->m.depth, sizeof(*f->tag));
+	f->free_smid = calloc(f->n_io, sizeof(*f->free_smid));
+	if (!f->m.slot || !f->smid || !f->tag || !f->free_smid)
+		return err_set(e, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < f->n_io; i++)
+		f->free_smid[i] = (uint16_t)(i + 1);
+	f->n_free = f->n_io;
+	return 0;
+}
+
+/* Everything that firmware reads or writes, but the data, below 4 GiB [5.1]. */
+static int alloc_arenas(struct fusion *f, struct err *e)
+{
+	struct mfi *m = &f->m;
+	const uint64_t numbers = f->n_smids + 1;
+	const struct {
+		const char *name;
+		uint64_t size;
+		struct dma_arena *arena;
+	} want[] = {
+		{"hbad-fusion-frames", (uint64_t)MFI_INTERNAL * MFI_FRAME_SLOT, &m->frames},
+		{"hbad-fusion-sense", numbers * MFI_SENSE_SLOT, &m->sense},
+		{"hbad-fusion-control", FUSION_CTL_SIZE, &m->control},
+		{"hbad-fusion-requests", (numbers + 1) * FUSION_REQUEST_SIZE, &f->requests},
+		{"hbad-fusion-chains", (f->n_io + 1ull) * FUSION_CHAIN_SLOT, &f->chains},
+		{"hbad-fusion-replies", (uint64_t)f->n_queues * f->queue_depth * sizeof(le64_t), &f->replies},
+	};
+	int r = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(want) && r == 0; i++)
+		r = dma_arena_alloc(
+			&m->h->space, want[i].name, want[i].size, 0, UINT32_MAX, want[i].arena, e);
+	for (unsigned q = 0; q < f->n_queues && r == 0; q++)
+		f->queue[q].ring = (le64_t *)f->replies.cpu + (size_t)q * f->queue_depth;
+	return r;
+}
+
+static void fusion_detach(struct hba *h)
+{
+	struct mfi *m = mfi_of(h);
+	struct fusion *f;
+
+	if (!m)
+		return;
+	f = fusion_of(m);
+	dma_arena_free(&f->replies);
+	dma_arena_free(&f->chains);
+	dma_arena_free(&f->requests);
+	dma_arena_free(&m->control);
+	dma_arena_free(&m->sense);
+	dma_arena_free(&m->frames);
+	free(f->free_smid);
+	free(f->tag);
+	free(f->smid);
+	free(m->slot);
+	free(f);
+	h->drv = NULL;
+}
+
+static struct fusion *fusion_new(struct hba *h, const struct fusion_gen *gen)
+{
+	struct fusion *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->gen = gen;
+	f->m.h = h;
+	f->m.iop = &gen->iop;
+	f->m.frames.memfd = f->m.sense.memfd = f->m.control.memfd = -1;
+	f->requests.memfd = f->chains.memfd = f->replies.memfd = -1;
+	list_init(&f->m.flush_next);
+	list_init(&f->m.flush_now);
+	list_init(&f->swept);
+	for (unsigned i = 0; i < HBA_MAX_UNITS; i++)
+		f->unit[i].handle = FUSION_NO_HANDLE;
+	h->drv = &f->m;
+	return f;
+}
+
+/* Nothing is mapped and bus mastering is off until firmware is READY: the commands of a driver that died here
+ * cannot reach anybody's memory. */
+static int fusion_attach(struct hba *h, const struct hba_match *match, struct err *e)
+{
+	struct fusion *f = fusion_new(h, match->data);
+	int r;
+
+	if (!f)
+		return err_set(e, -ENOMEM, "out of memory");
+	r = mfi_find_bar(&f->m, e);
+	if (r == 0)
+		r = mfi_boot(&f->m, e);
+	if (r == 0)
+		r = fusion_read_offer(f, e);
+	if (r == 0) {
+		declare_limits(f);
+		pick_queues(f);
+		r = alloc_tables(f, e);
+	}
+	if (r == 0)
+		r = alloc_arenas(f, e);
+	if (r < 0)
+		fusion_detach(h);
+	return r;
+}
+
+/* --- start --- */
+
+/* All vectors signal the one descriptor of the one I/O thread, which then looks at all queues. */
+static int enable_vectors(struct fusion *f, unsigned n, struct err *e)
+{
+	int fds[FUSION_QUEUES_MAX];
+
+	for (unsigned i = 0; i < n; i++)
+		fds[i] = f->m.h->irq_fd;
+	return pci_irq_enable(f->m.h->pci, PCI_IRQ_MSIX, fds, n, e);
+}
+
+/* MSI-X when firmware says that it can, else MSI, else the (possibly shared) line. IOC INIT wants to know. */
+static int enable_irq(struct fusion *f, struct err *e)
+{
+	static const enum pci_irq_kind others[] = {PCI_IRQ_MSI, PCI_IRQ_INTX};
+	struct pci_dev *pci = f->m.h->pci;
+	int r = -ENOTSUP;
+
+	if (pci->n_vectors[PCI_IRQ_MSIX] && f->m.boot.word & MFI_STATE_BIT26) {
+		r = enable_vectors(f, f->n_queues, e);
+		f->m.irq = PCI_IRQ_MSIX;
+	}
+	if (r < 0)
+		f->n_queues = 1;
+	for (unsigned i = 0; i < ARRAY_SIZE(others) && r < 0; i++) {
+		if (!pci->n_vectors[others[i]])
+			continue;
+		r = pci_irq_enable(pci, others[i], &f->m.h->irq_fd, 1, e);
+		f->m.irq = others[i];
+	}
+	if (r == -ENOTSUP)
+		err_set(e, r, "the device has no interrupt; check that the slot's interrupt is routed");
+	return r;
+}
+
+/* What the controller says beside its scratch pads. */
+static void obey_info(struct fusion *f)
+{
+	struct hba_limits *l = &f->m.h->limits;
+
+	if (f->m.ctrl_sge >= 2)
+		l->max_segments = MIN(l->max_segments, (uint32_t)f->m.ctrl_sge);
+	l->max_transfer = MIN(l->max_transfer, l->max_segments * BOUNCE_CHUNK);
+}
+
+static int fusion_start(struct hba *h, struct err *e)
+{
+	struct fusion *f = fusion_of(mfi_of(h));
+	int r = pci_set_bus_master(h->pci, true);
+
+	if (r < 0)
+		return err_set(e, r, "cannot enable bus mastering (error %d)", -r);
+	mfi_intr_mask(&f->m);
+	r = enable_irq(f, e);
+	if (r == 0)
+		r = fusion_init(f, e);
+	if (r == 0)
+		r = mfi_discover(&f->m, e);
+	if (r == 0)
+		r = fusion_read_pd_map(f, e);
+	if (r == 0)
+		r = fusion_events_find(f, e);
+	if (r < 0)
+		return r;
+	obey_info(f);
+	mfi_intr_unmask(&f->m);
+	f->live = true;
+	fusion_events_resume(f);
+	return 0;
+}
+
+/* --- the end --- */
+
+static int fusion_shutdown(struct hba *h, struct err *e)
+{
+	struct fusion *f = fusion_of(mfi_of(h));
+	const struct mfi_dcmd flush = {
+		.opcode = MFI_DCMD_CACHE_FLUSH,
+		.mbox = {MFI_FLUSH_CONTROLLER_AND_DISKS},
+	};
+	const struct mfi_dcmd stop = {.opcode = MFI_DCMD_CTRL_SHUTDOWN};
+	int r, s;
+
+	f->live = false;
+	r = mfi_dcmd_ok(&f->m, &flush, NULL, "the cache flush at shutdown", e);
+	if (r < 0 && f->m.polled_lost)
+		return r;
+	s = fusion_events_stop(f);
+	if (s < 0)
+		log_warn("%s: firmware does not take the wait for events back (error %d)", h->pci->uri, -s);
+	/* Even if the flush was refused: the shutdown writes the caches back too. */
+	s = mfi_dcmd_ok(&f->m, &stop, NULL, "CTRL_SHUTDOWN", r < 0 ? NULL : e);
+	return r < 0 ? r : s;
+}
+
+static void fusion_quiesce(struct hba *h)
+{
+	struct mfi *m = mfi_of(h);
+
+	pci_irq_disable(h->pci);
+	if (!m)
+		return;
+	fusion_of(m)->live = false;
+	mfi_flush_forget(m);
+	fusion_forget_swept(fusion_of(m));
+}
+
+static const struct hba_match fusion_match[] = {
+	{0x1000, 0x005b, &fusion_gen_thunderbolt, "MegaRAID SAS2208 (Fusion)"},
+	{0x1000, 0x002f, &fusion_gen_thunderbolt, "MegaRAID SAS2208 (Fusion)"},
+	{0x1000, 0x005d, &fusion_gen_invader, "MegaRAID SAS3108 (Fusion)"},
+	{0x1000, 0x005f, &fusion_gen_invader, "MegaRAID SAS3108 (Fusion)"},
+	{0x1000, 0x00ce, &fusion_gen_invader, "MegaRAID SAS3108 (Fusion)"},
+	{0x1000, 0x00cf, &fusion_gen_invader, "MegaRAID SAS3108 (Fusion)"},
+	{0x1000, 0x0052, &fusion_gen_invader, "MegaRAID SAS3108 (Fusion)"},
+	{0x1000, 0x0053, &fusion_gen_invader, "MegaRAID SAS3108 (Fusion)"},
+	{0x1000, 0x0014, &fusion_gen_ventura, "MegaRAID SAS35xx (Fusion)"},
+	{0x1000, 0x0015, &fusion_gen_ventura, "MegaRAID SAS35xx (Fusion)"},
+	{0x1000, 0x0016, &fusion_gen_ventura, "MegaRAID SAS35xx (Fusion)"},
+	{0x1000, 0x0017, &fusion_gen_ventura, "MegaRAID SAS35xx (Fusion)"},
+	{0x1000, 0x001b, &fusion_gen_ventura, "MegaRAID SAS35xx (Fusion)"},
+	{0x1000, 0x001c, &fusion_gen_ventura, "MegaRAID SAS35xx (Fusion)"},
+	{0x1000, 0x10e1, &fusion_gen_aero, "MegaRAID SAS39xx (Fusion)"},
+	{0x1000, 0x10e2, &fusion_gen_aero, "MegaRAID SAS39xx (Fusion)"},
+	{0x1000, 0x10e5, &fusion_gen_aero, "MegaRAID SAS39xx (Fusion)"},
+	{0x1000, 0x10e6, &fusion_gen_aero, "MegaRAID SAS39xx (Fusion)"},
+	{0},
+};
+
+const struct hba_ops fusion_ops = {
+	.name = "megaraid-fusion",
+	.match = fusion_match,
+	.attach = fusion_attach,
+	.start = fusion_start,
+	.submit = fusion_submit,
+	.poll = fusion_poll,
+	.abort = fusion_abort,
+	.reset_step = fusion_reset_step,
+	.quiesce = fusion_quiesce,
+	.shutdown = fusion_shutdown,
+	.detach = fusion_detach,
+};

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Private to the Fusion driver: one controller, and what its files offer each other.
+ *
+ * It is an MFI controller (struct mfi) whose commands travel differently. A request at firmware has a SMID, which
+ * names its request frame, sense and chain memory, and comes back in a reply descriptor. SMIDs:
+ *
+ *   1 .. n_io              requests; taken from a queue of free ones, so that a number is used again as late as can
+ *                          be, and a reply that comes twice names nobody instead of the next request
+ *   slot_smid + n          the internal MFI frames (slot depth + n of struct mfi), wrapped
+ *   task_smid + n          task management
+ */
+#ifndef HBAD_HBA_MEGARAID_FUSION_H
+#define HBAD_HBA_MEGARAID_FUSION_H
+
+#include "fusion_regs.h"
+#include "mfi.h"
+
+/* A generation [1.1, 5]. */
+struct fusion_gen {
+	struct mfi_iop iop;
+	enum fusion_type ld_rw;	 /* of the descriptor of a logical drive's read or write */
+	bool old_queue_count;	 /* number of reply queues in pad 1 bits 4:0 */
+	bool marks_end;		 /* elements: the last is marked, chains are plain system memory */
+	bool g35;		 /* RAID context of the later kind */
+	bool ext_depth;		 /* pad 2 says how many commands there may be */
+	bool atomic;		 /* descriptors of 32 bits, if pad 1 says so */
+	unsigned combined_above; /* with more queues, host indices have their own registers */
+	uint64_t data_addr_max;
+};
+
+#define FUSION_QUEUES_MAX 16
+#define FUSION_SMIDS_MAX  2048
+#define FUSION_DEPTH_MAX  1024
+#define FUSION_SPARE	  16 /* at least so many numbers are free at any time */
+#define FUSION_CHAIN_SLOT 2048
+#define FUSION_N_TASKS	  4
+#define FUSION_SLOT_EVENT                                                                                    \
+	(MFI_SLOT_ABORT + 1) /* requests are not aborted by MFI frames here: one is enough */
+#define FUSION_AGAIN_MAX 8
+static_assert(
+	(HBA_MAX_SEGMENTS - FUSION_SGE_SLOTS + 1) * sizeof(struct fusion_sge) <= FUSION_CHAIN_SLOT, "chain");
+
+struct fusion_smid {
+	bool fired; /* at firmware, which owes one descriptor for it */
+	uint16_t tag;
+};
+
+/* What a request of the core has here, by tag. */
+struct fusion_tag {
+	uint16_t smid;
+	uint8_t again; /* times it was sent again */
+	bool plain;    /* without sequence number and fast path, which firmware has refused */
+};
+
+struct fusion_queue {
+	le64_t *ring;
+	uint32_t index; /* of the next descriptor */
+};
+
+struct fusion_tm {
+	bool fired, answered, refused, unit_reset;
+	uint32_t tag, generation;
+	uint8_t unit;
+};
+
+/* By unit->index. */
+struct fusion_unit {
+	uint16_t handle, seq, map_target; /* of a system drive, from the PD map; FUSION_NO_HANDLE: none */
+	bool resetting;
+};
+
+enum fusion_event_step {
+	FUSION_EVENT_OFF,
+	FUSION_EVENT_WAITING,
+	FUSION_EVENT_LDS,
+	FUSION_EVENT_PDS,
+	FUSION_EVENT_MAP
+};
+
+struct fusion {
+	struct mfi m; /* hba->drv points here */
+	const struct fusion_gen *gen;
+	uint32_t pad1;				      /* before INIT */
+	uint32_t n_io, slot_smid, task_smid, n_smids; /* n_smids: the highest */
+	uint32_t queue_depth, n_queues, fw_queues;
+	bool combined, ext_depth_used, atomic;
+	bool live; /* new commands may be sent by the driver itself: I/O thread */
+	struct dma_arena requests, chains, replies;
+	struct fusion_smid *smid; /* n_smids + 1 */
+	struct fusion_tag *tag;	  /* m.depth */
+	uint16_t *free_smid;	  /* a ring of n_io */
+	uint32_t free_first, n_free;
+	struct fusion_queue queue[FUSION_QUEUES_MAX];
+	struct fusion_tm task[FUSION_N_TASKS];
+	struct fusion_unit unit[HBA_MAX_UNITS];
+	struct list swept; /* by drv_link: ended by a unit reset that was not meant for them */
+	bool no_seq;	   /* firmware has refused sequence numbers of logical drives */
+	struct {
+		enum fusion_event_step step;
+		uint32_t next; /* sequence number waited for */
+		bool lds_changed, pds_changed;
+	} event;
+	struct {
+		unsigned sub, tries;
+		uint64_t until_ns;
+	} reset;
+	struct log_limit event_limit, unit_limit;
+	struct {
+		uint64_t events, unit_resets, again;
+	} count;
+};
+
+static inline struct fusion *fusion_of(const struct mfi *m)
+{
+	return container_of(m, struct fusion, m);
+}
+
+/* Layout of the control arena beside what enum mfi_control names. */
+enum fusion_control {
+	FUSION_CTL_IOC_INIT = 0x100,
+	FUSION_CTL_EVENT = 0x3000, /* data of the event slot */
+	FUSION_CTL_SIZE = 0x5000,
+};
+
+/* --- fusion_gen.c --- */
+
+extern const struct fusion_gen fusion_gen_thunderbolt, fusion_gen_invader, fusion_gen_ventura,
+	fusion_gen_aero;
+
+/* --- fusion_frame.c: pure; addresses in, bytes out --- */
+
+struct fusion_io {
+	enum fusion_function function;
+	bool rw, ld, plain;
+	bool fast_path;
+	uint16_t handle, target, seq;
+	uint16_t timeout_s;
+	uint32_t sense;
+	uint64_t chain;
+	void *chain_cpu;
+	const uint8_t *cdb;
+	uint8_t cdb_len;
+	enum dma_dir dir;
+	uint32_t bytes;
+	const struct dma_seg *seg;
+	uint32_t n_seg;
+};
+
+void fusion_build_io(const struct fusion_gen *g, struct fusion_request *f, const struct fusion_io *io);
+void fusion_build_pass(struct fusion_request *f, uint64_t frame);
+void fusion_build_task(
+	struct fusion_task *f, enum fusion_task_type type, bool ld, uint16_t handle, uint16_t smid);
+/* The CDB of a read or write; returns its length. */
+uint8_t fusion_rw_cdb(const struct hba_req *req, uint8_t cdb[16]);
+uint64_t fusion_descriptor(enum fusion_type type, unsigned queue, uint32_t smid, uint16_t handle);
+
+/* --- fusion_queue.c --- */
+
+static inline void *fusion_frame(const struct fusion *f, uint32_t smid)
+{
+	return f->requests.cpu + (size_t)smid * FUSION_REQUEST_SIZE;
+}
+static inline uint8_t *fusion_sense(const struct fusion *f, uint32_t smid)
+{
+	return f->m.sense.cpu + (size_t)smid * MFI_SENSE_SLOT;
+}
+/* Nothing is at firmware: queues are filled with "none", all numbers are free. */
+void fusion_queue_reset(struct fusion *f);
+uint32_t fusion_smid_get(struct fusion *f, uint32_t tag);
+/* Sends what is in the frame of smid. */
+void fusion_send(struct fusion *f, uint32_t smid, enum fusion_type type, unsigned queue, uint16_t handle);
+/* mfi_iop.fire: an internal MFI frame. */
+void fusion_fire(struct mfi *m, uint32_t frame, unsigned extra);
+/* mfi_iop.drain: takes what is in the reply queues, without any other look at the device. 0; 1: there is more than one
+ * call takes; -EIO: something there was wild. */
+int fusion_drain(struct mfi *m);
+/* hba_ops.poll */
+int fusion_poll(struct hba *h);
+
+/* --- fusion_init.c --- */
+
+/* Reads what firmware offers, once it is READY. */
+int fusion_read_offer(struct fusion *f, struct err *e);
+/* Is it still enough for what was made of the first one? */
+bool fusion_offer_holds(struct fusion *f);
+void fusion_init_fire(struct fusion *f);
+/* 0: operational. 1: not yet. -errno. */
+int fusion_init_check(struct fusion *f);
+/* May the INIT be sent? 0; 1: not yet; -ENODEV. */
+int fusion_doorbell_free(const struct fusion *f);
+/* All of it, blocking. */
+int fusion_init(struct fusion *f, struct err *e);
+
+/* --- fusion_io.c --- */
+
+void fusion_submit(struct hba *h, struct hba_req *req);
+void fusion_send_cdb(struct mfi *m, struct hba_req *req, const uint8_t *cdb, uint8_t cdb_len);
+void fusion_result(struct mfi *m, struct hba_req *req);
+void fusion_request_reply(struct fusion *f, struct hba_req *req);
+/* Sends again what the reset of this unit took along. */
+void fusion_send_swept(struct fusion *f, uint8_t unit);
+void fusion_forget_swept(struct fusion *f);
+
+/* --- fusion_pd.c --- */
+
+/* Asks for handles and sequence numbers of system drives, by polling. */
+int fusion_read_pd_map(struct fusion *f, struct err *e);
+void fusion_take_pd_map(struct fusion *f, const struct fusion_pd_map *map);
+
+/* --- fusion_task.c --- */
+
+int fusion_abort(struct hba *h, struct hba_req *req);
+void fusion_task_reply(struct fusion *f, unsigned n);
+/* Looks at the answers of task management. After all reply queues were emptied: firmware ends its commands before it
+ * says so, but in other queues. Commands whose abort was refused, and which did not come back since, lose their whole
+ * unit's task set. */
+void fusion_tasks_settle(struct fusion *f);
+void fusion_tasks_forget(struct fusion *f);
+
+/* --- fusion_event.c --- */
+
+/* Learns where the event log ends, by polling. */
+int fusion_events_find(struct fusion *f, struct err *e);
+/* Waits from the first event that was not seen: what happened meanwhile is told first. */
+void fusion_events_resume(struct fusion *f);
+void fusion_event_reply(struct fusion *f);
+/* Takes the wait back, by polling. */
+int fusion_events_stop(struct fusion *f);
+
+/* --- fusion_reset.c --- */
+
+/* mfi_iop.reset_step: the chip alone */
+int fusion_chip_reset(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *next);
+int fusion_reset_step(struct hba *h, unsigned *phase, uint64_t now, uint64_t *next);
+
+#endif
