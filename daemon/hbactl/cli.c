@@ -22,6 +22,7 @@ const struct ctl_command *const ctl_commands[] = {
 	&cmd_show,
 	&cmd_units,
 	&cmd_rescan,
+	&cmd_probe,
 	&cmd_bind,
 	&cmd_guard,
 	NULL,

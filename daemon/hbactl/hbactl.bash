@@ -20,7 +20,7 @@ _hbactl_addresses()
 _hbactl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-	local commands='candidates attach detach list show units rescan bind guard help'
+	local commands='candidates attach detach list show units rescan probe bind guard help'
 	local line i cmd='' start=0
 
 	# A PCI address has colons, at which readline parts words: put the current word together again.
@@ -39,6 +39,14 @@ _hbactl()
 		return
 	fi
 	case $prev in
+	--as)
+		mapfile -t COMPREPLY < <(compgen -W 'sas1078 sas2108 sas2008 sas3108 ame ame-341 virtio' -- "$cur")
+		return
+		;;
+	--capture)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
 	--name | -n | --queue-depth | -q | --wait | -w)
 		return
 		;;
@@ -49,13 +57,14 @@ _hbactl()
 		candidates | list | show | units | rescan) options+=' --json' ;;
 		attach) options+=' --name --queue-depth --no-start --json' ;;
 		detach) options+=' --force --json' ;;
+		probe) options+=' --as --capture --json' ;;
 		bind) options+=' --wait --user' ;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 		return
 	fi
 	case $cmd in
-	attach)
+	attach | probe)
 		mapfile -t COMPREPLY < <(compgen -W "$(_hbactl_addresses)" -- "$cur")
 		# readline replaces only what follows the last colon
 		if [[ $cur == *:* && $COMP_WORDBREAKS == *:* ]]; then

@@ -13,6 +13,7 @@
 #include "control/guard.h"
 #include "control/proto.h"
 #include "hba/hba.h"
+#include "pci/pci.h"
 #include "pci/sysfs.h"
 
 enum ctl_exit { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
@@ -22,6 +23,7 @@ struct ctl_ops {
 	int (*candidate_read)(const char *root, const char *addr, struct pci_candidate *ret, struct err *e);
 	int (*candidates)(const char *root, struct pci_candidate **ret, unsigned *ret_n, struct err *e);
 	int (*check_unused)(const char *root, const struct pci_candidate *c, struct err *e);
+	int (*pci_open)(const char *uri, struct pci_dev **ret, struct err *e);
 	int (*bind)(const char *root, const char *addr, char ret_previous[32], struct err *e);
 	int (*grant)(const char *root, const char *addr, const char *user, struct err *e);
 	int (*unbind)(
@@ -64,7 +66,7 @@ struct ctl_command {
 };
 
 extern const struct ctl_command cmd_attach, cmd_bind, cmd_candidates, cmd_detach, cmd_guard, cmd_list,
-	cmd_rescan, cmd_show, cmd_units;
+	cmd_probe, cmd_rescan, cmd_show, cmd_units;
 
 /* cli.c */
 extern const struct ctl_command *const ctl_commands[]; /* ends with NULL */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SUFFIX ".conf"
 
@@ -109,6 +110,22 @@ int status_read(struct ctl *c, const char *name, JsonNode **ret, struct err *e)
 		r = json_parse(text, ret, e);
 	free(text);
 	return r;
+}
+
+bool instance_exists(const struct ctl *c, const char *name)
+{
+	g_autofree char *path = instance_path(c, name);
+
+	return access(path, F_OK) == 0 || errno != ENOENT;
+}
+
+int instance_fail(struct ctl *c, const char *name, const struct err *e)
+{
+	g_autofree char *path = instance_path(c, name);
+
+	if (instance_exists(c, name))
+		return ctl_fail(c, "%s", e->text);
+	return ctl_fail(c, "there is no instance '%s' (no %s): 'hbactl list' lists them", name, path);
 }
 
 void instance_read(struct ctl *c, const char *name, struct instance *ret)

@@ -40,6 +40,10 @@ char *instance_by_device(struct ctl *c, char *const *names, const char *addr);
 void unit_read(struct ctl *c, const char *name, struct unit_state *ret);
 int status_read(struct ctl *c, const char *name, JsonNode **ret, struct err *e);
 
+bool instance_exists(const struct ctl *c, const char *name);
+/* Ends a command about an instance that did not answer (e says why not): perhaps there is no such instance. */
+int instance_fail(struct ctl *c, const char *name, const struct err *e);
+
 /* Never fails: what cannot be read is described. */
 void instance_read(struct ctl *c, const char *name, struct instance *ret);
 void instance_clear(struct instance *i);

@@ -73,6 +73,7 @@ const struct ctl_ops machine_ops = {
 	.candidate_read = pci_candidate_read,
 	.candidates = pci_candidates,
 	.check_unused = pci_check_unused,
+	.pci_open = pci_open,
 	.bind = pci_bind_vfio,
 	.grant = pci_grant_vfio,
 	.unbind = pci_unbind_vfio,

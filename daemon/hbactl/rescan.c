@@ -107,7 +107,7 @@ static int run(struct ctl *c, int argc, char **argv)
 		return CTL_USAGE;
 	if (status_read(c, name, &before, &e) < 0 || start(c, name, &e) < 0 ||
 		wait_for_end(c, name, json_int(json_node_get_object(before), "rescans"), &after, &e) < 0)
-		return ctl_fail(c, "%s", e.text);
+		return instance_fail(c, name, &e);
 	if (json)
 		export_print_json(name, json_arr(json_node_get_object(after), "units"), c->out);
 	else

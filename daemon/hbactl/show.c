@@ -2,7 +2,6 @@
 /* hbactl show: everything there is to know about one instance. */
 #include "hbactl.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 #include "export.h"
@@ -215,7 +214,6 @@ static int run(struct ctl *c, int argc, char **argv)
 		.entries = entries,
 	};
 	instance_auto struct instance i = {.name = ""};
-	g_autofree char *path = NULL;
 	const char *name;
 	int exit_code;
 
@@ -223,10 +221,9 @@ static int run(struct ctl *c, int argc, char **argv)
 		return exit_code;
 	if (ctl_check_name(c, "show", name) != CTL_OK)
 		return CTL_USAGE;
-	path = instance_path(c, name);
 	instance_read(c, name, &i);
-	if (!i.status && access(path, F_OK) < 0 && errno == ENOENT)
-		return ctl_fail(c, "there is no instance '%s' (no %s): 'hbactl list' lists them", name, path);
+	if (!i.status && !instance_exists(c, name))
+		return instance_fail(c, name, &i.status_err);
 	if (json)
 		print_json(c, &i);
 	else

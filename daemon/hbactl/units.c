@@ -31,7 +31,7 @@ static int run(struct ctl *c, int argc, char **argv)
 	if (ctl_check_name(c, "units", name) != CTL_OK)
 		return CTL_USAGE;
 	if (status_read(c, name, &status, &e) < 0)
-		return ctl_fail(c, "%s", e.text);
+		return instance_fail(c, name, &e);
 	o = json_node_get_object(status);
 	if (!json_obj(o, "controller"))
 		return ctl_fail(c, "the controller of %s is not up (state: %s): see 'hbactl show %s'", name,

@@ -147,6 +147,14 @@ static int fake_unbind(
 	return 0;
 }
 
+static int fake_pci_open(const char *uri, struct pci_dev **ret, struct err *e)
+{
+	if (!fake->pci)
+		return err_set(e, -EBUSY, "%s cannot be opened", uri);
+	*ret = fake->pci;
+	return 0;
+}
+
 static const char *fake_supported(uint16_t vendor, uint16_t device)
 {
 	return vendor == 0x1000 && device == 0x0079 ? "SAS2108 (MegaRAID gen 2)" : NULL;
@@ -247,7 +255,11 @@ static uint64_t fake_now(void)
 
 static bool fake_interrupted(void)
 {
-	return fake->interrupt_after_bind && strstr(fake->log->str, "bind ") != NULL;
+	unsigned n = 0;
+
+	for (const char *p = fake->log->str; (p = strchr(p, '\n')); p++)
+		n++;
+	return fake->interrupt_after && n >= fake->interrupt_after;
 }
 
 static bool fake_privileged(void)
@@ -259,6 +271,7 @@ static const struct ctl_ops fake_ops = {
 	.candidate_read = fake_candidate_read,
 	.candidates = fake_candidates,
 	.check_unused = fake_check_unused,
+	.pci_open = fake_pci_open,
 	.bind = fake_bind,
 	.grant = fake_grant,
 	.unbind = fake_unbind,

@@ -14,9 +14,9 @@ struct fake {
 	char *out, *err; /* what was printed, after fake_run() */
 	size_t out_len, err_len;
 
-	GString *log;	     /* one line per call that changes something: "bind 0000:03:00.0" */
-	const char *fail_on; /* a call whose line begins so fails */
-	bool interrupt_after_bind;
+	GString *log;		  /* one line per call that changes something: "bind 0000:03:00.0" */
+	const char *fail_on;	  /* a call whose line begins so fails */
+	unsigned interrupt_after; /* so many things were done, from 1; 0: never */
 	bool unprivileged;
 
 	/* PCI */
@@ -40,6 +40,8 @@ struct fake {
 	const char *const *backstores; /* NULL: none */
 	int backstores_ret;
 	int guard_ret;
+
+	struct pci_dev *pci; /* what is opened; NULL: that fails */
 
 	uint64_t now_ns;
 };

@@ -82,6 +82,8 @@ START_TEST(socket_that_cannot_be_started_is_undone_without_unbinding)
 END_TEST
 
 /* What is undone after each failing call, newest first. */
+#define INTERRUPTS_MAX 40 /* more than there are steps */
+
 static const struct {
 	const char *fail_on;
 	const char *undone;
@@ -160,13 +162,30 @@ END_TEST
 
 START_TEST(an_interrupt_rolls_back)
 {
-	fake->interrupt_after_bind = true;
+	fake->interrupt_after = 2;
 	ck_assert_int_eq(fake_run(ATTACH), CTL_FAILED);
 	ck_assert_str_eq(fake->log->str, "save " HBA_ADDR " queue_depth=0 kernel_driver=megaraid_sas\n"
 					 "bind " HBA_ADDR "\n"
 					 "unbind " HBA_ADDR " megaraid_sas\n"
 					 "remove\n");
 	ck_has(fake->err, "interrupted");
+}
+END_TEST
+
+/* One that comes when all is done changes nothing any more. */
+START_TEST(an_interrupt_after_any_step_leaves_all_or_nothing)
+{
+	bool done;
+
+	fake->interrupt_after = (unsigned)_i;
+	done = fake_run(ATTACH) == CTL_OK;
+	ck_assert_int_eq(done, _i == INTERRUPTS_MAX);
+	ck_assert_int_eq(fake_has_config("g2"), done);
+	ck_assert_int_eq(fake->unit_enabled, done);
+	ck_assert_int_eq(fake->unit_active, done);
+	ck_assert_str_eq(fake->hba[0].driver, done ? "vfio-pci" : "megaraid_sas");
+	if (!done)
+		ck_has(fake->err, "interrupted");
 }
 END_TEST
 
@@ -292,6 +311,9 @@ int main(void)
 		tc, an_instance_that_does_not_get_ready_is_rolled_back, 0, ARRAY_SIZE(never_ready));
 	tcase_add_test(tc, a_slow_controller_is_reported_on_while_it_boots);
 	tcase_add_test(tc, an_interrupt_rolls_back);
+	tcase_add_loop_test(tc, an_interrupt_after_any_step_leaves_all_or_nothing, 1, 6);
+	tcase_add_loop_test(
+		tc, an_interrupt_after_any_step_leaves_all_or_nothing, INTERRUPTS_MAX, INTERRUPTS_MAX + 1);
 	tcase_add_test(tc, an_hba_that_was_with_vfio_stays_there_after_a_failure);
 	tcase_add_test(tc, a_rollback_that_gets_stuck_says_so_and_leaves_the_rest_to_detach);
 	tcase_add_loop_test(tc, attach_refuses_before_it_changes_anything, 0, ARRAY_SIZE(refusals));

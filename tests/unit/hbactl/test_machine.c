@@ -91,7 +91,6 @@ START_TEST(a_configfs_that_blocks_is_given_up)
 	ck_assert_int_eq(machine_backstores(root, "g2", &names, &e), -ETIMEDOUT);
 	ck_has(e.text, root);
 	ck_assert_uint_ge((clock_ns() - began) / NS_PER_MS, BACKSTORES_DEADLINE_MS);
-	ck_assert_uint_le((clock_ns() - began) / NS_PER_MS, BACKSTORES_DEADLINE_MS + 3000);
 }
 END_TEST
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "fake.h"
+#include "fake_dev.h"
 #include "hbactl/json.h"
 
 static char *manual, *completion;
@@ -120,8 +121,12 @@ static void check_members(JsonNode *node)
 
 START_TEST(the_manual_describes_each_json_member)
 {
-	static const char *const args[] = {
-		"candidates -j", "attach 3:0.0 -n g2 -j", "list -j", "units g2 -j", "show g2 -j"};
+	static const char *const args[] = {"candidates -j", "attach 3:0.0 -n g2 -j", "list -j", "units g2 -j",
+		"show g2 -j", "probe vfio-user:/x -j"};
+	static struct fake_dev dev;
+
+	fake_dev_init(&dev);
+	fake->pci = &dev.pci;
 
 	for (size_t i = 0; i < ARRAY_SIZE(args); i++) {
 		g_autoptr(JsonNode) root = NULL;

@@ -111,6 +111,7 @@ END_TEST
 
 START_TEST(units_of_a_stopped_or_booting_instance_fails_with_a_cure)
 {
+	fake_write_config("g2", HBA_ADDR);
 	fake->status = NULL;
 	ck_assert_int_eq(fake_run("units g2"), CTL_FAILED);
 	ck_has(fake->err, "systemctl start hbad@g2");
@@ -118,6 +119,16 @@ START_TEST(units_of_a_stopped_or_booting_instance_fails_with_a_cure)
 	ck_assert_int_eq(fake_run("units g2"), CTL_FAILED);
 	ck_has(fake->err, "booting");
 	ck_assert_str_eq(fake->out, "");
+}
+END_TEST
+
+START_TEST(questions_about_no_instance_say_so)
+{
+	static const char *const commands[] = {"units g2", "rescan g2", "show g2"};
+
+	fake->status = NULL;
+	ck_assert_int_eq(fake_run(commands[_i]), CTL_FAILED);
+	ck_has(fake->err, "there is no instance 'g2'");
 }
 END_TEST
 
@@ -429,6 +440,7 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, units_prints_an_aligned_table_problems_and_commands);
 	tcase_add_test(tc, units_json_adds_the_command_to_what_hbad_says);
 	tcase_add_test(tc, units_of_a_stopped_or_booting_instance_fails_with_a_cure);
+	tcase_add_loop_test(tc, questions_about_no_instance_say_so, 0, 3);
 	tcase_add_test(tc, a_controller_without_units_is_told);
 	tcase_add_loop_test(tc, odd_answers_are_survived, 0, ARRAY_SIZE(odd));
 	tcase_add_test(tc, show_prints_everything);
