@@ -19,7 +19,7 @@
 #define REQS  8
 #define STEPS 200
 
-static struct mfi_model *model;
+static struct model *model;
 static struct hba *h;
 static struct mfi *m;
 static struct mfi_iop iop;
@@ -57,6 +57,11 @@ void hba_req_rearm(struct hba_req *r)
 enum hba_state hba_state(const struct hba *hba)
 {
 	return HBA_RUNNING;
+}
+
+void hba_note_data(const struct hba_req *r)
+{
+	ck_assert(r >= req && r < req + REQS && flying[r - req]);
 }
 
 void hba_fault(struct hba *hba, const char *why)
@@ -105,7 +110,7 @@ static void bring_up(void)
 	model = malloc(sizeof(*model));
 	model_init(model, GEN2);
 	h = calloc(1, sizeof(*h));
-	h->pci = &model->pci;
+	h->pci = &model->fn.pci;
 	h->irq_fd = eventfd(0, EFD_NONBLOCK);
 	dma_space_init(&h->space, h->pci);
 	ck_assert_msg(mfi_ops.attach(h, &mfi_ops.match[2], &e) == 0, "%s", e.text);

@@ -78,6 +78,7 @@ static void open_lun(unsigned i, const char *text)
 
 	ck_assert_msg(scsi_lun_parse(text, &cfg, &e) == 0, "%s", e.text);
 	ck_assert_int_eq(scsi_lun_create(host, &cfg, &lun[i]), 0);
+	scsi_lun_serve(lun[i]);
 	if (lun_gate(lun[i]) == SCSI_GATE_OPEN)
 		memcpy(designator[i], lun[i]->facts.page[PAGE_VPD_83].data + 4, 24);
 }
@@ -85,7 +86,7 @@ static void open_lun(unsigned i, const char *text)
 static void open_lun_again(unsigned i)
 {
 	static const char *const text[LUNS] = {
-		"ld0;allow=format+sanitize+buffer+security+ata+nodata+copy+c1-in+c2-out+c3-none",
+		"ld0;allow=format+sanitize+buffer+security+ata+nodata+copy+power+c1-in+c2-out+c3-none",
 		"ld1;allow=copy+nodata", "ld2;allow=copy"};
 
 	open_lun(i, text[i]);
@@ -513,6 +514,8 @@ static void disturb(struct input *in)
 		break;
 	case 5:
 		f->short_moved = value % 2;
+		f->tells_moved = value & 0x04;
+		f->cdb_moved = value & 0x08 ? UINT32_MAX : value >> 4;
 		break;
 	case 6:
 		d->attentions = value / LUNS % 4;
@@ -528,6 +531,9 @@ static void disturb(struct input *in)
 		break;
 	case 10:
 		resize(value % LUNS, value);
+		break;
+	case 11:
+		scsi_lun_serve(lun[value % LUNS]);
 		break;
 	default:
 		break;

@@ -13,7 +13,7 @@
 
 #define BLOCK		512
 #define VERIFY_AT_ONCE	256
-#define add(counter, v) __atomic_add_fetch(&(counter), v, __ATOMIC_RELAXED)
+#define add(counter, v) __atomic_add_fetch(&(counter), v, __ATOMIC_ACQ_REL)
 #define get(counter)	__atomic_load_n(&(counter), __ATOMIC_ACQUIRE)
 
 /* --- blocks --- */
@@ -53,6 +53,15 @@ static void *io_main(void *arg)
 	return NULL;
 }
 
+void load_megaraid(struct load *l, const char *model)
+{
+	l->iop = mfi_iop_gen2;
+	l->iop.times = &l->times;
+	l->gen = fusion_gen_invader;
+	l->gen.iop.times = &l->times;
+	l->match_data = strcmp(model, "sas3108") == 0 ? (void *)&l->gen : &l->iop;
+}
+
 struct load *load_new(struct emu_proc *p, uint64_t seed)
 {
 	struct load *l = calloc(1, sizeof(*l));
@@ -76,8 +85,7 @@ struct load *load_new(struct emu_proc *p, uint64_t seed)
 		.dcmd = 10000,
 		.health = 50,
 	};
-	l->iop = mfi_iop_gen2;
-	l->iop.times = &l->times;
+	load_megaraid(l, "sas2108");
 	ck_assert_int_eq(loop_create(&l->loop), 0);
 	ck_assert_int_eq(pthread_create(&l->io, NULL, io_main, l->loop), 0);
 	for (unsigned i = 0; i < LOAD_JOBS; i++) {
@@ -112,7 +120,7 @@ int load_attach(struct load *l, struct err *e)
 	if (r < 0)
 		return r;
 	l->match = *l->h->core->match;
-	l->match.data = &l->iop;
+	l->match.data = l->match_data;
 	l->h->core->match = &l->match;
 	l->h->core->times = (struct hba_times){.tick_ms = 10, .abort_ms = 200};
 	l->h->ready = on_ready;
@@ -275,7 +283,7 @@ static void go_on(struct load_job *j)
 	req = hba_req_get(l->h);
 	if (!req)
 		return;
-	l->left--;
+	add(l->left, -1);
 	pick(j);
 	fill(j, req);
 	j->busy = true;
@@ -307,31 +315,61 @@ static void on_ready(struct hba *h)
 
 static void halt(void *arg)
 {
-	((struct load *)arg)->left = 0;
+	__atomic_store_n(&((struct load *)arg)->left, 0, __ATOMIC_RELEASE);
+}
+
+static void begin(void *arg)
+{
+	struct load *l = arg;
+
+	__atomic_store_n(&l->left, l->next_left, __ATOMIC_RELEASE);
+	l->jobs = l->next_jobs;
+	kick(l);
 }
 
 void load_begin(struct load *l, uint64_t total, uint32_t jobs)
 {
-	l->left = total;
-	l->jobs = jobs;
-	ck_assert_int_eq(loop_call(l->loop, kick, l, 10000), 0);
+	l->next_left = total;
+	l->next_jobs = jobs;
+	ck_assert_int_eq(loop_call(l->loop, begin, l, 60000), 0);
 }
 
+static uint64_t ended(struct load *l)
+{
+	return get(l->reads) + get(l->writes) + get(l->flushes) + get(l->gone) + get(l->bad_results);
+}
+
+/* As long as requests come back it may take its time. */
 static void settle(struct load *l)
 {
+	uint64_t seen = ended(l);
+
 	for (unsigned i = 0; i < 60000; i++) {
 		if (!get(l->active) && (!get(l->left) || hba_state(l->h) > HBA_RESETTING))
 			return;
 		clock_sleep_ms(1);
-		if (i % 100 == 99) /* a submit may have been refused for want of bounce memory */
-			loop_call(l->loop, kick, l, 10000);
+		if (i % 100 == 99) { /* a submit may have been refused for want of bounce memory */
+			loop_call(l->loop, kick, l, 60000);
+			i = ended(l) == seen ? i : 0;
+			seen = ended(l);
+		}
 	}
 	ck_abort_msg("%u requests never came back", get(l->active));
 }
 
+void load_progress(struct load *l, uint64_t n)
+{
+	uint64_t want = ended(l) + n;
+
+	for (unsigned i = 0; ended(l) < want; i++) {
+		ck_assert_msg(i < 60000, "the load does not get on");
+		clock_sleep_ms(1);
+	}
+}
+
 void load_stop(struct load *l)
 {
-	loop_call(l->loop, halt, l, 10000);
+	loop_call(l->loop, halt, l, 60000);
 	settle(l);
 }
 

@@ -13,7 +13,7 @@
 
 #include "emu/rng.h"
 #include "hba/core.h"
-#include "hba/megaraid/mfi.h"
+#include "hba/megaraid/fusion.h"
 #include "proc.h"
 
 #define LOAD_UNITS  2
@@ -46,7 +46,9 @@ struct load {
 	pthread_t io;
 	struct hba *h;
 	struct mfi_iop iop;
+	struct fusion_gen gen;
 	struct mfi_times times;
+	const void *match_data; /* the driver's table with short times; MFI's unless a test says otherwise */
 	struct hba_match match;
 	struct rng rng;
 	struct load_job job[LOAD_JOBS];
@@ -54,12 +56,17 @@ struct load {
 	/* of a run; the I/O thread's */
 	uint32_t jobs, timeout_ms, flush_one_in;
 	uint64_t left;
+	/* for load_begin() */
+	uint64_t next_left;
+	uint32_t next_jobs;
 	/* atomic */
 	unsigned active;
 	uint64_t reads, writes, flushes, gone, bad_results, wrong_blocks;
 };
 
 struct load *load_new(struct emu_proc *p, uint64_t seed);
+/* The MegaRAID driver's table for this model of the emulator. */
+void load_megaraid(struct load *l, const char *model);
 void load_free(struct load *l);
 /* Opens, attaches, starts. 0 or -errno with the sentence in e. */
 int load_attach(struct load *l, struct err *e);
@@ -68,9 +75,11 @@ void load_down(struct load *l); /* stops and closes; orderly where the controlle
 
 /* Sends total requests, jobs at once; returns at once. */
 void load_begin(struct load *l, uint64_t total, uint32_t jobs);
+/* Waits until n more requests have come back. */
+void load_progress(struct load *l, uint64_t n);
 /* Nothing new is sent any more, and all that was has come back. */
 void load_stop(struct load *l);
-/* All of total have come back. Fails the test after a minute. */
+/* All of total have come back. Fails the test after a minute in which none did. */
 void load_wait(struct load *l);
 /* A flush of each unit that must be GOOD. */
 void load_flush(struct load *l);

@@ -42,7 +42,7 @@ static void exec_emu(const struct emu_proc *p, const char *const *options)
 
 void emu_start_proc(struct emu_proc *p, const char *const *options)
 {
-	int fd;
+	int fd = -1;
 
 	strcpy(p->dir, "/tmp/hbad-emu-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(p->dir));
@@ -52,7 +52,7 @@ void emu_start_proc(struct emu_proc *p, const char *const *options)
 	ck_assert_int_ge(p->pid, 0);
 	if (!p->pid)
 		exec_emu(p, options);
-	for (unsigned i = 0; i < 5000 && (fd = connect_to(p->control)) < 0; i++) {
+	for (unsigned i = 0; i < 60000 && (fd = connect_to(p->control)) < 0; i++) {
 		ck_assert_int_eq(waitpid(p->pid, NULL, WNOHANG), 0);
 		usleep(1000);
 	}

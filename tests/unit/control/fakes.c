@@ -25,7 +25,7 @@ static char calls_out[4096];
 static struct front_ring *rings[32];
 static struct scsi_lun *scsi_luns[128];
 static unsigned n_rings, n_luns;
-static atomic_bool hang;
+static atomic_bool hang, hangs;
 
 /* Before main(), so that Check's and the tests' own child processes share it. */
 __attribute__((constructor)) static void share(void)
@@ -66,6 +66,32 @@ const char *fake_calls(void)
 	return calls_out;
 }
 
+bool fake_calls_become(const char *calls)
+{
+	bool are = false;
+
+	for (unsigned left = FAKE_LIMIT_MS; left && !are; left--) {
+		pthread_mutex_lock(&shared->lock);
+		are = !strncmp(shared->calls, calls, strlen(calls));
+		pthread_mutex_unlock(&shared->lock);
+		if (!are)
+			clock_sleep_ms(1);
+	}
+	return are;
+}
+
+void fake_boot_reached(void)
+{
+	for (unsigned left = FAKE_LIMIT_MS; left && !__atomic_load_n(&fake.boot_reached, __ATOMIC_ACQUIRE);
+		left--)
+		clock_sleep_ms(1);
+}
+
+void fake_boot_go(void)
+{
+	__atomic_store_n(&fake.boot_held, false, __ATOMIC_RELEASE);
+}
+
 struct front_ring *fake_ring(unsigned n)
 {
 	return n < n_rings ? rings[n] : NULL;
@@ -81,8 +107,10 @@ static void *io_main(void *arg)
 
 static void do_hang(void *arg)
 {
+	hangs = true;
 	while (hang)
 		clock_sleep_ms(5);
+	hangs = false;
 }
 
 void fakes_start(void)
@@ -99,6 +127,8 @@ void fakes_hang_io(bool on)
 	hang = on;
 	if (on)
 		loop_call(fake_loop, do_hang, NULL, 1);
+	while (hangs != on)
+		clock_sleep_ms(1);
 }
 
 void fakes_stop(void)
@@ -271,6 +301,7 @@ int front_drain(struct front_ring *r, unsigned timeout_ms)
 int front_stop(struct front_ring *r, unsigned timeout_ms)
 {
 	note("stop", r->name);
+	r->stop_ms = timeout_ms;
 	clock_sleep_ms(MIN(fake.stop_sleep_ms, timeout_ms));
 	if (fake.stop < 0)
 		return fake.stop;
@@ -330,7 +361,9 @@ int hba_attach(struct hba *h, struct err *e)
 
 int hba_start(struct hba *h, struct err *e)
 {
-	clock_sleep_ms(fake.boot_ms);
+	__atomic_store_n(&fake.boot_reached, true, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&fake.boot_held, __ATOMIC_ACQUIRE))
+		clock_sleep_ms(1);
 	return step("start", fake.hba_start, e);
 }
 

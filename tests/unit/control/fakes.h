@@ -20,6 +20,7 @@ struct front_ring {
 	bool started, stopped, destroyed;
 	const char *dropped;
 	unsigned outstanding;
+	unsigned stop_ms; /* how long the last front_stop() was allowed to take */
 };
 
 /* What the next calls answer; zero: success. Shared with processes forked after the program's start. */
@@ -29,7 +30,8 @@ struct fake_answers {
 	int resize;
 	const char *unidentified; /* unit ld2's problem */
 	unsigned stop_sleep_ms;	  /* how long front_stop() takes; it is never longer than it may be */
-	unsigned boot_ms;	  /* how long hba_start() takes */
+	bool boot_held;		  /* hba_start() takes until it is false */
+	bool boot_reached;	  /* set when hba_start() was called */
 	int hba_open, hba_attach, hba_start, host_attach, hba_drain;
 	enum hba_state state;
 };
@@ -41,10 +43,17 @@ extern struct loop *fake_loop; /* runs on a thread of its own */
 void fakes_reset(void);
 void fakes_start(void);
 void fakes_stop(void);
-void fakes_hang_io(bool hang); /* the I/O thread's heartbeat stands still */
+/* From its return the I/O thread's heartbeat stands still. */
+void fakes_hang_io(bool hang);
+#define FAKE_LIMIT_MS 30000 /* for what must come, however slow the machine */
 
 /* "create a, start a, ..." since the last call, oldest first */
 const char *fake_calls(void);
+/* Waits until the calls, of which none is forgotten, are these or begin with them; false: they never are. */
+bool fake_calls_become(const char *calls);
+/* Waits until hba_start() was called, which is held; then lets it go on. */
+void fake_boot_reached(void);
+void fake_boot_go(void);
 /* The n-th ring that was made, destroyed ones included */
 struct front_ring *fake_ring(unsigned n);
 struct scsi_host *fake_host(void);

@@ -68,6 +68,8 @@ static const struct {
 		{"vfio-user:/run/x.sock", "", 0, 64, LOG_LV_INFO}},
 	{"[controller]\ndevice=0000:03:00.0\n[log]\nlevel=warning\n[controller]\nqueue_depth=7\n",
 		{"0000:03:00.0", "", 7, 64, LOG_LV_WARN}},
+	{"[controller]\ndevice=0000:03:00.0\n[log]\ncapture=/var/lib/hbad/x.cap\n",
+		{"0000:03:00.0", "", 0, 64, LOG_LV_INFO, "/var/lib/hbad/x.cap"}},
 };
 
 static void check_same(const struct config *got, const struct config *want)
@@ -77,6 +79,7 @@ static void check_same(const struct config *got, const struct config *want)
 	ck_assert_uint_eq(got->queue_depth, want->queue_depth);
 	ck_assert_uint_eq(got->bounce_mib, want->bounce_mib);
 	ck_assert_int_eq(got->log_level, want->log_level);
+	ck_assert_str_eq(got->capture, want->capture);
 }
 
 START_TEST(good_files_are_taken)
@@ -135,6 +138,8 @@ static const struct {
 	{DEV "[log]\nlevel=verbose\n",
 		"line 4: \"verbose\" is no log level: use error, warning, info or debug"},
 	{DEV "[log]\nlevel=\n", "line 4"},
+	{DEV "[log]\ncapture=x.cap\n", "line 4: \"x.cap\" is no whole path"},
+	{DEV "[log]\ncapture=\n", "line 4"},
 	{DEV "# \xff\n", "is not a text file"},
 };
 

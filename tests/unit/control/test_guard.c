@@ -80,7 +80,7 @@ START_TEST(only_the_instances_luns_are_blocked_and_reset)
 	add_device("user_5", "tricky", "file/srv/Config: hba/g2/x");
 	add_device("user_6", "none", "NULL");
 	add_device("iblock_0", "kernel", "hba/g2/ld0");
-	ck_assert_msg(!run(5000, &res, &e), "%s", e.text);
+	ck_assert_msg(!run(60000, &res, &e), "%s", e.text);
 	ck_assert_uint_eq(res.guarded, 2);
 	ck_assert_uint_eq(res.failed, 0);
 	ck_assert_uint_eq(res.stuck, 0);
@@ -106,7 +106,7 @@ START_TEST(block_comes_before_reset)
 	add_device("user_0", "mine", "hba/g2/ld0");
 	block = inotify_add_watch(in, temp_path("target/core/user_0/mine/action/block_dev"), IN_MODIFY);
 	reset = inotify_add_watch(in, temp_path("target/core/user_0/mine/action/reset_ring"), IN_MODIFY);
-	ck_assert_int_eq(run(5000, &res, NULL), 0);
+	ck_assert_int_eq(run(60000, &res, NULL), 0);
 	ck_assert_int_ge(read(in, buf, sizeof(buf)), 2 * (ssize_t)sizeof(*ev));
 	ck_assert_int_eq(ev[0].wd, block);
 	ck_assert_int_eq(ev[1].wd, reset);
@@ -123,7 +123,7 @@ START_TEST(failed_block_is_never_followed_by_reset)
 	add_device("user_1", "mine2", "hba/g2/ld1");
 	ck_assert_int_eq(remove(temp_path("target/core/user_0/mine/action/block_dev")), 0);
 	ck_assert_int_eq(mkdir(temp_path("target/core/user_0/mine/action/block_dev"), 0755), 0);
-	ck_assert_int_eq(run(5000, &res, &e), -EIO);
+	ck_assert_int_eq(run(60000, &res, &e), -EIO);
 	ck_assert_uint_eq(res.failed, 1);
 	ck_assert_uint_eq(res.guarded, 1);
 	ck_assert_ptr_nonnull(strstr(e.text, "mine (action/block_dev: Is a directory)"));
@@ -138,7 +138,7 @@ START_TEST(device_that_goes_away_is_no_failure)
 
 	add_device("user_0", "mine", "hba/g2/ld0");
 	ck_assert_int_eq(remove(temp_path("target/core/user_0/mine/action/block_dev")), 0);
-	ck_assert_int_eq(run(5000, &res, NULL), 0);
+	ck_assert_int_eq(run(60000, &res, NULL), 0);
 	ck_assert_uint_eq(res.guarded, 0);
 	check_value("user_0", "mine", "reset_ring", "0\n");
 }
@@ -148,7 +148,7 @@ START_TEST(machine_without_target_core_is_fine)
 {
 	struct guard_result res;
 
-	ck_assert_int_eq(run(5000, &res, NULL), 0);
+	ck_assert_int_eq(run(60000, &res, NULL), 0);
 	ck_assert_uint_eq(res.guarded, 0);
 }
 END_TEST
@@ -158,17 +158,16 @@ START_TEST(stuck_configfs_costs_the_deadline_and_harms_no_other_lun)
 {
 	struct guard_result res;
 	struct err e = {""};
-	uint64_t start = clock_ns(), took;
+	uint64_t start = clock_ns();
 	int lock;
 
 	add_device("user_0", "stuck", "hba/g2/ld0");
 	add_device("user_1", "fine", "hba/g2/ld1");
 	ck_assert_int_eq(remove(temp_path("target/core/user_0/stuck/action/block_dev")), 0);
 	ck_assert_int_eq(mkfifo(temp_path("target/core/user_0/stuck/action/block_dev"), 0600), 0);
-	ck_assert_int_eq(run(400, &res, &e), -EIO);
-	took = (clock_ns() - start) / NS_PER_MS;
-	ck_assert_uint_ge(took, 390);
-	ck_assert_uint_lt(took, 3000);
+	/* Enough for the helper of the other one. */
+	ck_assert_int_eq(run(3000, &res, &e), -EIO);
+	ck_assert_uint_ge((clock_ns() - start) / NS_PER_MS, 2990);
 	ck_assert_uint_eq(res.guarded, 1);
 	ck_assert_uint_eq(res.stuck, 1);
 	ck_assert_ptr_nonnull(strstr(e.text, "stuck (configfs does not answer)"));
@@ -194,12 +193,12 @@ START_TEST(live_hbad_keeps_the_guard_away)
 
 	add_device("user_0", "mine", "hba/g2/ld0");
 	ck_assert_int_eq(lock_take(temp_path("run"), "g2", &lock, NULL), 0);
-	ck_assert_int_eq(run(5000, &res, &e), -EBUSY);
+	ck_assert_int_eq(run(60000, &res, &e), -EBUSY);
 	snprintf(want, sizeof(want), "process %d", getpid());
 	ck_assert_ptr_nonnull(strstr(e.text, want));
 	check_guarded("user_0", "mine", false);
 	close(lock);
-	ck_assert_int_eq(run(5000, &res, &e), 0);
+	ck_assert_int_eq(run(60000, &res, &e), 0);
 	check_guarded("user_0", "mine", true);
 }
 END_TEST

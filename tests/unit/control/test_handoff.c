@@ -2,11 +2,6 @@
 /* The hand-off service over a real socket: every request, wrong orders, lost connections, new tcmu-runners. */
 #include <stdlib.h>
 #include "client.h"
-#include "control/sizes.h"
-#include "control/worker.h"
-
-#define SPEAKS(reply, words)                                                                                 \
-	ck_assert_msg(strstr((reply).reason, words) != NULL, "\"%s\" is not in: %s", words, (reply).reason)
 
 /* --- one LUN's life --- */
 
@@ -75,99 +70,6 @@ START_TEST(failed_start_lets_go_before_it_is_answered)
 	SPEAKS(r, "makes no sense");
 	ck_assert_str_eq(fake_calls(), "start a, stop a, destroy a, unlun ld0");
 	ck_assert_int_eq(client_handle(fd, HANDOFF_CLOSE, handle).head.status, -ENOENT);
-	close(fd);
-}
-END_TEST
-
-/* --- sizes --- */
-
-static struct handoff_reply open_blocks(int fd, uint64_t blocks)
-{
-	struct handoff_open m = open_msg("a", "hba/g2/ld0", 1);
-
-	m.blocks = blocks;
-	return client_send_open(fd, &m);
-}
-
-/* The file on disk; the worker writes it. */
-static void save_and_reopen(void)
-{
-	struct worker *w = worker_new();
-
-	sizes_save(luns.sizes, w);
-	worker_free(w);
-	sizes_close(luns.sizes);
-	luns.sizes = sizes_open(temp_path("state/g2.sizes"));
-}
-
-/* ld0 has 2048 blocks. */
-START_TEST(a_backstore_smaller_than_its_unit_is_taken_when_the_unit_has_grown)
-{
-	int fd = client_connect();
-
-	luns.sizes = sizes_open(temp_path("state/g2.sizes"));
-	SPEAKS(open_blocks(fd, 1024), "2048 blocks");
-	ck_assert_int_eq(open_blocks(fd, 2048).head.status, 0);
-	/* As if it had been served with half of its size before. */
-	luns_release_all(&luns, NULL);
-	sizes_note(luns.sizes, "naa.60a0", 1024, 512);
-	save_and_reopen();
-	SPEAKS(open_blocks(fd, 1023), "2048 blocks");
-	ck_assert_int_eq(open_blocks(fd, 1024).head.status, 0);
-	sizes_close(luns.sizes);
-	luns.sizes = NULL;
-	close(fd);
-}
-END_TEST
-
-START_TEST(what_was_served_is_remembered)
-{
-	int fd = client_connect();
-
-	luns.sizes = sizes_open(temp_path("state/g2.sizes"));
-	client_serve(fd, "a", "hba/g2/ld0", 1);
-	save_and_reopen();
-	ck_assert(sizes_had(luns.sizes, "naa.60a0", 2048, 512));
-	ck_assert(!sizes_had(luns.sizes, "naa.60a0", 2048, 4096));
-	ck_assert(!sizes_had(luns.sizes, "naa.60a1", 2048, 512));
-	ck_assert(!sizes_had(NULL, "naa.60a0", 2048, 512));
-	sizes_close(luns.sizes);
-	/* A damaged file knows nothing and is replaced. */
-	ck_assert(g_file_set_contents(temp_path("state/g2.sizes"), "[naa", -1, NULL));
-	luns.sizes = sizes_open(temp_path("state/g2.sizes"));
-	ck_assert(!sizes_had(luns.sizes, "naa.60a0", 2048, 512));
-	sizes_note(luns.sizes, "naa.60a0", 2048, 512);
-	save_and_reopen();
-	ck_assert(sizes_had(luns.sizes, "naa.60a0", 2048, 512));
-	sizes_close(luns.sizes);
-	luns.sizes = NULL;
-	close(fd);
-}
-END_TEST
-
-START_TEST(a_lun_grows_as_far_as_its_unit)
-{
-	struct handoff_open m = open_msg("a", "hba/g2/ld0", 1);
-	int fd = client_connect();
-	uint64_t handle;
-
-	m.blocks = 1024;
-	m.known = 1;
-	handle = client_send_open(fd, &m).handle;
-	SPEAKS(client_resize(fd, handle, 2048), "not served now");
-	ck_assert_int_eq(client_handle(fd, HANDOFF_START, handle).head.status, 0);
-	fake_calls();
-	SPEAKS(client_resize(fd, handle, 1023), "cannot become smaller");
-	SPEAKS(client_resize(fd, handle, 2049), "hbactl rescan g2");
-	ck_assert_int_eq(client_resize(fd, handle + 1, 2048).head.status, -ENOENT);
-	ck_assert_int_eq(client_resize(fd, handle, 1024).head.status, 0);
-	ck_assert_str_eq(fake_calls(), "");
-	fake.resize = -ETIMEDOUT;
-	ck_assert_int_eq(client_resize(fd, handle, 2048).head.status, -ETIMEDOUT);
-	fake.resize = 0;
-	ck_assert_int_eq(client_resize(fd, handle, 2048).head.status, 0);
-	ck_assert_str_eq(fake_calls(), "resize ld0, resize ld0");
-	ck_assert_uint_eq(luns_find(&luns, handle)->cfg.blocks, 2048);
 	close(fd);
 }
 END_TEST
@@ -275,29 +177,6 @@ START_TEST(check_judges_the_configuration_string)
 	ck_assert_int_eq(r.head.status, checks[_i].status);
 	SPEAKS(r, checks[_i].words);
 	ck_assert_uint_eq(r.state, HANDOFF_READY);
-	ck_assert_str_eq(fake_calls(), "");
-	close(fd);
-}
-END_TEST
-
-START_TEST(open_judges_size_and_block_size)
-{
-	int fd = client_connect();
-	struct handoff_open m = open_msg("a", "hba/g2/ld0", 1);
-	struct handoff_reply r;
-
-	m.blocks--;
-	r = client_send_open(fd, &m);
-	ck_assert_int_eq(r.head.status, -EINVAL);
-	SPEAKS(r, "ld0 has 2048 blocks of 512");
-	m = open_msg("a", "hba/g2/ld0", 1);
-	m.block_size = 4096;
-	ck_assert_int_eq(client_send_open(fd, &m).head.status, -EINVAL);
-	/* A unit of another size is not the one that was served before. */
-	m = open_msg("a", "hba/g2/ld0", 1);
-	m.blocks++;
-	m.known = 1;
-	ck_assert_int_eq(client_send_open(fd, &m).head.status, -EINVAL);
 	ck_assert_str_eq(fake_calls(), "");
 	close(fd);
 }
@@ -508,7 +387,7 @@ START_TEST(hello_with_many_slow_rings_keeps_its_deadline)
 {
 	static const char *const names[] = {"hba/g2/ld0", "hba/g2/ld1"};
 	int fd = client_connect();
-	uint64_t start, ms;
+	uint64_t start;
 
 	for (int i = 0; i < 2; i++)
 		client_serve(fd, i ? "b" : "a", names[i], 1);
@@ -516,9 +395,11 @@ START_TEST(hello_with_many_slow_rings_keeps_its_deadline)
 	fake.stop = 1;
 	start = clock_ns();
 	ck_assert_int_eq(client_hello(fd, 2).head.status, 0);
-	ms = (clock_ns() - start) / NS_PER_MS;
-	ck_assert_uint_ge(ms, LUNS_RELEASE_MS - 50);
-	ck_assert_uint_lt(ms, HANDOFF_CALL_MS);
+	ck_assert_uint_ge((clock_ns() - start) / NS_PER_MS, LUNS_RELEASE_MS - 50);
+	/* The first one has used it up, which leaves the rest of the caller's time. */
+	static_assert(LUNS_RELEASE_MS + 500 <= HANDOFF_CALL_MS, "HELLO is answered in time");
+	ck_assert_uint_le(fake_ring(0)->stop_ms, LUNS_RELEASE_MS);
+	ck_assert_uint_eq(fake_ring(1)->stop_ms, 0);
 	ck_assert(fake_ring(0)->destroyed && fake_ring(1)->destroyed);
 	close(fd);
 }
@@ -778,21 +659,35 @@ START_TEST(connections_have_a_limit)
 }
 END_TEST
 
+static uint64_t beat_age_ms(void)
+{
+	return (clock_ns() - loop_heartbeat_ns(fake_loop)) / NS_PER_MS;
+}
+
 START_TEST(ping_is_silent_while_the_io_thread_hangs)
 {
 	int fd = client_connect();
 	struct handoff_head h;
+	uint64_t beat;
 
 	ck_assert_int_eq(client_plain(fd, HANDOFF_PING).head.status, 0);
 	fakes_hang_io(true);
-	/* Not yet: the heartbeat is younger than LUNS_ALIVE_AGE_MS. */
-	ck_assert_int_eq(client_plain(fd, HANDOFF_PING).head.status, 0);
-	clock_sleep_ms(LUNS_ALIVE_AGE_MS + 200);
+	/* Not yet: the heartbeat is younger than LUNS_ALIVE_AGE_MS; unless the machine took that long itself. */
+	h = head_of(HANDOFF_PING, sizeof(h));
+	client_send(fd, &h, sizeof(h), -1, 0);
+	if (pump(fd, 200))
+		ck_assert_int_eq(client_answer(fd, HANDOFF_PING).head.status, 0);
+	else
+		ck_assert_uint_gt(beat_age_ms(), LUNS_ALIVE_AGE_MS);
+	while (beat_age_ms() <= LUNS_ALIVE_AGE_MS)
+		clock_sleep_ms(10);
 	h = head_of(HANDOFF_PING, sizeof(h));
 	client_send(fd, &h, sizeof(h), -1, 0);
 	ck_assert(!pump(fd, 200));
+	beat = loop_heartbeat_ns(fake_loop);
 	fakes_hang_io(false);
-	clock_sleep_ms(1200); /* the loop wakes once per second */
+	/* The loop wakes once per second. */
+	pump_until(loop_heartbeat_ns(fake_loop) != beat);
 	ck_assert_int_eq(client_plain(fd, HANDOFF_PING).head.status, 0);
 	close(fd);
 }
@@ -818,23 +713,19 @@ int main(void)
 
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, u);
-	tcase_set_timeout(t, 30);
+	tcase_set_timeout(t, 100);
 	tcase_add_checked_fixture(t, service_start, service_stop);
 	tcase_add_checked_fixture(u, start_for_another_user, service_stop);
 	tcase_add_test(t, open_start_close_in_order);
 	tcase_add_test(t, started_lun_outlives_its_connection);
 	tcase_add_test(t, connection_that_ends_between_open_and_start_undoes_the_open);
 	tcase_add_test(t, failed_start_lets_go_before_it_is_answered);
-	tcase_add_test(t, a_backstore_smaller_than_its_unit_is_taken_when_the_unit_has_grown);
-	tcase_add_test(t, what_was_served_is_remembered);
-	tcase_add_test(t, a_lun_grows_as_far_as_its_unit);
 	tcase_add_test(t, failed_open_leaves_nothing);
 	tcase_add_test(t, unknown_handles_are_refused);
 	tcase_add_test(t, second_start_and_second_close_are_refused);
 	tcase_add_test(t, start_belongs_to_the_connection_of_its_open);
 	tcase_add_test(t, handles_are_not_used_twice);
 	tcase_add_loop_test(t, check_judges_the_configuration_string, 0, ARRAY_SIZE(checks));
-	tcase_add_test(t, open_judges_size_and_block_size);
 	tcase_add_test(t, open_with_missing_parts_is_refused);
 	tcase_add_test(t, unit_is_exported_once_by_either_of_its_names);
 	tcase_add_test(t, booting_controller_takes_luns_on_trust);

@@ -32,9 +32,10 @@ struct emu_stats rig_stats(struct rig *r);
 /* A command of the control socket; asserts that it worked. The answer is static. */
 const char *rig_do(struct rig *r, const char *line);
 const char *rig_try(struct rig *r, const char *line);
+#define LIMIT_MS 30000 /* for what must come, however slow the machine */
 #define rig_wait(expr)                                                                                       \
 	do {                                                                                                 \
-		unsigned _left = 5000;                                                                       \
+		unsigned _left = LIMIT_MS;                                                                   \
 		while (!(expr) && --_left)                                                                   \
 			usleep(1000);                                                                        \
 		ck_assert_msg(_left, "never true: %s", #expr);                                               \

@@ -361,15 +361,15 @@ START_TEST(the_line_is_up_while_there_are_replies_or_notices)
 		0);
 	rw(1, false, 0, 0, 1);
 	submit(1);
-	ck_assert_uint_eq(client_irq_wait(line_fd, 2000), 1);
+	ck_assert_uint_eq(client_irq_wait(line_fd, LIMIT_MS), 1);
 	ck_assert_uint_eq(rd(0x30), 0x8);
 	ck_assert_int_eq(client_irq(&c, unmask, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, NULL, 0), 0);
-	ck_assert_uint_eq(client_irq_wait(line_fd, 1000), 1); /* nobody took it */
+	ck_assert_uint_eq(client_irq_wait(line_fd, LIMIT_MS), 1); /* nobody took it */
 	pop();
 	ck_assert_int_eq(client_irq(&c, unmask, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, NULL, 0), 0);
 	ck_assert_uint_eq(client_irq_wait(line_fd, 20), 0);
 	rig_do(rig, "notice 8");
-	ck_assert_uint_eq(client_irq_wait(line_fd, 1000), 1);
+	ck_assert_uint_eq(client_irq_wait(line_fd, LIMIT_MS), 1);
 	ck_assert_uint_eq(rd(0x9c) & 0x8, 0x8);
 	wr(0xa0, 0x8);
 	ck_assert_uint_eq(rd(0x9c) & 0x8, 0);
@@ -445,7 +445,7 @@ START_TEST(a_restarting_box_loses_its_addresses)
 
 	client_write(&c, VFIO_PCI_CONFIG_REGION_INDEX, 0x14, &bar, 4);
 	bring_up_ame(4);
-	rig_do(rig, "fault delay=200");
+	rig_do(rig, "fault delay=2000");
 	rw(1, false, 0, 0, 1);
 	submit(1);
 	rig_do(rig, "fw-fault");
@@ -459,7 +459,7 @@ START_TEST(a_restarting_box_loses_its_addresses)
 	rw(2, false, 0, 0, 1);
 	submit(2);
 	ck_assert_uint_eq(pop(), 8);
-	usleep(250000);
+	usleep(2100000);
 	ck_assert_uint_eq(rd(0x44), 0xffffffff);
 }
 END_TEST
@@ -467,12 +467,12 @@ END_TEST
 START_TEST(flush_forgets_what_is_outstanding)
 {
 	bring_up_ame(4);
-	rig_do(rig, "fault delay=100");
+	rig_do(rig, "fault delay=2000");
 	rw(1, false, 0, 0, 1);
 	submit(1);
 	rig_do(rig, "notice 4");
 	ck_assert_uint_eq(rd(0x9c), 0x4);
-	usleep(150000);
+	usleep(2100000);
 	ck_assert_uint_eq(rd(0x44), 0xffffffff);
 }
 END_TEST

@@ -42,6 +42,29 @@ START_TEST(frames_before_init_are_a_mistake_of_the_driver)
 }
 END_TEST
 
+/* As boot firmware does: LD_GET_LIST, polled [2.4, 4.4]. */
+START_TEST(a_polled_frame_before_init_is_answered)
+{
+	uint8_t *f = frame(0);
+
+	memset(f, 0, 64);
+	f[0x00] = 0x05;
+	f[0x02] = 0xff;
+	f[0x07] = 1;
+	le16(f, 0x10, 0x0011);
+	le32(f, 0x14, 1032);
+	le32(f, 0x18, 0x03010000);
+	le32(f, 0x28, MEM_IOVA + AT_DATA);
+	le32(f, 0x2c, 1032);
+	fire(0, 0);
+	rig_wait(frame_again(0)[2] == 0x00);
+	ck_assert_uint_gt(get_le32(c.mem, AT_DATA), 0);
+	ck_assert_uint_eq(rig_stats(rig).replies, 0);
+	ck_assert_uint_eq(client_read32(&c, 1, 0xb0) >> 28, 0xb);
+	ck_assert_uint_eq(init(ENTRIES, 0), 0x00);
+}
+END_TEST
+
 START_TEST(a_queue_above_4_gib_is_wrong)
 {
 	uint8_t *f = frame(1), *q = c.mem + AT_QUEUE_INFO;
@@ -75,7 +98,7 @@ START_TEST(inquiry_through_a_scsi_frame)
 	ck_assert_uint_eq(data_at(3)[4], 91);
 	ck_assert_int_eq(memcmp(data_at(3) + 8, "LSI     MR9260-8i       ", 24), 0);
 	ck_assert_uint_eq(producer(), 1);
-	ck_assert_uint_eq(client_irq_wait(efd, 1000), 1);
+	ck_assert_uint_eq(client_irq_wait(efd, LIMIT_MS), 1);
 }
 END_TEST
 
@@ -293,7 +316,7 @@ START_TEST(interrupts_come_once_until_acknowledged_and_not_while_masked)
 	bring_up();
 	ld_rw(0, false, 0, 0, 1);
 	run(0, 0);
-	ck_assert_uint_eq(client_irq_wait(efd, 1000), 1);
+	ck_assert_uint_eq(client_irq_wait(efd, LIMIT_MS), 1);
 	ck_assert_uint_eq(client_read32(&c, 1, 0x30), 0x1);
 	ld_rw(0, false, 0, 0, 1);
 	run(0, 0);
@@ -302,14 +325,14 @@ START_TEST(interrupts_come_once_until_acknowledged_and_not_while_masked)
 	ck_assert_uint_eq(client_read32(&c, 1, 0x30), 0x0);
 	ld_rw(0, false, 0, 0, 1);
 	run(0, 0);
-	ck_assert_uint_eq(client_irq_wait(efd, 1000), 1);
+	ck_assert_uint_eq(client_irq_wait(efd, LIMIT_MS), 1);
 	client_write32(&c, 1, 0x34, 0xffffffff);
 	client_write32(&c, 1, 0xa0, 0x1);
 	ld_rw(0, false, 0, 0, 1);
 	run(0, 0);
 	ck_assert_uint_eq(client_irq_wait(efd, 20), 0);
 	client_write32(&c, 1, 0x34, 0xfffffffa);
-	ck_assert_uint_eq(client_irq_wait(efd, 1000), 1);
+	ck_assert_uint_eq(client_irq_wait(efd, LIMIT_MS), 1);
 }
 END_TEST
 
@@ -567,6 +590,7 @@ static void add_commands(TCase *t)
 	tcase_add_loop_test(t, init_with_another_number_of_entries_is_refused, 1009, 1010);
 	tcase_add_loop_test(t, init_with_another_number_of_entries_is_refused, 0, 1);
 	tcase_add_test(t, frames_before_init_are_a_mistake_of_the_driver);
+	tcase_add_test(t, a_polled_frame_before_init_is_answered);
 	tcase_add_test(t, a_queue_above_4_gib_is_wrong);
 	tcase_add_test(t, inquiry_through_a_scsi_frame);
 	tcase_add_test(t, reads_return_what_was_written);

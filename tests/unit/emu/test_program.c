@@ -97,7 +97,7 @@ static void serve(const char *extra)
 	const char *const options[] = {"--socket", sock, "--boot-ms", "0", extra, NULL};
 
 	start(options);
-	for (unsigned i = 0; i < 5000 && client_connect(&c, sock) < 0; i++)
+	for (unsigned i = 0; i < LIMIT_MS && client_connect(&c, sock) < 0; i++)
 		usleep(1000);
 	client_close(&c);
 	client_up(&c, sock);

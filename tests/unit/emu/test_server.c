@@ -269,7 +269,7 @@ START_TEST(messages_signal_the_eventfd_of_their_vector)
 	for (uint32_t i = 0; i < 4; i++) {
 		client_write32(&c, 0, 0x14, i);
 		for (uint32_t k = 0; k < 4; k++)
-			ck_assert_uint_eq(client_irq_wait(fds[k], k == i ? 1000 : 0), k == i);
+			ck_assert_uint_eq(client_irq_wait(fds[k], k == i ? LIMIT_MS : 0), k == i);
 	}
 	/* taken back: one, then all */
 	ck_assert_int_eq(client_irq(&c, EVENTFD_TRIGGER, VFIO_PCI_MSIX_IRQ_INDEX, 1, 1, NULL, 0), 0);
@@ -295,8 +295,27 @@ START_TEST(messages_need_bus_mastering)
 	ck_assert_uint_eq(client_irq_wait(efd, 20), 0);
 	client_bus_master(&c, true);
 	client_write32(&c, 0, 0x14, 0);
-	ck_assert_uint_eq(client_irq_wait(efd, 1000), 1);
+	ck_assert_uint_eq(client_irq_wait(efd, LIMIT_MS), 1);
 	close(efd);
+}
+END_TEST
+
+/* A driver of a shared line looks there. */
+START_TEST(the_status_register_shows_the_line)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	client_write32(&c, 0, 0x14, 0x100);
+	ck_assert_uint_eq(client_read32(&c, VFIO_PCI_CONFIG_REGION_INDEX, 0x04) >> 16 & 0x08, 0x08);
+	client_write32(&c, 0, 0x14, 0x101);
+	ck_assert_uint_eq(client_read32(&c, VFIO_PCI_CONFIG_REGION_INDEX, 0x04) >> 16 & 0x08, 0);
+	/* not while messages are sent in its place */
+	client_write32(&c, 0, 0x14, 0x100);
+	ck_assert_int_eq(client_irq(&c, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+				 VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &fd, 1),
+		0);
+	ck_assert_uint_eq(client_read32(&c, VFIO_PCI_CONFIG_REGION_INDEX, 0x04) >> 16 & 0x08, 0);
+	close(fd);
 }
 END_TEST
 
@@ -307,11 +326,11 @@ START_TEST(the_line_is_masked_when_it_fires_and_fires_again_after_unmask_while_u
 
 	ck_assert_int_eq(client_irq(&c, EVENTFD_TRIGGER, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &efd, 1), 0);
 	client_write32(&c, 0, 0x14, 0x100);
-	ck_assert_uint_eq(client_irq_wait(efd, 1000), 1);
+	ck_assert_uint_eq(client_irq_wait(efd, LIMIT_MS), 1);
 	client_write32(&c, 0, 0x14, 0x100);
 	ck_assert_uint_eq(client_irq_wait(efd, 20), 0);
 	ck_assert_int_eq(client_irq(&c, unmask, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, NULL, 0), 0);
-	ck_assert_uint_eq(client_irq_wait(efd, 1000), 1);
+	ck_assert_uint_eq(client_irq_wait(efd, LIMIT_MS), 1);
 	client_write32(&c, 0, 0x14, 0x101);
 	ck_assert_int_eq(client_irq(&c, unmask, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, NULL, 0), 0);
 	ck_assert_uint_eq(client_irq_wait(efd, 20), 0);
@@ -417,6 +436,23 @@ START_TEST(dma_after_unmap_is_wrong)
 	ck_assert_uint_eq(answer.len, sizeof(struct vu_dma_unmap));
 	ck_assert_uint_eq(engine(1, MEM_IOVA, 4), EFAULT);
 	ck_assert_uint_eq(rig_stats(rig).wrong_dma, 1);
+	rig_call(rig, forgive, NULL);
+}
+END_TEST
+
+/* As QEMU does when a guest lets go of a container behind its virtual IOMMU. */
+START_TEST(an_unmap_of_a_range_takes_all_mappings_in_it)
+{
+	for (uint32_t i = 0; i < 16; i++)
+		ck_assert_int_eq(client_map(&c, 0x100000 + i * 0x2000, 0x1000, 3, c.memfd, i * 0x1000), 0);
+	/* half of one */
+	ck_assert_int_eq(client_unmap(&c, 0x100000, 0x2800), EINVAL);
+	ck_assert_uint_eq(engine(1, 0x100000, 16), 0);
+	ck_assert_int_eq(client_unmap(&c, 0x0ff000, 0x10000), 0);
+	ck_assert_uint_eq(engine(1, 0x100000, 16), EFAULT);
+	ck_assert_uint_eq(engine(1, 0x10e000, 16), EFAULT);
+	ck_assert_uint_eq(engine(1, 0x110000, 16), 0);
+	ck_assert_uint_eq(engine(1, MEM_IOVA, 16), 0);
 	rig_call(rig, forgive, NULL);
 }
 END_TEST
@@ -681,12 +717,14 @@ int main(void)
 	tcase_add_test(t, reset_reaches_the_model_and_stops_bus_mastering);
 	tcase_add_test(t, messages_signal_the_eventfd_of_their_vector);
 	tcase_add_test(t, messages_need_bus_mastering);
+	tcase_add_test(t, the_status_register_shows_the_line);
 	tcase_add_test(t, the_line_is_masked_when_it_fires_and_fires_again_after_unmask_while_up);
 	tcase_add_test(t, impossible_interrupt_sets_are_refused);
 	tcase_add_test(t, a_full_eventfd_does_not_stop_the_server);
 	tcase_add_test(t, dma_moves_bytes_both_ways);
 	tcase_add_test(t, dma_outside_of_mapped_memory_is_counted);
 	tcase_add_test(t, dma_after_unmap_is_wrong);
+	tcase_add_test(t, an_unmap_of_a_range_takes_all_mappings_in_it);
 	tcase_add_test(t, dma_without_bus_mastering_touches_nothing_and_is_no_mistake);
 	tcase_add_test(t, dma_does_not_wrap_at_the_end_of_all_addresses);
 	tcase_add_test(t, a_narrow_controller_does_not_reach_above_4_gib);

@@ -9,9 +9,7 @@
 #ifndef HBAD_TESTS_HBA_MFI_MODEL_H
 #define HBAD_TESTS_HBA_MFI_MODEL_H
 
-#include <pthread.h>
-
-#include "pci/pci.h"
+#include "hba/model_fn.h"
 
 enum model_gen { GEN1, GEN2, SKINNY };
 
@@ -22,14 +20,8 @@ enum model_gen { GEN1, GEN2, SKINNY };
 #define MODEL_SYNC_UNKNOWN 1 /* CHECK CONDITION 5/20/00 */
 #define MODEL_SYNC_FAILS   2 /* CHECK CONDITION 4/44/00 */
 
-struct model_map {
-	uint64_t iova, size;
-	uint8_t *va;
-};
-
-struct mfi_model {
-	struct pci_dev pci; /* what the driver sees */
-	pthread_mutex_t lock;
+struct model {
+	struct model_fn fn; /* first; see rig_base.h */
 	enum model_gen gen;
 
 	/* --- set by the test before or between accesses (under the lock once the driver runs) --- */
@@ -42,7 +34,6 @@ struct mfi_model {
 	uint8_t init_status;
 	bool init_silent;
 	bool real_dont_post; /* DONT_POST is honoured, as real firmware does; QEMU does not */
-	bool gone;	     /* all ones */
 	bool hold;	     /* data and SCSI commands wait for model_complete() */
 	bool hold_flush;     /* the flush DCMD waits for model_finish_flush() */
 	bool abort_lies;     /* ABORT is answered with OK and does nothing */
@@ -63,21 +54,13 @@ struct mfi_model {
 	uint32_t io_short; /* SCSI data-in: only so many bytes are written; 0: all */
 
 	/* --- observed by the test --- */
-	bool bus_master, irq_on;
-	int irq_fd;
-	enum pci_irq_kind irq_kind;
-	unsigned n_init, n_soft_reset, n_adapter_reset, n_flush, n_shutdown, n_abort, n_sync[MODEL_LDS],
-		n_unmask;
+	unsigned n_init, n_soft_reset, n_adapter_reset, n_flush, n_shutdown, n_abort, n_sync[MODEL_LDS];
 	unsigned n_ld_rw, n_scsi;
-	unsigned dma_faults;	  /* accesses to unmapped memory, or without bus mastering */
-	unsigned protocol_errors; /* things that real firmware or QEMU would choke on */
 	uint8_t last_frame[256];
 	uint32_t last_fire;
 	uint8_t ld[MODEL_LDS][MODEL_LD_BLOCKS * 512];
 
 	/* --- private --- */
-	struct model_map map[16];
-	uint16_t command;
 	uint32_t state, mask, status, diag, fire_high;
 	unsigned boot_at, key_at;
 	bool queue_active, closed;
@@ -88,22 +71,19 @@ struct mfi_model {
 	uint64_t flush_frame;
 };
 
-void model_init(struct mfi_model *m, enum model_gen gen);
-void model_set_state(struct mfi_model *m, uint32_t state);
+void model_init(struct model *m, enum model_gen gen);
+void model_set_state(struct model *m, uint32_t state);
 
-/* All below take the lock. */
-unsigned model_pending(struct mfi_model *m);
-/* Executes and answers the i-th held command. */
-void model_complete(struct mfi_model *m, unsigned i);
+/* All below take the lock, as do model_pending() and model_complete() of model_fn.h. */
 /* Executes it, but tells nobody. */
-void model_lose(struct mfi_model *m, unsigned i);
-uint32_t model_context(struct mfi_model *m, unsigned i); /* of the i-th held command */
-bool model_flush_waits(struct mfi_model *m);
-void model_finish_flush(struct mfi_model *m);
+void model_lose(struct model *m, unsigned i);
+uint32_t model_context(struct model *m, unsigned i); /* of the i-th held command */
+bool model_flush_waits(struct model *m);
+void model_finish_flush(struct model *m);
 /* Puts any context into the ring and interrupts. */
-void model_post(struct mfi_model *m, uint32_t context);
+void model_post(struct model *m, uint32_t context);
 /* Sets the producer index to any value and interrupts. */
-void model_set_producer(struct mfi_model *m, uint32_t value);
-void model_interrupt(struct mfi_model *m);
+void model_set_producer(struct model *m, uint32_t value);
+void model_interrupt(struct model *m);
 
 #endif

@@ -13,61 +13,6 @@
 
 #define FRAME 2048
 
-/* --- DMA --- */
-
-static uint8_t *at(struct mfi_model *m, uint64_t iova, uint64_t len)
-{
-	for (unsigned i = 0; i < ARRAY_SIZE(m->map); i++) {
-		const struct model_map *p = &m->map[i];
-
-		if (m->bus_master && p->size && iova >= p->iova && iova + len <= p->iova + p->size)
-			return p->va + (iova - p->iova);
-	}
-	m->dma_faults++;
-	return NULL;
-}
-
-static void dma_read(struct mfi_model *m, void *to, uint64_t iova, uint64_t len)
-{
-	const uint8_t *p = at(m, iova, len);
-
-	if (p)
-		memcpy(to, p, len);
-	else
-		memset(to, 0xff, len);
-}
-
-static void dma_write(struct mfi_model *m, uint64_t iova, const void *from, uint64_t len)
-{
-	uint8_t *p = at(m, iova, len);
-
-	if (p)
-		memcpy(p, from, len);
-}
-
-static void dma_write8(struct mfi_model *m, uint64_t iova, uint8_t v)
-{
-	uint8_t *p = at(m, iova, 1);
-
-	if (p)
-		__atomic_store_n(p, v, __ATOMIC_RELEASE);
-}
-
-void fw_dma_write32(struct mfi_model *m, uint64_t iova, uint32_t v)
-{
-	uint8_t *p = at(m, iova, 4);
-
-	if (p)
-		__atomic_store_n((uint32_t *)p, htole32(v), __ATOMIC_RELEASE);
-}
-
-uint32_t fw_dma_read32(struct mfi_model *m, uint64_t iova)
-{
-	uint8_t *p = at(m, iova, 4);
-
-	return p ? le32toh(__atomic_load_n((uint32_t *)p, __ATOMIC_ACQUIRE)) : 0;
-}
-
 static uint16_t le16_at(const uint8_t *p)
 {
 	return (uint16_t)(p[0] | p[1] << 8);
@@ -93,42 +38,39 @@ static void put_le32(uint8_t *p, uint32_t v)
 
 /* --- interrupts and replies --- */
 
-void fw_interrupt(struct mfi_model *m)
+void fw_interrupt(struct model *m)
 {
-	uint64_t one = 1;
-
-	if (m->mask == 0xffffffff || !m->irq_on)
+	if (m->mask == 0xffffffff || !m->fn.irq_on)
 		return;
 	/* Under MSI and MSI-X the status register reads 0, as in QEMU. */
-	if (m->irq_kind == PCI_IRQ_INTX)
+	if (m->fn.irq_kind == PCI_IRQ_INTX)
 		m->status = m->gen == GEN1 ? 0x80000001 : 0x00000001;
-	if (write(m->irq_fd, &one, sizeof(one)) < 0)
-		m->protocol_errors++;
+	fn_interrupt(&m->fn);
 }
 
-void fw_post(struct mfi_model *m, uint32_t context)
+void fw_post(struct model *m, uint32_t context)
 {
 	if (!m->queue_active)
 		return;
-	fw_dma_write32(m, m->ring + 4 * m->head, context);
+	fn_write32(&m->fn, m->ring + 4 * m->head, context);
 	if (m->mask == 0xffffffff)
 		return; /* QEMU: the producer stays */
 	m->head = m->head + 1 == m->fw_cmds ? 0 : m->head + 1;
-	if (m->head == fw_dma_read32(m, m->consumer_at))
-		m->protocol_errors++; /* the ring is full: it must not be possible */
-	fw_dma_write32(m, m->producer_at, m->head);
+	if (m->head == fn_read32(&m->fn, m->consumer_at))
+		fn_error(&m->fn, "the ring is full: it must not be possible");
+	fn_write32(&m->fn, m->producer_at, m->head);
 	fw_interrupt(m);
 }
 
-void fw_answer(struct mfi_model *m, uint64_t frame, uint8_t status, uint8_t scsi_status)
+void fw_answer(struct model *m, uint64_t frame, uint8_t status, uint8_t scsi_status)
 {
 	uint8_t head[0x18];
 	bool dont_post;
 
-	dma_read(m, head, frame, sizeof(head));
+	fn_read(&m->fn, head, frame, sizeof(head));
 	dont_post = le16_at(head + 0x10) & 1;
-	dma_write8(m, frame + 3, scsi_status);
-	dma_write8(m, frame + 2, status);
+	fn_write8(&m->fn, frame + 3, scsi_status);
+	fn_write8(&m->fn, frame + 2, status);
 	if (!dont_post || !m->real_dont_post)
 		fw_post(m, le32_at(head + 8));
 }
@@ -136,8 +78,7 @@ void fw_answer(struct mfi_model *m, uint64_t frame, uint8_t status, uint8_t scsi
 /* --- data --- */
 
 /* Moves up to len bytes between buf and the SGL at f + off. */
-static bool move(
-	struct mfi_model *m, const uint8_t *f, unsigned off, uint8_t *buf, uint64_t len, bool to_host)
+static bool move(struct model *m, const uint8_t *f, unsigned off, uint8_t *buf, uint64_t len, bool to_host)
 {
 	uint16_t flags = le16_at(f + 0x10);
 	unsigned n = f[7];
@@ -151,7 +92,7 @@ static bool move(
 			addr = le64_at(e);
 			here = le32_at(e + 8);
 			if (le32_at(e + 12))
-				m->protocol_errors++;
+				fn_error(&m->fn, "an SGE has flags");
 		} else if (flags & 2) {
 			e = f + off + 12 * i;
 			addr = le64_at(e);
@@ -165,24 +106,24 @@ static bool move(
 			return false;
 		here = MIN(here, len);
 		if (here && to_host)
-			dma_write(m, addr, buf, here);
+			fn_write(&m->fn, addr, buf, here);
 		else if (here)
-			dma_read(m, buf, addr, here);
+			fn_read(&m->fn, buf, addr, here);
 		buf += here;
 		len -= here;
 	}
 	return len == 0;
 }
 
-static void sense(struct mfi_model *m, const uint8_t *f, uint8_t key, uint8_t asc)
+static void sense(struct model *m, const uint8_t *f, uint8_t key, uint8_t asc)
 {
 	uint8_t s[18] = {0x70, 0, key, 0, 0, 0, 0, 10};
 
 	s[12] = asc;
-	dma_write(m, le32_at(f + 0x18), s, sizeof(s));
+	fn_write(&m->fn, le32_at(f + 0x18), s, sizeof(s));
 }
 
-static void ld_rw(struct mfi_model *m, uint64_t frame, const uint8_t *f)
+static void ld_rw(struct model *m, uint64_t frame, const uint8_t *f)
 {
 	uint64_t lba = le64_at(f + 0x20), n = le32_at(f + 0x14);
 	bool read = f[0] == 1;
@@ -205,8 +146,7 @@ static void ld_rw(struct mfi_model *m, uint64_t frame, const uint8_t *f)
 	fw_answer(m, frame, 0, 0);
 }
 
-static void scsi_rw(
-	struct mfi_model *m, uint64_t frame, const uint8_t *f, uint64_t lba, uint64_t n, bool read)
+static void scsi_rw(struct model *m, uint64_t frame, const uint8_t *f, uint64_t lba, uint64_t n, bool read)
 {
 	uint64_t bytes = le32_at(f + 0x14);
 	unsigned unit = f[0] == 3 ? f[4] : 0;
@@ -217,11 +157,11 @@ static void scsi_rw(
 		return;
 	}
 	if (!move(m, f, 0x30, m->ld[unit] + lba * (bytes / n), bytes, read))
-		m->protocol_errors++;
+		fn_error(&m->fn, "data do not fit");
 	fw_answer(m, frame, 0, 0);
 }
 
-static void sync_cache(struct mfi_model *m, uint64_t frame, const uint8_t *f)
+static void sync_cache(struct model *m, uint64_t frame, const uint8_t *f)
 {
 	m->n_sync[f[4] % MODEL_LDS]++;
 	if (m->sync_mode == MODEL_SYNC_GOOD) {
@@ -235,7 +175,7 @@ static void sync_cache(struct mfi_model *m, uint64_t frame, const uint8_t *f)
 	fw_answer(m, frame, 0x2d, 2);
 }
 
-static void inquiry(struct mfi_model *m, uint64_t frame, const uint8_t *f)
+static void inquiry(struct model *m, uint64_t frame, const uint8_t *f)
 {
 	uint8_t data[96] = {0, 0, 5, 2, 31, 0, 0, 2, 'M', 'O', 'D', 'E', 'L', ' ', ' ', ' '};
 	uint32_t len = le32_at(f + 0x14);
@@ -243,18 +183,18 @@ static void inquiry(struct mfi_model *m, uint64_t frame, const uint8_t *f)
 	memset(data + 16, 'x', 20);
 	len = MIN(len, m->io_short ? m->io_short : 36);
 	if (!move(m, f, 0x30, data, len, true) && le32_at(f + 0x14) <= 36)
-		m->protocol_errors++;
+		fn_error(&m->fn, "data do not fit");
 	fw_answer(m, frame, 0, 0);
 }
 
-static void scsi_io(struct mfi_model *m, uint64_t frame, const uint8_t *f)
+static void scsi_io(struct model *m, uint64_t frame, const uint8_t *f)
 {
 	const uint8_t *cdb = f + 0x20;
 
 	m->n_scsi++;
 	if (f[7] == 0 || f[5] != 0 || f[6] > 16) {
 		/* No SGE at all: QEMU fails it. */
-		m->protocol_errors++;
+		fn_error(&m->fn, "pass-through without an SGE");
 		fw_answer(m, frame, 0x2d, 2);
 		return;
 	}
@@ -285,14 +225,14 @@ static void scsi_io(struct mfi_model *m, uint64_t frame, const uint8_t *f)
 	fw_answer(m, frame, 0x2d, 2);
 }
 
-void fw_execute(struct mfi_model *m, uint64_t frame)
+void fw_execute(struct model *m, uint64_t frame)
 {
 	uint8_t f[FRAME];
 
-	dma_read(m, f, frame, sizeof(f));
+	fn_read(&m->fn, f, frame, sizeof(f));
 	if (m->io_status || m->io_scsi_status) {
 		if (m->io_sense[0])
-			dma_write(m, le32_at(f + 0x18), m->io_sense, sizeof(m->io_sense));
+			fn_write(&m->fn, le32_at(f + 0x18), m->io_sense, sizeof(m->io_sense));
 		fw_answer(m, frame, m->io_status, m->io_scsi_status);
 	} else if (f[0] == 1 || f[0] == 2) {
 		ld_rw(m, frame, f);
@@ -304,16 +244,16 @@ void fw_execute(struct mfi_model *m, uint64_t frame)
 /* --- DCMDs --- */
 
 /* Exactly one SG32 element, as Linux sends them. */
-static void dcmd_data(struct mfi_model *m, const uint8_t *f, const uint8_t *data, uint32_t len)
+static void dcmd_data(struct model *m, const uint8_t *f, const uint8_t *data, uint32_t len)
 {
 	if (f[7] != 1 || (le16_at(f + 0x10) & 0x2a) || le32_at(f + 0x14) != le32_at(f + 0x2c)) {
-		m->protocol_errors++;
+		fn_error(&m->fn, "a DCMD wants exactly one SG32 element");
 		return;
 	}
-	dma_write(m, le32_at(f + 0x28), data, MIN(len, le32_at(f + 0x2c)));
+	fn_write(&m->fn, le32_at(f + 0x28), data, MIN(len, le32_at(f + 0x2c)));
 }
 
-static uint8_t ctrl_get_info(struct mfi_model *m, const uint8_t *f)
+static uint8_t ctrl_get_info(struct model *m, const uint8_t *f)
 {
 	static uint8_t d[0x950];
 	uint32_t len = le32_at(f + 0x14);
@@ -340,7 +280,7 @@ static uint8_t ctrl_get_info(struct mfi_model *m, const uint8_t *f)
 }
 
 /* In reverse order, as QEMU does; the last one is offline, the one before degraded. */
-static uint8_t ld_get_list(struct mfi_model *m, const uint8_t *f)
+static uint8_t ld_get_list(struct model *m, const uint8_t *f)
 {
 	static uint8_t d[1032];
 
@@ -359,7 +299,7 @@ static uint8_t ld_get_list(struct mfi_model *m, const uint8_t *f)
 	return 0;
 }
 
-static uint8_t ld_get_info(struct mfi_model *m, const uint8_t *f)
+static uint8_t ld_get_info(struct model *m, const uint8_t *f)
 {
 	static uint8_t d[384];
 
@@ -375,7 +315,7 @@ static uint8_t ld_get_info(struct mfi_model *m, const uint8_t *f)
 	return 0;
 }
 
-static uint8_t pd_list(struct mfi_model *m, const uint8_t *f)
+static uint8_t pd_list(struct model *m, const uint8_t *f)
 {
 	static uint8_t d[8192];
 
@@ -392,7 +332,7 @@ static uint8_t pd_list(struct mfi_model *m, const uint8_t *f)
 	return 0;
 }
 
-static uint8_t pd_info(struct mfi_model *m, const uint8_t *f)
+static uint8_t pd_info(struct model *m, const uint8_t *f)
 {
 	static uint8_t d[512];
 
@@ -402,7 +342,7 @@ static uint8_t pd_info(struct mfi_model *m, const uint8_t *f)
 	return 0;
 }
 
-static void dcmd(struct mfi_model *m, uint64_t frame, const uint8_t *f)
+static void dcmd(struct model *m, uint64_t frame, const uint8_t *f)
 {
 	uint8_t status;
 
@@ -427,10 +367,10 @@ static void dcmd(struct mfi_model *m, uint64_t frame, const uint8_t *f)
 	case 0x01101000:
 		m->n_flush++;
 		if (f[0x1c] != 3 || f[7] != 0)
-			m->protocol_errors++;
+			fn_error(&m->fn, "flush of something else");
 		if (m->hold_flush) {
 			if (m->flush_frame)
-				m->protocol_errors++; /* one at a time */
+				fn_error(&m->fn, "two flushes at a time");
 			m->flush_frame = frame;
 			return;
 		}
@@ -445,7 +385,7 @@ static void dcmd(struct mfi_model *m, uint64_t frame, const uint8_t *f)
 		}
 		break;
 	default:
-		m->protocol_errors++;
+		fn_error(&m->fn, "an unknown DCMD");
 		status = 2;
 	}
 	fw_answer(m, frame, status, 0);
@@ -453,21 +393,21 @@ static void dcmd(struct mfi_model *m, uint64_t frame, const uint8_t *f)
 
 /* --- frames --- */
 
-void fw_drop_pending(struct mfi_model *m, unsigned i)
+void fw_drop_pending(struct model *m, unsigned i)
 {
 	assert(i < m->n_pending);
 	memmove(m->pending + i, m->pending + i + 1, (--m->n_pending - i) * sizeof(m->pending[0]));
 }
 
-static void abort_frame(struct mfi_model *m, uint64_t frame, const uint8_t *f)
+static void abort_frame(struct model *m, uint64_t frame, const uint8_t *f)
 {
 	uint64_t victim = le64_at(f + 0x20);
 
 	m->n_abort++;
 	for (unsigned i = 0; i < m->n_pending && !m->abort_lies; i++)
 		if (m->pending[i] == victim) {
-			if (fw_dma_read32(m, victim + 8) != le32_at(f + 0x18)) {
-				m->protocol_errors++;
+			if (fn_read32(&m->fn, victim + 8) != le32_at(f + 0x18)) {
+				fn_error(&m->fn, "abort names another context");
 				fw_answer(m, frame, 5, 0);
 				return;
 			}
@@ -478,7 +418,7 @@ static void abort_frame(struct mfi_model *m, uint64_t frame, const uint8_t *f)
 	fw_answer(m, frame, 0, 0);
 }
 
-static void init(struct mfi_model *m, uint64_t frame, const uint8_t *f)
+static void init(struct model *m, uint64_t frame, const uint8_t *f)
 {
 	uint8_t q[32];
 
@@ -494,31 +434,31 @@ static void init(struct mfi_model *m, uint64_t frame, const uint8_t *f)
 		fw_answer(m, frame, 0, 0);
 		return;
 	}
-	dma_read(m, q, le64_at(f + 0x18), sizeof(q));
+	fn_read(&m->fn, q, le64_at(f + 0x18), sizeof(q));
 	if (le32_at(q) != 0 || le32_at(q + 4) != m->fw_cmds)
-		m->protocol_errors++;
+		fn_error(&m->fn, "INIT with another queue size");
 	m->ring = le64_at(q + 8);
 	m->producer_at = le64_at(q + 0x10);
 	m->consumer_at = le64_at(q + 0x18);
-	m->head = fw_dma_read32(m, m->producer_at);
-	if (m->head != 0 || fw_dma_read32(m, m->consumer_at) != 0)
-		m->protocol_errors++;
+	m->head = fn_read32(&m->fn, m->producer_at);
+	if (m->head != 0 || fn_read32(&m->fn, m->consumer_at) != 0)
+		fn_error(&m->fn, "indices are not 0 at INIT");
 	m->queue_active = true;
 	m->state = 0xc;
 	fw_answer(m, frame, 0, 0);
 }
 
-void fw_submit(struct mfi_model *m, uint64_t frame)
+void fw_submit(struct model *m, uint64_t frame)
 {
 	uint8_t f[FRAME];
 
 	if (frame & 63)
-		m->protocol_errors++;
+		fn_error(&m->fn, "a frame is not aligned");
 	/* QEMU wants 2048 readable bytes behind every frame. */
-	dma_read(m, f, frame, sizeof(f));
+	fn_read(&m->fn, f, frame, sizeof(f));
 	memcpy(m->last_frame, f, sizeof(m->last_frame));
 	if (f[0] != 0 && (m->state != 0xc || !m->queue_active)) {
-		m->protocol_errors++;
+		fn_error(&m->fn, "a frame before INIT");
 		return;
 	}
 	switch (f[0]) {
@@ -542,5 +482,5 @@ void fw_submit(struct mfi_model *m, uint64_t frame)
 		abort_frame(m, frame, f);
 		return;
 	}
-	m->protocol_errors++;
+	fn_error(&m->fn, "an unknown frame");
 }

@@ -15,15 +15,15 @@ START_TEST(starts_and_stops_from_ready)
 	ck_assert_int_eq(hba_state(r->h), HBA_RUNNING);
 	ck_assert_uint_eq(seen(r, n_init), 1);
 	ck_assert_uint_eq(seen(r, n_adapter_reset), 0);
-	ck_assert(seen(r, bus_master) && seen(r, irq_on));
-	ck_assert_int_eq(seen(r, irq_kind), PCI_IRQ_MSIX);
+	ck_assert(seen(r, fn.bus_master) && seen(r, fn.irq_on));
+	ck_assert_int_eq(seen(r, fn.irq_kind), PCI_IRQ_MSIX);
 	ck_assert_str_eq(r->h->info.product, "LSI MegaRAID MODEL");
 	hba_stop(r->h);
 	ck_assert_int_eq(hba_state(r->h), HBA_DOWN);
 	/* Orderly: flush, then shutdown, then quiet. */
 	ck_assert_uint_eq(seen(r, n_flush), 1);
 	ck_assert_uint_eq(seen(r, n_shutdown), 1);
-	ck_assert(!seen(r, bus_master) && !seen(r, irq_on));
+	ck_assert(!seen(r, fn.bus_master) && !seen(r, fn.irq_on));
 	rig_down(r);
 }
 END_TEST
@@ -86,7 +86,7 @@ START_TEST(takes_over_from_a_dead_driver)
 	ck_assert_uint_eq(seen(r, state), 0xb);
 	ck_assert_uint_eq(seen(r, n_pending), 0);
 	ck_assert_uint_eq(seen(r, n_init), 0);
-	ck_assert(!seen(r, bus_master));
+	ck_assert(!seen(r, fn.bus_master));
 	ck_assert_int_eq(hba_start(r->h, &r->e), 0);
 	rig_down(r);
 }
@@ -132,13 +132,11 @@ END_TEST
 START_TEST(fault_is_cured_by_one_adapter_reset)
 {
 	struct rig *r = rig_new(gens[_i]);
-	uint64_t start = clock_ns();
 
-	/* At once: FAULT does not go away by waiting. */
-	r->times.state = r->times.bring_up = 20000;
+	/* At once: FAULT does not go away by waiting. Who waits runs into the test's own time limit. */
+	rig_times(r)->state = rig_times(r)->bring_up = 3600 * 1000;
 	r->model->state = 0xf;
 	ck_assert_msg(rig_start(r) == 0, "%s", r->e.text);
-	ck_assert_uint_lt(clock_ns() - start, 10 * NS_PER_SEC);
 	ck_assert_uint_eq(seen(r, n_adapter_reset), 1);
 	rig_down(r);
 }
@@ -154,7 +152,7 @@ START_TEST(fault_that_stays_fails)
 	ck_assert_uint_eq(seen(r, n_adapter_reset), 1);
 	ck_assert_ptr_nonnull(strstr(r->e.text, "FAULT"));
 	ck_assert_ptr_nonnull(strstr(r->e.text, "power-cycle"));
-	ck_assert(!seen(r, bus_master));
+	ck_assert(!seen(r, fn.bus_master));
 	rig_down(r);
 }
 END_TEST
@@ -205,7 +203,7 @@ START_TEST(all_ones_is_no_device)
 {
 	struct rig *r = rig_new(GEN2);
 
-	r->model->gone = true;
+	r->model->fn.gone = true;
 	ck_assert_int_eq(rig_attach(r), -ENODEV);
 	ck_assert_uint_eq(seen(r, n_adapter_reset), 0);
 	rig_down(r);
@@ -220,7 +218,7 @@ START_TEST(refused_init_fails)
 	ck_assert_int_eq(rig_start(r), -EIO);
 	ck_assert_ptr_nonnull(strstr(r->e.text, "INIT"));
 	ck_assert_ptr_nonnull(strstr(r->e.text, "03h"));
-	ck_assert(!seen(r, bus_master));
+	ck_assert(!seen(r, fn.bus_master));
 	rig_down(r);
 }
 END_TEST
@@ -229,10 +227,10 @@ START_TEST(silent_init_fails_in_time)
 {
 	struct rig *r = rig_new(GEN2);
 
-	r->times.dcmd = 30;
+	rig_times(r)->dcmd = 30;
 	tell(r, init_silent, true);
 	ck_assert_int_eq(rig_start(r), -ETIMEDOUT);
-	ck_assert(!seen(r, bus_master));
+	ck_assert(!seen(r, fn.bus_master));
 	rig_down(r);
 }
 END_TEST
@@ -241,7 +239,7 @@ START_TEST(silent_dcmd_fails_in_time)
 {
 	struct rig *r = rig_new(GEN2);
 
-	r->times.dcmd = 30;
+	rig_times(r)->dcmd = 30;
 	r->model->silent_dcmd = 1;
 	ck_assert_int_lt(rig_start(r), 0);
 	ck_assert_ptr_nonnull(strstr(r->e.text, "CTRL_GET_INFO"));
@@ -253,17 +251,17 @@ START_TEST(falls_back_to_msi_and_intx)
 {
 	struct rig *r = rig_new(GEN2);
 
-	r->model->pci.n_vectors[PCI_IRQ_MSIX] = 0;
+	r->model->fn.pci.n_vectors[PCI_IRQ_MSIX] = 0;
 	ck_assert_int_eq(rig_start(r), 0);
-	ck_assert_int_eq(seen(r, irq_kind), PCI_IRQ_MSI);
+	ck_assert_int_eq(seen(r, fn.irq_kind), PCI_IRQ_MSI);
 	rig_down(r);
 	r = rig_new(GEN2);
-	r->model->pci.n_vectors[PCI_IRQ_MSIX] = r->model->pci.n_vectors[PCI_IRQ_MSI] = 0;
+	r->model->fn.pci.n_vectors[PCI_IRQ_MSIX] = r->model->fn.pci.n_vectors[PCI_IRQ_MSI] = 0;
 	ck_assert_int_eq(rig_start(r), 0);
-	ck_assert_int_eq(seen(r, irq_kind), PCI_IRQ_INTX);
+	ck_assert_int_eq(seen(r, fn.irq_kind), PCI_IRQ_INTX);
 	rig_down(r);
 	r = rig_new(GEN2);
-	memset(r->model->pci.n_vectors, 0, sizeof(r->model->pci.n_vectors));
+	memset(r->model->fn.pci.n_vectors, 0, sizeof(r->model->fn.pci.n_vectors));
 	ck_assert_int_lt(rig_start(r), 0);
 	ck_assert_ptr_nonnull(strstr(r->e.text, "interrupt"));
 	rig_down(r);
@@ -276,10 +274,10 @@ START_TEST(every_failing_mapping_unwinds)
 	for (unsigned n = 0; n < 4; n++) {
 		struct rig *r = rig_new(GEN2);
 
-		r->model->pci.dma_map_limit = n;
+		r->model->fn.pci.dma_map_limit = n;
 		ck_assert_int_lt(rig_attach(r), 0);
-		for (unsigned i = 0; i < ARRAY_SIZE(r->model->map); i++)
-			ck_assert_uint_eq(r->model->map[i].size, 0);
+		for (unsigned i = 0; i < ARRAY_SIZE(r->model->fn.map); i++)
+			ck_assert_uint_eq(r->model->fn.map[i].size, 0);
 		rig_down(r);
 	}
 }
@@ -289,9 +287,9 @@ START_TEST(unknown_id_lists_what_is_supported)
 {
 	struct rig *r = rig_new(GEN2);
 
-	r->model->pci.id.device = 0x005d;
+	r->model->fn.pci.id.device = 0x0099;
 	ck_assert_int_eq(rig_create(r), -ENOTSUP);
-	ck_assert_ptr_nonnull(strstr(r->e.text, "1000:005d"));
+	ck_assert_ptr_nonnull(strstr(r->e.text, "1000:0099"));
 	ck_assert_ptr_nonnull(strstr(r->e.text, "SAS1078"));
 	ck_assert_ptr_nonnull(strstr(r->e.text, "SAS2108"));
 	rig_down(r);
@@ -302,11 +300,11 @@ START_TEST(small_or_missing_bar_is_refused)
 {
 	struct rig *r = rig_new(GEN2);
 
-	r->model->pci.bar[1].size = 4096;
+	r->model->fn.pci.bar[1].size = 4096;
 	ck_assert_int_eq(rig_attach(r), -ENXIO);
 	rig_down(r);
 	r = rig_new(GEN2);
-	r->model->pci.bar[1].size = 0;
+	r->model->fn.pci.bar[1].size = 0;
 	ck_assert_int_eq(rig_attach(r), -ENXIO);
 	rig_down(r);
 }
@@ -334,7 +332,7 @@ START_TEST(shutdown_that_is_refused_still_ends_quiet)
 	tell(r, flush_status, 0x15);
 	hba_stop(r->h);
 	ck_assert_uint_eq(seen(r, n_shutdown), 1);
-	ck_assert(!seen(r, bus_master));
+	ck_assert(!seen(r, fn.bus_master));
 	rig_down(r);
 }
 END_TEST

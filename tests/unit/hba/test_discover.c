@@ -109,7 +109,7 @@ START_TEST(more_lds_than_can_be_fails)
 	r->model->ld_count = 65;
 	ck_assert_int_eq(rig_start(r), -EIO);
 	ck_assert_ptr_nonnull(strstr(r->e.text, "65 logical drives"));
-	ck_assert(!seen(r, bus_master));
+	ck_assert(!seen(r, fn.bus_master));
 	rig_down(r);
 }
 END_TEST

@@ -10,19 +10,6 @@
 
 static const enum model_gen gens[] = {GEN1, GEN2, SKINNY};
 
-/* n held writes, each with its own pattern. */
-static void hold_writes(struct rig *r, unsigned n)
-{
-	tell(r, hold, true);
-	for (unsigned i = 0; i < n; i++) {
-		struct job *job = job_rw(r, i, 0, DMA_TO_DEVICE, i, 1);
-
-		memset(job->buf, (int)(i + 1), 512);
-		job_submit(job);
-	}
-	ck_assert_uint_eq(model_pending(r->model), n);
-}
-
 /* All n jobs ended as HBA_GONE when the device could not DMA any more, and nothing new is taken. */
 static void expect_gone(struct rig *r, unsigned n, enum hba_state state)
 {
@@ -32,7 +19,7 @@ static void expect_gone(struct rig *r, unsigned n, enum hba_state state)
 		ck_assert(r->job[i].quiet);
 	}
 	ck_assert_int_eq(hba_state(r->h), state);
-	ck_assert(!seen(r, irq_on));
+	ck_assert(!seen(r, fn.irq_on));
 	rig_wait(hba_inflight(r->h) == 0);
 	job_try(job_rw(r, n, 0, DMA_FROM_DEVICE, 0, 1));
 	ck_assert_int_eq(job_submitted(&r->job[n]), 1);
@@ -85,16 +72,17 @@ END_TEST
 
 START_TEST(init_that_fails_in_a_reset_is_the_end)
 {
-	struct rig *r = rig_up(GEN2);
+	struct rig *r = rig_new(GEN2);
 
+	rig_times(r)->dcmd = 20; /* the model answers at once, or not at all */
+	rig_must_start(r);
 	hold_writes(r, 3);
 	if (_i == 0)
 		tell(r, init_status, 3);
 	else if (_i == 1)
 		tell(r, init_silent, true);
 	else
-		r->model->fw_cmds = 300; /* it takes fewer commands than before */
-	r->times.dcmd = 20;
+		tell(r, fw_cmds, 300); /* it takes fewer commands than before */
 	model_post(r->model, 0xffffffff);
 	expect_gone(r, 3, HBA_FAILED);
 	rig_down(r);
@@ -138,10 +126,10 @@ START_TEST(unplugged)
 	struct rig *r = rig_up(gens[_i]);
 
 	hold_writes(r, 10);
-	pthread_mutex_lock(&r->model->lock);
-	r->model->gone = true;
-	r->model->bus_master = false; /* what is not there does not DMA */
-	pthread_mutex_unlock(&r->model->lock);
+	pthread_mutex_lock(&r->model->fn.lock);
+	r->model->fn.gone = true;
+	r->model->fn.bus_master = false; /* what is not there does not DMA */
+	pthread_mutex_unlock(&r->model->fn.lock);
 	expect_gone(r, 10, HBA_REMOVED);
 	ck_assert_uint_eq(stat_of(r, resets), 0); /* no retry loop */
 	rig_down(r);
@@ -150,17 +138,19 @@ END_TEST
 
 START_TEST(unplugged_during_a_reset)
 {
-	struct rig *r = rig_up(GEN2);
+	struct rig *r = rig_new(GEN2);
 
+	/* The doorbell changes nothing, and that is waited for as long as it takes. */
+	rig_times(r)->soft = rig_times(r)->state = 3600 * 1000;
+	rig_must_start(r);
 	hold_writes(r, 3);
-	r->times.settle = 20;
 	tell(r, stuck, true);
 	model_post(r->model, 0xffffffff);
 	rig_wait(hba_state(r->h) == HBA_RESETTING);
-	pthread_mutex_lock(&r->model->lock);
-	r->model->gone = true;
-	r->model->bus_master = false;
-	pthread_mutex_unlock(&r->model->lock);
+	pthread_mutex_lock(&r->model->fn.lock);
+	r->model->fn.gone = true;
+	r->model->fn.bus_master = false;
+	pthread_mutex_unlock(&r->model->fn.lock);
 	expect_gone(r, 3, HBA_REMOVED);
 	rig_down(r);
 }
@@ -171,12 +161,12 @@ START_TEST(kernel_asks_for_the_device_back)
 	struct rig *r = rig_new(GEN2);
 	uint64_t one = 1;
 
-	r->model->pci.request_fd = eventfd(0, EFD_NONBLOCK);
+	r->model->fn.pci.request_fd = eventfd(0, EFD_NONBLOCK);
 	ck_assert_int_eq(rig_start(r), 0);
 	hold_writes(r, 3);
-	ck_assert_int_eq(write(r->model->pci.request_fd, &one, sizeof(one)), sizeof(one));
+	ck_assert_int_eq(write(r->model->fn.pci.request_fd, &one, sizeof(one)), sizeof(one));
 	expect_gone(r, 3, HBA_REMOVED);
-	close(r->model->pci.request_fd);
+	close(r->model->fn.pci.request_fd);
 	rig_down(r);
 }
 END_TEST
@@ -194,10 +184,10 @@ START_TEST(done_of_a_gone_request_may_try_again)
 	hold_writes(r, 3);
 	job_rw(r, 50, 0, DMA_FROM_DEVICE, 0, 1);
 	r->job[1].then = submit_more;
-	pthread_mutex_lock(&r->model->lock);
-	r->model->gone = true;
-	r->model->bus_master = false;
-	pthread_mutex_unlock(&r->model->lock);
+	pthread_mutex_lock(&r->model->fn.lock);
+	r->model->fn.gone = true;
+	r->model->fn.bus_master = false;
+	pthread_mutex_unlock(&r->model->fn.lock);
 	expect_gone(r, 3, HBA_REMOVED);
 	ck_assert_int_eq(job_submitted(&r->job[50]), 1);
 	rig_down(r);

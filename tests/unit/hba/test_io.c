@@ -203,10 +203,6 @@ static void again(struct job *job)
 		job_submit_here(job);
 }
 
-static void nothing(void *arg)
-{
-}
-
 START_TEST(ring_wraps)
 {
 	struct rig *r = rig_new(GEN2);
@@ -222,7 +218,7 @@ START_TEST(ring_wraps)
 		job_submit(job);
 	}
 	rig_wait(__atomic_load_n(&r->n_done, __ATOMIC_RELAXED) >= 500 && hba_inflight(r->h) == 0);
-	rig_io(r, nothing, NULL); /* the last done() has returned */
+	rig_sync(r); /* the last done() has returned */
 	ck_assert_uint_ge(seen(r, n_ld_rw), 500);
 	for (unsigned i = 0; i < 7; i++)
 		r->job[i].done = 1; /* many times, here */
@@ -235,7 +231,7 @@ START_TEST(works_over_a_shared_line)
 	struct rig *r = rig_new(gens[_i]);
 	struct job *job;
 
-	r->model->pci.n_vectors[PCI_IRQ_MSIX] = r->model->pci.n_vectors[PCI_IRQ_MSI] = 0;
+	r->model->fn.pci.n_vectors[PCI_IRQ_MSIX] = r->model->fn.pci.n_vectors[PCI_IRQ_MSI] = 0;
 	ck_assert_int_eq(rig_start(r), 0);
 	for (unsigned i = 0; i < 3; i++) {
 		job = job_rw(r, i, 0, DMA_FROM_DEVICE, 0, 1);
@@ -243,7 +239,7 @@ START_TEST(works_over_a_shared_line)
 	}
 	/* Another device's interrupt */
 	model_interrupt(r->model);
-	rig_wait(seen(r, n_unmask) >= 4);
+	rig_wait(seen(r, fn.n_unmask) >= 4);
 	rig_wait(seen(r, status) == 0); /* acknowledged */
 	rig_down(r);
 }
@@ -254,7 +250,7 @@ START_TEST(lost_interrupt_costs_a_tick)
 	struct rig *r = rig_up(GEN2);
 	struct job *job = job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 1);
 
-	tell(r, irq_on, false);
+	tell(r, fn.irq_on, false);
 	run_good(job);
 	ck_assert_uint_eq(stat_of(r, timeouts), 0);
 	rig_down(r);
@@ -430,6 +426,14 @@ static void greedy_ready(struct hba *h)
 		job_submit_here(&r->job[9]);
 }
 
+static void be_greedy(void *arg)
+{
+	struct rig *r = arg;
+
+	r->h->ready = greedy_ready;
+	job_submit_here(&r->job[9]);
+}
+
 START_TEST(no_bounce_memory_then_ready)
 {
 	struct rig *r = rig_new(GEN2);
@@ -444,15 +448,13 @@ START_TEST(no_bounce_memory_then_ready)
 	job_try(job_rw(r, 9, 0, DMA_FROM_DEVICE, 0, 1));
 	ck_assert_int_eq(job_submitted(&r->job[9]), -EAGAIN);
 	/* Who tries again whenever he is told gets no endless loop out of putting his slot back. */
-	r->h->ready = greedy_ready;
-	job_try(&r->job[9]);
+	rig_io(r, be_greedy, r);
 	clock_sleep_ms(50);
 	calls = __atomic_load_n(&r->n_ready, __ATOMIC_RELAXED);
 	ck_assert_uint_lt(calls, 20);
 	model_complete(r->model, 3);
 	rig_wait(job_submitted(&r->job[9]) == 0);
-	while (model_pending(r->model))
-		model_complete(r->model, 0);
+	rig_pump(r);
 	job_wait(&r->job[9]);
 	for (unsigned i = 0; i < 10; i++)
 		job_wait(&r->job[100 + i]);
@@ -533,8 +535,8 @@ START_TEST(drain_refuses_and_waits)
 	ck_assert_int_eq(job_submitted(&r->job[1]), 1);
 	ck_assert_int_eq(hba_run(r->h, &r->job[1].tmpl), -ENODEV);
 	model_complete(r->model, 0);
-	ck_assert_int_eq(hba_drain(r->h, 2000), 0);
-	ck_assert_uint_eq(job_done(&r->job[0]), 1);
+	ck_assert_int_eq(hba_drain(r->h, RIG_WAIT_MS), 0);
+	job_wait(&r->job[0]);
 	rig_down(r);
 }
 END_TEST
@@ -556,9 +558,11 @@ END_TEST
 
 START_TEST(statistics_count)
 {
-	struct rig *r = rig_up(GEN2);
+	struct rig *r = rig_new(GEN2);
 	struct hba_stats s;
 
+	r->ladder.tick_ms = 3600 * 1000; /* nothing is found by looking: each answer takes its interrupt */
+	rig_must_start(r);
 	run_good(job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 1));
 	job_submit(job_flush(r, 1, 0));
 	job_wait(&r->job[1]);

@@ -8,19 +8,6 @@
 
 static const enum model_gen gens[] = {GEN1, GEN2, SKINNY};
 
-/* n held writes, each with its own pattern. */
-static void hold_writes(struct rig *r, unsigned n)
-{
-	tell(r, hold, true);
-	for (unsigned i = 0; i < n; i++) {
-		struct job *job = job_rw(r, i, 0, DMA_TO_DEVICE, i, 1);
-
-		memset(job->buf, (int)(i + 1), 512);
-		job_submit(job);
-	}
-	ck_assert_uint_eq(model_pending(r->model), n);
-}
-
 /* After a reset: all n are at the controller again; lets them through and checks data. */
 static void finish_writes(struct rig *r, unsigned n)
 {
@@ -192,22 +179,36 @@ START_TEST(abort_that_is_confirmed)
 }
 END_TEST
 
+static void submit_and_abort(void *arg)
+{
+	struct job *job = arg;
+
+	job_submit_here(job);
+	hba_abort(job->req);
+}
+
 START_TEST(abort_waits_for_the_deadline_before_it_resets)
 {
 	struct rig *r = rig_up(GEN2);
-	struct job *job;
+	struct job *job, *later;
 
 	tell(r, abort_lies, true);
 	hold_writes(r, 1);
-	job = job_rw(r, 1, 0, DMA_TO_DEVICE, 9, 1);
-	job->tmpl.timeout_ms = 300;
-	job_submit(job);
-	job_abort(job);
+	later = job_rw(r, 1, 0, DMA_TO_DEVICE, 9, 1);
+	later->tmpl.timeout_ms = 3600 * 1000;
+	job_submit(later);
+	job_abort(later);
 	clock_sleep_ms(100); /* abort_ms is 30 here */
 	ck_assert_uint_eq(stat_of(r, resets), 0);
-	ck_assert_uint_eq(job_done(job), 0);
+	ck_assert_uint_eq(job_done(later), 0);
+	/* One whose own deadline is near. */
+	job = job_rw(r, 2, 0, DMA_TO_DEVICE, 10, 1);
+	job->tmpl.timeout_ms = 100;
+	rig_io(r, submit_and_abort, job);
 	job_wait(job);
 	ck_assert_int_eq(job->result, HBA_ABORTED);
+	job_wait(later);
+	ck_assert_int_eq(later->result, HBA_ABORTED);
 	ck_assert_uint_eq(stat_of(r, resets), 1);
 	finish_writes(r, 1);
 	rig_down(r);
@@ -245,35 +246,28 @@ START_TEST(more_aborts_than_abort_frames)
 }
 END_TEST
 
-static void stall(void *arg)
+/* On the I/O thread, which sees nothing of it before it is over. */
+static void answer_without_interrupt_then_stall(void *arg)
 {
-	clock_sleep_ms(120);
-}
+	struct job *job = arg;
 
-static void *stall_main(void *arg)
-{
-	struct rig *r = arg;
-
-	loop_call(r->loop, stall, NULL, 10000);
-	return NULL;
+	job_submit_here(job);
+	tell(job->rig, fn.irq_on, false);
+	model_complete(job->rig->model, 0);
+	clock_sleep_ms(3 * job->tmpl.timeout_ms);
 }
 
 START_TEST(stalled_thread_takes_replies_before_it_judges)
 {
 	struct rig *r = rig_up(GEN2);
 	struct job *job;
-	pthread_t t;
 
 	tell(r, hold, true);
 	job = job_rw(r, 0, 0, DMA_TO_DEVICE, 0, 1);
 	job->tmpl.timeout_ms = 40;
-	job_submit(job);
-	pthread_create(&t, NULL, stall_main, r);
-	clock_sleep_ms(5);
 	/* Answered in time, but without an interrupt, and seen after its deadline. */
-	tell(r, irq_on, false);
-	model_complete(r->model, 0);
-	pthread_join(t, NULL);
+	rig_io(r, answer_without_interrupt_then_stall, job);
+	ck_assert_int_eq(job_submitted(job), 0);
 	job_wait(job);
 	ck_assert_int_eq(job->result, HBA_DONE);
 	ck_assert_uint_eq(stat_of(r, timeouts), 0);
@@ -401,7 +395,8 @@ START_TEST(answered_before_the_reset_is_not_run_again)
 	rig_io(r, answer_unseen_then_fault, r);
 	job_wait(&r->job[0]);
 	ck_assert_int_eq(r->job[0].result, HBA_DONE);
-	rig_wait(model_pending(r->model) == 1);
+	/* The other one is held before the reset too. */
+	rig_wait(seen(r, n_init) == 2 && model_pending(r->model) == 1);
 	ck_assert_uint_eq(stat_of(r, reissues), 1);
 	model_complete(r->model, 0);
 	job_wait(&r->job[1]);
@@ -424,8 +419,10 @@ END_TEST
 
 START_TEST(doorbell_that_is_ignored_leads_to_adapter_reset)
 {
-	struct rig *r = rig_up(gens[1 + _i]);
+	struct rig *r = rig_new(gens[1 + _i]);
 
+	rig_times(r)->soft = 40;
+	rig_must_start(r);
 	hold_writes(r, 4);
 	tell(r, stuck, true);
 	model_post(r->model, 0xffffffff);
@@ -439,7 +436,7 @@ START_TEST(io_goes_on_over_a_shared_line_after_a_reset)
 {
 	struct rig *r = rig_new(GEN2);
 
-	r->model->pci.n_vectors[PCI_IRQ_MSIX] = r->model->pci.n_vectors[PCI_IRQ_MSI] = 0;
+	r->model->fn.pci.n_vectors[PCI_IRQ_MSIX] = r->model->fn.pci.n_vectors[PCI_IRQ_MSI] = 0;
 	ck_assert_int_eq(rig_start(r), 0);
 	hold_writes(r, 4);
 	model_post(r->model, 0xffffffff);

@@ -16,7 +16,7 @@ static struct err e;
 static char steps[1024];
 static const char *fail_step;
 static int fail_code;
-static bool no_node, late_node, silent_probe, subscribed;
+static bool no_node, late_node, late_driver, silent_probe, subscribed;
 static unsigned waits;
 
 static int step(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -133,16 +133,21 @@ static void k_wait(struct uevents *u, unsigned timeout_ms)
 	usleep(1000 * MIN(timeout_ms, 10u));
 	if (late_node && waits == 3)
 		put("/dev/vfio/12", "%s", "");
+	if (late_driver && waits == 3)
+		now_driver("megaraid_sas");
 }
 
-static const struct bind_sys kernel = {k_write, k_load, k_claim, k_open, k_close, k_wait, 200};
+/* What comes is waited for as long as it takes, what does not come for a moment. */
+#define PATIENT_MS 60000
+static const struct bind_sys kernel = {k_write, k_load, k_claim, k_open, k_close, k_wait, PATIENT_MS};
+static const struct bind_sys hasty_kernel = {k_write, k_load, k_claim, k_open, k_close, k_wait, 60};
 
 static void setup(void)
 {
 	memset(&e, 0, sizeof(e));
 	steps[0] = '\0';
 	fail_step = NULL;
-	no_node = late_node = silent_probe = marked_at_bind = false;
+	no_node = late_node = late_driver = silent_probe = marked_at_bind = false;
 	waits = 0;
 	root_make();
 	put_mounts("");
@@ -184,7 +189,7 @@ START_TEST(group_is_marked_for_udev_before_its_node_appears)
 	ck_assert_int_eq(bind_vfio(&kernel, root, HBA, previous, &e), 0);
 	ck_assert(marked_at_bind);
 	ck_assert(marked());
-	ck_assert_int_eq(unbind_vfio(&kernel, root, HBA, "megaraid_sas", 100, &e), 0);
+	ck_assert_int_eq(unbind_vfio(&kernel, root, HBA, "megaraid_sas", PATIENT_MS, &e), 0);
 	ck_assert(!marked());
 }
 END_TEST
@@ -353,7 +358,7 @@ START_TEST(node_that_never_comes_is_rolled_back)
 	char previous[32];
 
 	no_node = true;
-	ck_assert_int_eq(bind_vfio(&kernel, root, HBA, previous, &e), -ETIMEDOUT);
+	ck_assert_int_eq(bind_vfio(&hasty_kernel, root, HBA, previous, &e), -ETIMEDOUT);
 	ck_assert_msg(strstr(e.text, "/dev/vfio/12 did not appear"), "%s", e.text);
 	ck_assert_str_eq(steps,
 		LOADS " listen override=vfio-pci megaraid_sas:unbind vfio-pci:bind vfio-pci:unbind "
@@ -369,7 +374,7 @@ START_TEST(failed_roll_back_is_said)
 	no_node = true;
 	fail_step = "megaraid_sas:bind";
 	fail_code = EIO;
-	ck_assert_int_eq(bind_vfio(&kernel, root, HBA, previous, &e), -ETIMEDOUT);
+	ck_assert_int_eq(bind_vfio(&hasty_kernel, root, HBA, previous, &e), -ETIMEDOUT);
 	ck_assert_msg(
 		strstr(e.text, "could not be given back to megaraid_sas") && strstr(e.text, "did not appear"),
 		"%s", e.text);
@@ -379,7 +384,7 @@ END_TEST
 START_TEST(giving_back_clears_the_override_first)
 {
 	now_driver("vfio-pci");
-	ck_assert_msg(unbind_vfio(&kernel, root, HBA, "megaraid_sas", 100, &e) == 0, "%s", e.text);
+	ck_assert_msg(unbind_vfio(&kernel, root, HBA, "megaraid_sas", PATIENT_MS, &e) == 0, "%s", e.text);
 	ck_assert_str_eq(steps, "listen override=- vfio-pci:unbind probe");
 	ck_assert_str_eq(driver(), "megaraid_sas");
 	ck_assert(!subscribed);
@@ -390,7 +395,7 @@ START_TEST(giving_back_loads_the_driver_by_alias_when_it_is_not_there)
 {
 	now_driver("vfio-pci");
 	drop("/sys/bus/pci/drivers/megaraid_sas");
-	ck_assert_int_eq(unbind_vfio(&kernel, root, HBA, "megaraid_sas", 100, &e), 0);
+	ck_assert_int_eq(unbind_vfio(&kernel, root, HBA, "megaraid_sas", PATIENT_MS, &e), 0);
 	ck_assert_str_eq(steps, "listen override=- vfio-pci:unbind load:pci:v000 probe");
 }
 END_TEST
@@ -398,10 +403,10 @@ END_TEST
 START_TEST(giving_back_takes_any_driver_when_none_is_named)
 {
 	now_driver("vfio-pci");
-	ck_assert_int_eq(unbind_vfio(&kernel, root, HBA, "", 100, &e), 0);
+	ck_assert_int_eq(unbind_vfio(&kernel, root, HBA, "", PATIENT_MS, &e), 0);
 	steps[0] = '\0';
 	/* again: nothing to unbind, a driver is there */
-	ck_assert_int_eq(unbind_vfio(&kernel, root, HBA, "", 100, &e), 0);
+	ck_assert_int_eq(unbind_vfio(&kernel, root, HBA, "", PATIENT_MS, &e), 0);
 	ck_assert_ptr_null(strstr(steps, "unbind"));
 	ck_assert_ptr_null(strstr(steps, "probe"));
 }
@@ -413,7 +418,16 @@ START_TEST(giving_back_says_when_no_driver_comes)
 	silent_probe = true;
 	ck_assert_int_eq(unbind_vfio(&kernel, root, HBA, "megaraid_sas", 60, &e), -ETIMEDOUT);
 	ck_assert_msg(strstr(e.text, "no driver has it, not megaraid_sas"), "%s", e.text);
-	ck_assert_uint_gt(waits, 2);
+}
+END_TEST
+
+START_TEST(giving_back_waits_for_the_driver)
+{
+	now_driver("vfio-pci");
+	silent_probe = late_driver = true;
+	ck_assert_msg(unbind_vfio(&kernel, root, HBA, "megaraid_sas", PATIENT_MS, &e) == 0, "%s", e.text);
+	ck_assert_uint_eq(waits, 3);
+	ck_assert_str_eq(driver(), "megaraid_sas");
 }
 END_TEST
 
@@ -422,7 +436,7 @@ START_TEST(giving_back_what_a_process_holds_is_refused)
 	now_driver("vfio-pci");
 	put_link("/proc/812/fd/7", "/dev/vfio/12");
 	put("/proc/812/comm", "hbad\n");
-	ck_assert_int_eq(unbind_vfio(&kernel, root, HBA, "", 100, &e), -EBUSY);
+	ck_assert_int_eq(unbind_vfio(&kernel, root, HBA, "", PATIENT_MS, &e), -EBUSY);
 	ck_assert_msg(strstr(e.text, "process 812 (hbad) has /dev/vfio/12 open"), "%s", e.text);
 	ck_assert_str_eq(steps, "");
 }
@@ -435,7 +449,7 @@ START_TEST(giving_back_with_failing_writes_is_an_error)
 	now_driver("vfio-pci");
 	fail_step = fails[_i];
 	fail_code = EIO;
-	ck_assert_int_eq(unbind_vfio(&kernel, root, HBA, "megaraid_sas", 100, &e), -EIO);
+	ck_assert_int_eq(unbind_vfio(&kernel, root, HBA, "megaraid_sas", PATIENT_MS, &e), -EIO);
 	ck_assert(e.text[0]);
 }
 END_TEST
@@ -485,6 +499,7 @@ int main(void)
 	tcase_add_test(tc, giving_back_loads_the_driver_by_alias_when_it_is_not_there);
 	tcase_add_test(tc, giving_back_takes_any_driver_when_none_is_named);
 	tcase_add_test(tc, giving_back_says_when_no_driver_comes);
+	tcase_add_test(tc, giving_back_waits_for_the_driver);
 	tcase_add_test(tc, giving_back_what_a_process_holds_is_refused);
 	tcase_add_loop_test(tc, giving_back_with_failing_writes_is_an_error, 0, 3);
 	tcase_add_test(tc, real_events_socket_waits_no_longer_than_told);

@@ -241,23 +241,34 @@ START_TEST(process_that_has_the_disk_open_as_a_scsi_device_is_named)
 }
 END_TEST
 
+static uint64_t closed_ns;
+
 static void *close_soon(void *arg)
 {
 	clock_sleep_ms(150);
 	drop("/proc/560/fd/9");
+	closed_ns = clock_ns();
 	return NULL;
 }
 
 START_TEST(short_open_of_a_scsi_device_is_waited_for)
 {
-	pthread_t t;
+	bool free_again = false;
 
 	put_dir("/sys/devices/pci0000:00/" HBA "/host0/block/sda/device/scsi_generic/sg3");
 	put("/proc/560/comm", "smartd\n");
-	put_link("/proc/560/fd/9", "/dev/sg3");
-	ck_assert_int_eq(pthread_create(&t, NULL, close_soon, NULL), 0);
-	ck_assert_str_eq(use(), "");
-	pthread_join(t, NULL);
+	/* On a busy machine it may be closed only after the last look: that proves nothing, so once more. */
+	for (unsigned left = 20; left && !free_again; left--) {
+		uint64_t start = clock_ns();
+		pthread_t t;
+
+		put_link("/proc/560/fd/9", "/dev/sg3");
+		ck_assert_int_eq(pthread_create(&t, NULL, close_soon, NULL), 0);
+		free_again = !use()[0];
+		pthread_join(t, NULL);
+		ck_assert(free_again || closed_ns - start > 350 * NS_PER_MS);
+	}
+	ck_assert(free_again);
 }
 END_TEST
 

@@ -3,7 +3,6 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -11,66 +10,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "daemon/pci/vuc.h"
-#include "vu_server.h"
+#include "vu_rig.h"
 
-static const struct vuc_times times = {.access_ms = 3000, .setup_ms = 3000, .reset_ms = 5000};
-
-#define OPENING 22 /* messages */
-
-static struct srv s;
-static struct pci_dev *dev;
-static struct err e;
-static size_t page;
-
-static void setup(void)
-{
-	page = (size_t)sysconf(_SC_PAGESIZE);
-	srv_init(&s);
-	dev = NULL;
-	e.text[0] = '\0';
-}
-
-static void teardown(void)
-{
-	pci_close(dev);
-	srv_stop(&s);
-}
-
-static void open_with(const struct vuc_times *t)
-{
-	srv_start(&s);
-	ck_assert_msg(vuc_open(s.uri, t, &dev, &e) == 0, "%s", e.text);
-}
-
-static bool readable(int fd, int ms)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-
-	return poll(&p, 1, ms) == 1;
-}
-
-static void expect_gone(void)
-{
-	uint8_t mem[8];
-	uint16_t cmd;
-	uint64_t begin = now_ms();
-	int fd = 0;
-
-	ck_assert(readable(dev->request_fd, 2000));
-	ck_assert(pci_is_gone(dev));
-	ck_assert_uint_eq(pci_read32(dev, 0, 0), UINT32_MAX);
-	ck_assert_uint_eq(pci_read32(dev, 1, 0), UINT32_MAX);
-	ck_assert_uint_eq(pci_read32(dev, 1, 0x3ffc), UINT32_MAX);
-	pci_write32(dev, 1, 0, 0);
-	ck_assert_int_eq(dev->ops->cfg_read(dev, 4, &cmd, 2), -ENODEV);
-	ck_assert_int_eq(pci_set_bus_master(dev, true), -ENODEV);
-	ck_assert_int_eq(pci_reset(dev, &e), -ENODEV);
-	ck_assert_int_eq(pci_irq_enable(dev, PCI_IRQ_INTX, &fd, 1, &e), -ENODEV);
-	ck_assert_int_eq(dev->ops->dma_map(dev, mem, page, 0x900000, -1, 0, &e), -ENODEV);
-	ck_assert_msg(strstr(e.text, "vfio-user:") == e.text, "%s", e.text);
-	ck_assert_uint_lt(now_ms() - begin, 1000);
-}
+static const struct vuc_times times = VU_PATIENT;
 
 /* --- registers --- */
 
@@ -609,8 +551,8 @@ int main(void)
 	SRunner *run;
 	int failed;
 
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, vu_setup, vu_teardown);
+	tcase_set_timeout(tc, 100);
 	tcase_add_test(tc, registers_are_read_and_written_by_messages);
 	tcase_add_test(tc, access_outside_a_bar_reads_all_ones_and_is_not_sent);
 	tcase_add_test(tc, configuration_space_has_its_bounds);

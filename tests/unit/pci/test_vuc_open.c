@@ -16,7 +16,8 @@
 #include "daemon/pci/vuc.h"
 #include "vu_server.h"
 
-static const struct vuc_times times = {.access_ms = 3000, .setup_ms = 3000, .reset_ms = 3000};
+/* Who waits for a patient deadline runs into the test's own time limit. */
+static const struct vuc_times times = {.access_ms = 200000, .setup_ms = 200000, .reset_ms = 200000};
 static const struct vuc_times short_times = {.access_ms = 80, .setup_ms = 80, .reset_ms = 100};
 
 static struct srv s;
@@ -341,6 +342,8 @@ static void end_life(void)
 	close(s.bar1_fd);
 }
 
+static bool posted[SRV_LOG_MAX]; /* messages of a good life that have no reply */
+
 static unsigned life_length(void)
 {
 	uint32_t val = 0;
@@ -354,6 +357,8 @@ static unsigned life_length(void)
 	ck_assert_uint_eq(s.n_maps, 0);
 	ck_assert_uint_eq(s.resets, 1);
 	ck_assert_uint_gt(n, 30);
+	for (unsigned i = 0; i < n; i++)
+		posted[i] = s.log[i].flags & 0x10;
 	return n;
 }
 
@@ -413,17 +418,15 @@ static void check_life(enum twist t, unsigned at, int r)
 
 static void spoil(enum twist t, unsigned at, unsigned seed)
 {
-	bool patient = t != TWIST_SILENT && t != TWIST_HALF && t != TWIST_RANDOM;
+	/* A deadline is waited for only where a reply is left out, or may be; elsewhere a busy machine must not meet one. */
+	bool patient = (t != TWIST_SILENT && t != TWIST_HALF && t != TWIST_RANDOM) || posted[at - 1];
 	unsigned fds = count_fds();
-	uint64_t begin = now_ms();
 	uint32_t val = 0;
 	int r;
 
 	start_life(at, t, seed);
 	r = live(patient ? &times : &short_times, &val);
 	end_life();
-	ck_assert_msg(
-		now_ms() - begin < 2500, "twist %u at %u took %u ms", t, at, (unsigned)(now_ms() - begin));
 	ck_assert_msg(
 		count_fds() == fds, "twist %u at %u: %u descriptors, %u before", t, at, count_fds(), fds);
 	/* a busy machine may have met the short deadline before */
@@ -487,7 +490,7 @@ int main(void)
 	tcase_add_test(tc, socket_that_nobody_serves_is_named);
 	suite_add_tcase(suite, tc);
 	tcase_add_checked_fixture(spoiled, setup, NULL);
-	tcase_set_timeout(spoiled, 100);
+	tcase_set_timeout(spoiled, 150);
 	tcase_add_loop_test(
 		spoiled, server_that_spoils_any_message_costs_an_error_at_most, TWIST_NONE + 1, N_TWISTS);
 	tcase_add_loop_test(spoiled, bytes_by_chance_cost_an_error_at_most, 0, 6);

@@ -620,7 +620,7 @@ static bool wait_change(struct srv *s, uint64_t until_ms)
 
 const struct srv_msg *srv_find(struct srv *s, uint16_t cmd, unsigned n)
 {
-	uint64_t until = now_ms() + 2000;
+	uint64_t until = now_ms() + SRV_LIMIT_MS;
 	const struct srv_msg *found = NULL;
 
 	pthread_mutex_lock(&s->lock);
@@ -647,7 +647,7 @@ unsigned srv_count(struct srv *s)
 
 bool srv_await_replies(struct srv *s, unsigned n)
 {
-	uint64_t until = now_ms() + 2000;
+	uint64_t until = now_ms() + SRV_LIMIT_MS;
 	bool ok;
 
 	pthread_mutex_lock(&s->lock);

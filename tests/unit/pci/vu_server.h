@@ -44,6 +44,7 @@ enum twist {
 #define SRV_LOG_MAX  256
 #define SRV_FDS_MAX  64
 #define SRV_BAR1_LEN 0x4000
+#define SRV_LIMIT_MS 30000 /* for what must come, however slow the machine */
 
 struct srv_msg {
 	uint16_t id, cmd;
@@ -108,15 +109,15 @@ void srv_stop(struct srv *s); /* hangs up, joins, closes all */
 void srv_hang_up(struct srv *s);
 void srv_go_on(struct srv *s);
 
-/* The n-th message with that command (from 0), waiting at most two seconds for it; NULL. */
+/* The n-th message with that command (from 0), which is waited for; NULL: it never came. */
 const struct srv_msg *srv_find(struct srv *s, uint16_t cmd, unsigned n);
 unsigned srv_count(struct srv *s);
 /* Sends a message as it is, from the test's thread. */
 void srv_send(struct srv *s, const void *bytes, size_t len, const int *fds, unsigned n_fds);
 /* A DMA command to the client; data for a write. Its reply is awaited: dma_len, dma_data, dma_errno. False when none
- * comes within two seconds. */
+ * comes. */
 bool srv_dma(struct srv *s, bool write, uint64_t addr, uint64_t count, const void *data, size_t len);
-/* Waits two seconds for that many replies to DMA commands in all. */
+/* Waits for that many replies to DMA commands in all. */
 bool srv_await_replies(struct srv *s, unsigned n);
 void srv_irq(struct srv *s, unsigned kind, unsigned n);
 

@@ -1,105 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A model device, the daemon's hba layer on top of it, an I/O thread, and jobs that count their completions. */
+/* The rig of rig_base.h with a model virtio SCSI host. */
 #ifndef HBAD_TESTS_HBA_VIO_RIG_H
 #define HBAD_TESTS_HBA_VIO_RIG_H
 
-#include <check.h>
-
-#include "hba/core.h"
+#include "hba/rig_base.h"
 #include "hba/virtio/vio.h"
 #include "vio_model.h"
 
-#define RIG_JOBS 512
-
-struct job {
-	struct rig *rig;
-	struct hba_req *req;
-	struct iovec iov;
-	uint8_t *buf;
-	/* the request's user part, before job_submit() */
-	struct hba_req tmpl;
-	/* outcome */
-	int submit_result;
-	unsigned done; /* atomic: how often done() was called */
-	enum hba_result result;
-	uint8_t scsi_status, fw_status, sense_len, sense[HBA_SENSE_SIZE];
-	uint32_t moved;
-	unsigned order; /* n-th to be done, from 1 */
-	bool quiet;	/* bus mastering was off when done() was called */
-	void (*then)(
-		struct job *job); /* called in done(), after the outcome was noted and the slot was put */
-};
-
-struct rig {
-	struct vio_model *model;
-	struct loop *loop;
-	pthread_t io;
-	bool io_runs, open, started;
-	struct hba *h;
-	struct vio_times times; /* short ones */
-	struct hba_match match;
-	struct hba_config cfg;
-	struct err e;
-	struct job job[RIG_JOBS];
-	unsigned n_done;  /* atomic */
-	unsigned n_ready; /* atomic: calls of hba->ready */
-};
-
-/* Makes model and rig, nothing attached. */
+/* Nothing attached. */
 struct rig *rig_new(void);
-int rig_create(struct rig *r); /* hba_create() with short times */
-int rig_attach(struct rig *r); /* ... and hba_attach() */
-int rig_start(struct rig *r);  /* ... and hba_start(); asserts nothing */
 /* rig_new() and rig_start() that must succeed. */
 struct rig *rig_up(void);
-/* Stops and frees; asserts that the model saw no wild DMA and no protocol error. */
-void rig_down(struct rig *r);
-
-/* Runs fn on the I/O thread and waits. */
-void rig_io(struct rig *r, void (*fn)(void *arg), void *arg);
-/* Waits (2 s at most, then fails the test) until the expression is true. */
-#define rig_wait(expr)                                                                                       \
-	do {                                                                                                 \
-		unsigned _left = 10000;                                                                      \
-		while (!(expr) && --_left)                                                                   \
-			clock_sleep_ms(1);                                                                   \
-		ck_assert_msg(_left, "never true: %s", #expr);                                               \
-	} while (0)
-
-/* The model's fields, read and written under its lock. */
-#define seen(r, field)                                                                                       \
-	({                                                                                                   \
-		pthread_mutex_lock(&(r)->model->lock);                                                       \
-		__typeof__((r)->model->field) _seen = (r)->model->field;                                     \
-		pthread_mutex_unlock(&(r)->model->lock);                                                     \
-		_seen;                                                                                       \
-	})
-#define tell(r, field, value)                                                                                \
-	do {                                                                                                 \
-		pthread_mutex_lock(&(r)->model->lock);                                                       \
-		(r)->model->field = (value);                                                                 \
-		pthread_mutex_unlock(&(r)->model->lock);                                                     \
-	} while (0)
-/* One counter of the controller. */
-#define stat_of(r, counter)                                                                                  \
-	({                                                                                                   \
-		struct hba_stats _stats;                                                                     \
-		hba_get_stats((r)->h, &_stats);                                                              \
-		_stats.counter;                                                                              \
-	})
-
-/* Job n as a read or write of nblocks at lba of unit u, or a CDB, or a flush. Buffers are the rig's, of the right
- * size, filled with fill. */
-struct job *job_rw(struct rig *r, unsigned n, unsigned u, enum dma_dir dir, uint64_t lba, uint32_t nblocks);
-struct job *job_cdb(struct rig *r, unsigned n, unsigned u, const uint8_t *cdb, uint8_t cdb_len,
-	enum dma_dir dir, uint32_t len);
-struct job *job_flush(struct rig *r, unsigned n, unsigned u);
-void job_submit(struct job *job);      /* asserts that it was accepted */
-void job_try(struct job *job);	       /* leaves submit_result to the test; 1: no slot */
-void job_submit_here(struct job *job); /* as job_try(), on the I/O thread */
-int job_submitted(struct job *job);    /* its submit_result */
-unsigned job_done(struct job *job);
-void job_wait(struct job *job); /* until done, exactly once so far */
-void job_abort(struct job *job);
+/* The driver's limits, to be changed before rig_start(). */
+struct vio_times *rig_times(struct rig *r);
+/* So many resets have come to their end since rig_start(). */
+#define RIG_SET_UP_RESETS 2 /* by attach() and start() */
+bool rig_was_reset(struct rig *r, unsigned times);
 
 #endif

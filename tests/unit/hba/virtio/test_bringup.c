@@ -47,7 +47,7 @@ START_TEST(units_are_found)
 	ck_assert(h->unit[0].disk_cache);
 	ck_assert(!h->unit[0].write_back);
 	ck_assert(h->fua_native);
-	ck_assert_uint_eq(r->model->irq_kind, PCI_IRQ_MSIX);
+	ck_assert_uint_eq(r->model->fn.irq_kind, PCI_IRQ_MSIX);
 	ck_assert(strlen(h->info.product) > 0 && strlen(h->info.firmware) > 0);
 	rig_down(r);
 }
@@ -111,6 +111,7 @@ START_TEST(device_left_running_is_reset_first)
 
 	r->model->status = 0x0f;
 	r->model->reset_slow = 3;
+	r->model->fails_anew = 1;
 	ck_assert_int_eq(rig_start(r), 0);
 	ck_assert_uint_ge(seen(r, n_reset), 2);
 	rig_down(r);
@@ -121,7 +122,7 @@ START_TEST(transitional_device_that_is_modern)
 {
 	struct rig *r = rig_new();
 
-	r->model->pci.id.device = 0x1004;
+	r->model->fn.pci.id.device = 0x1004;
 	ck_assert_int_eq(rig_start(r), 0);
 	rig_down(r);
 }
@@ -132,7 +133,7 @@ START_TEST(served_device_needs_no_iommu)
 	struct rig *r = rig_new();
 
 	r->model->offered &= ~NEED_AP;
-	r->model->pci.dma_unpinned = true;
+	r->model->fn.pci.dma_unpinned = true;
 	ck_assert_int_eq(rig_start(r), 0);
 	rig_down(r);
 }
@@ -166,14 +167,14 @@ START_TEST(shared_line_when_there_is_no_msix)
 	struct rig *r = rig_new();
 	struct job *job;
 
-	r->model->pci.n_vectors[PCI_IRQ_MSIX] = 0;
+	r->model->fn.pci.n_vectors[PCI_IRQ_MSIX] = 0;
 	ck_assert_int_eq(rig_start(r), 0);
-	ck_assert_uint_eq(r->model->irq_kind, PCI_IRQ_INTX);
+	ck_assert_uint_eq(r->model->fn.irq_kind, PCI_IRQ_INTX);
 	job = job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 1);
 	job_submit(job);
 	job_wait(job);
 	ck_assert_int_eq(job->result, HBA_DONE);
-	rig_wait(seen(r, n_unmask) > 0);
+	rig_wait(seen(r, fn.n_unmask) > 0);
 	ck_assert_uint_eq(seen(r, isr), 0);
 	rig_down(r);
 }
@@ -229,8 +230,10 @@ END_TEST
 
 START_TEST(orderly_end_writes_caches_out)
 {
-	struct rig *r = rig_up();
+	struct rig *r = rig_new();
 
+	rig_times(r)->flush = 60000;
+	rig_must_start(r);
 	hba_stop(r->h);
 	ck_assert_uint_eq(r->model->unit[0].n_sync, 1);
 	ck_assert_uint_eq(r->model->unit[1].n_sync, 1);
@@ -281,8 +284,8 @@ START_TEST(second_capability_of_a_kind_is_taken_when_the_first_is_no_use)
 	/* Ports first, as with modern-pio-notify; then memory */
 	model_cap(r->model, 0x84, 0xa4, 2, 2, 0, 4, 0);
 	model_cap(r->model, 0xa4, 0x70, 1, 4, 0x0000, 0x1000, 0);
-	r->model->cfg[0x61] = 0x84;
-	r->model->cfg[0x71] = 0;
+	r->model->fn.cfg[0x61] = 0x84;
+	r->model->fn.cfg[0x71] = 0;
 	ck_assert_int_eq(rig_start(r), 0);
 	rig_down(r);
 }
@@ -292,7 +295,7 @@ START_TEST(capabilities_in_a_circle)
 {
 	struct rig *r = rig_new();
 
-	r->model->cfg[0x41] = 0x40;
+	r->model->fn.cfg[0x41] = 0x40;
 	expect_attach_fails(r, -ENOTSUP, "notification");
 }
 END_TEST
@@ -301,10 +304,10 @@ START_TEST(capability_at_the_end_of_configuration_space)
 {
 	struct rig *r = rig_new();
 
-	r->model->cfg[0x34] = 0xfc;
-	r->model->cfg[0xfc] = 0x09;
-	r->model->cfg[0xfe] = 16;
-	r->model->cfg[0xff] = 1;
+	r->model->fn.cfg[0x34] = 0xfc;
+	r->model->fn.cfg[0xfc] = 0x09;
+	r->model->fn.cfg[0xfe] = 16;
+	r->model->fn.cfg[0xff] = 1;
 	expect_attach_fails(r, -ENOTSUP, "common");
 }
 END_TEST
@@ -313,7 +316,7 @@ START_TEST(no_capabilities_at_all)
 {
 	struct rig *r = rig_new();
 
-	r->model->cfg[6] = 0;
+	r->model->fn.cfg[6] = 0;
 	expect_attach_fails(r, -ENOTSUP, "legacy");
 }
 END_TEST
@@ -352,9 +355,9 @@ START_TEST(device_that_is_gone)
 	struct rig *r = rig_new();
 
 	ck_assert_int_eq(rig_create(r), 0);
-	r->model->gone = true;
+	r->model->fn.gone = true;
 	ck_assert_int_lt(hba_attach(r->h, &r->e), 0);
-	r->model->gone = false;
+	r->model->fn.gone = false;
 	rig_down(r);
 }
 END_TEST
@@ -363,6 +366,7 @@ START_TEST(reset_that_never_ends)
 {
 	struct rig *r = rig_new();
 
+	rig_times(r)->reset = 200;
 	r->model->reset_dead = true;
 	expect_attach_fails(r, -ETIMEDOUT, "reset");
 }
@@ -435,6 +439,7 @@ START_TEST(device_that_answers_no_command)
 {
 	struct rig *r = rig_new();
 
+	rig_times(r)->polled = 300;
 	r->model->silent = true;
 	expect_start_fails(r, -ETIMEDOUT, "did not answer");
 }

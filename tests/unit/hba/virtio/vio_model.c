@@ -7,20 +7,14 @@
 
 #include "vio_model_dev.h"
 
-static struct vio_model *of(struct pci_dev *pci)
+static struct model *of(struct pci_dev *pci)
 {
-	return container_of(pci, struct vio_model, pci);
-}
-
-void dev_error(struct vio_model *m, const char *what)
-{
-	m->protocol_errors++;
-	m->protocol_what = what;
+	return container_of(pci, struct model, fn.pci);
 }
 
 /* --- registers --- */
 
-static void power_on(struct vio_model *m)
+static void power_on(struct model *m)
 {
 	m->n_reset++;
 	m->n_pending = 0;
@@ -39,40 +33,44 @@ static void power_on(struct vio_model *m)
 		m->unit[i].ua = 0x29;
 }
 
-static void set_status(struct vio_model *m, uint8_t v)
+static void set_status(struct model *m, uint8_t v)
 {
 	if (v == 0) {
 		power_on(m);
 		m->slow_left = m->reset_slow;
 		if (!m->reset_dead && !m->slow_left)
 			m->status = 0;
+		if (m->fails_anew) {
+			m->fails_anew--;
+			m->status |= 0x40;
+		}
 		return;
 	}
 	if (m->slow_left || (v & m->status) != m->status)
-		dev_error(m, "status bits were cleared, or written during a reset");
+		fn_error(&m->fn, "status bits were cleared, or written during a reset");
 	if (v & 8 && !(m->status & 8)) {
 		/* FEATURES_OK */
 		if (!(m->status & 2) || m->accepted & ~m->offered)
-			dev_error(m, "features");
+			fn_error(&m->fn, "features");
 		if (m->refuse_features)
 			v &= (uint8_t)~8;
 	}
 	if (v & 4 && !(m->status & 4)) {
 		/* DRIVER_OK */
-		if (!(m->status & 8) || !m->bus_master)
-			dev_error(m, "DRIVER_OK before features or bus mastering");
+		if (!(m->status & 8) || !m->fn.bus_master)
+			fn_error(&m->fn, "DRIVER_OK before features or bus mastering");
 	}
 	m->status = v;
 }
 
-static uint8_t get_status(struct vio_model *m)
+static uint8_t get_status(struct model *m)
 {
 	if (m->slow_left && --m->slow_left == 0)
 		m->status = 0;
 	return m->status;
 }
 
-static struct model_queue *selected(struct vio_model *m)
+static struct model_queue *selected(struct model *m)
 {
 	static struct model_queue none;
 
@@ -80,7 +78,7 @@ static struct model_queue *selected(struct vio_model *m)
 	return m->queue_select < MODEL_QUEUES ? &m->queue[m->queue_select] : &none;
 }
 
-static uint32_t common_read(struct vio_model *m, unsigned off, unsigned len)
+static uint32_t common_read(struct model *m, unsigned off, unsigned len)
 {
 	const struct model_queue *q = selected(m);
 	uint64_t f = m->offered;
@@ -109,37 +107,37 @@ static uint32_t common_read(struct vio_model *m, unsigned off, unsigned len)
 	case 0x21e:
 		return m->queue_select; /* as notification offset, in units of the multiplier */
 	}
-	dev_error(m, "read of another width or place in the common structure");
+	fn_error(&m->fn, "read of another width or place in the common structure");
 	return 0;
 }
 
-static void queue_write(struct vio_model *m, unsigned off, uint32_t v)
+static void queue_write(struct model *m, unsigned off, uint32_t v)
 {
 	struct model_queue *q = selected(m);
 
 	if (q->enable || !(m->status & 8))
-		dev_error(m, "queue set up while enabled, or before FEATURES_OK");
+		fn_error(&m->fn, "queue set up while enabled, or before FEATURES_OK");
 	if (off == 0x18) {
 		if (v & (v - 1) || !v || v > q->max)
-			dev_error(m, "queue size");
+			fn_error(&m->fn, "queue size");
 		q->size = (uint16_t)v;
 	} else if (off == 0x1a) {
 		q->vector = m->no_vector ? 0xffff : (uint16_t)v;
 	} else if (off == 0x1c) {
 		if (v != 1)
-			dev_error(m, "queue enable");
+			fn_error(&m->fn, "queue enable");
 		q->enable = 1;
 	} else {
 		q->addr[(off - 0x20) / 4] = v;
 	}
 }
 
-static void common_write(struct vio_model *m, unsigned off, uint32_t v, unsigned len)
+static void common_write(struct model *m, unsigned off, uint32_t v, unsigned len)
 {
 	unsigned want = off < 0x10 || off >= 0x20 ? 4 : off == 0x14 ? 1 : 2;
 
 	if (len != want) {
-		dev_error(m, "write of another width in the common structure");
+		fn_error(&m->fn, "write of another width in the common structure");
 	} else if (off == 0x00) {
 		m->dfs = v;
 	} else if (off == 0x08) {
@@ -156,17 +154,17 @@ static void common_write(struct vio_model *m, unsigned off, uint32_t v, unsigned
 	} else if (off >= 0x18 && off < 0x38 && off != 0x1e) {
 		queue_write(m, off, v);
 	} else {
-		dev_error(m, "write to a read-only register");
+		fn_error(&m->fn, "write to a read-only register");
 	}
 }
 
-static uint32_t config_read(struct vio_model *m, unsigned off, unsigned len)
+static uint32_t config_read(struct model *m, unsigned off, unsigned len)
 {
 	unsigned want = off >= 0x1c && off < 0x20 ? 2 : 4;
 	uint32_t v = 0;
 
 	if (len != want || off % len || off + len > sizeof(m->live)) {
-		dev_error(m, "read of another width in the device structure");
+		fn_error(&m->fn, "read of another width in the device structure");
 		return 0;
 	}
 	memcpy(&v, m->live + off, len);
@@ -175,11 +173,11 @@ static uint32_t config_read(struct vio_model *m, unsigned off, unsigned len)
 
 static uint32_t bar_read(struct pci_dev *pci, unsigned n, uint64_t off, unsigned len)
 {
-	struct vio_model *m = of(pci);
+	struct model *m = of(pci);
 	uint32_t v = 0;
 
-	pthread_mutex_lock(&m->lock);
-	if (m->gone) {
+	pthread_mutex_lock(&m->fn.lock);
+	if (m->fn.gone) {
 		v = 0xffffffff;
 	} else if (n == 4 && off < 0x38) {
 		v = common_read(m, (unsigned)off, len);
@@ -189,18 +187,18 @@ static uint32_t bar_read(struct pci_dev *pci, unsigned n, uint64_t off, unsigned
 	} else if (n == 4 && off >= 0x2000 && off < 0x2024) {
 		v = config_read(m, (unsigned)off - 0x2000, len);
 	} else {
-		dev_error(m, "read where no structure is");
+		fn_error(&m->fn, "read where no structure is");
 	}
-	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_unlock(&m->fn.lock);
 	return v;
 }
 
 static void bar_write(struct pci_dev *pci, unsigned n, uint64_t off, uint32_t v, unsigned len)
 {
-	struct vio_model *m = of(pci);
+	struct model *m = of(pci);
 
-	pthread_mutex_lock(&m->lock);
-	if (m->gone) {
+	pthread_mutex_lock(&m->fn.lock);
+	if (m->fn.gone) {
 		/* nobody is there */
 	} else if (n == 4 && off < 0x38) {
 		common_write(m, (unsigned)off, v, len);
@@ -212,9 +210,9 @@ static void bar_write(struct pci_dev *pci, unsigned n, uint64_t off, uint32_t v,
 		m->n_notify++;
 		dev_notify(m, v);
 	} else {
-		dev_error(m, "write where no register is");
+		fn_error(&m->fn, "write where no register is");
 	}
-	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_unlock(&m->fn.lock);
 }
 
 static uint32_t bar_read32(struct pci_dev *pci, unsigned n, uint64_t off)
@@ -229,131 +227,20 @@ static void bar_write32(struct pci_dev *pci, unsigned n, uint64_t off, uint32_t 
 
 /* --- the PCI function --- */
 
-static int cfg_read(struct pci_dev *pci, unsigned off, void *buf, unsigned len)
+/* A device that was not reset goes on, whatever becomes of bus mastering. */
+static bool still_runs(const struct model_fn *f)
 {
-	struct vio_model *m = of(pci);
-	int r = off % len || off + len > sizeof(m->cfg) ? -EINVAL : 0;
+	const struct model *m = container_of(f, struct model, fn);
 
-	pthread_mutex_lock(&m->lock);
-	if (m->gone)
-		memset(buf, 0xff, len);
-	else if (r == 0)
-		memcpy(buf, m->cfg + off, len);
-	pthread_mutex_unlock(&m->lock);
-	return r;
-}
-
-static int cfg_write(struct pci_dev *pci, unsigned off, const void *buf, unsigned len)
-{
-	struct vio_model *m = of(pci);
-
-	pthread_mutex_lock(&m->lock);
-	if (off == 4 && len == 2) {
-		memcpy(m->cfg + 4, buf, 2);
-		m->bus_master = m->cfg[4] & 4;
-	} else {
-		dev_error(m, "write to configuration space");
-	}
-	pthread_mutex_unlock(&m->lock);
-	return 0;
-}
-
-static int map_bar(struct pci_dev *pci, unsigned n, struct err *e)
-{
-	return 0; /* the accessors above serve it */
-}
-
-static int irq_enable(
-	struct pci_dev *pci, enum pci_irq_kind kind, const int *eventfds, unsigned n, struct err *e)
-{
-	struct vio_model *m = of(pci);
-
-	pthread_mutex_lock(&m->lock);
-	m->irq_on = true;
-	m->irq_kind = kind;
-	m->irq_fd = eventfds[0];
-	pthread_mutex_unlock(&m->lock);
-	return n == 1 ? 0 : -EINVAL;
-}
-
-static void irq_disable(struct pci_dev *pci)
-{
-	struct vio_model *m = of(pci);
-
-	pthread_mutex_lock(&m->lock);
-	m->irq_on = false;
-	pthread_mutex_unlock(&m->lock);
-}
-
-static void intx_unmask(struct pci_dev *pci)
-{
-	struct vio_model *m = of(pci);
-
-	pthread_mutex_lock(&m->lock);
-	m->n_unmask++;
-	pthread_mutex_unlock(&m->lock);
-}
-
-static int dma_map(struct pci_dev *pci, void *va, uint64_t size, uint64_t iova, int memfd, uint64_t offset,
-	struct err *e)
-{
-	struct vio_model *m = of(pci);
-	int r = -ENOSPC;
-
-	pthread_mutex_lock(&m->lock);
-	for (unsigned i = 0; i < ARRAY_SIZE(m->map) && r < 0; i++)
-		if (!m->map[i].size) {
-			m->map[i] = (struct model_map){iova, size, va};
-			r = 0;
-		}
-	pthread_mutex_unlock(&m->lock);
-	return r;
-}
-
-static int dma_unmap(struct pci_dev *pci, uint64_t iova, uint64_t size)
-{
-	struct vio_model *m = of(pci);
-	int r = -ENOENT;
-
-	pthread_mutex_lock(&m->lock);
-	/* Memory must not be taken away from a device that can still write to it. */
-	if (m->bus_master || (m->status & 4 && !m->gone && !m->reset_dead))
-		dev_error(m, "memory was unmapped under a running device");
-	for (unsigned i = 0; i < ARRAY_SIZE(m->map); i++)
-		if (m->map[i].size == size && m->map[i].iova == iova) {
-			m->map[i] = (struct model_map){0};
-			r = 0;
-		}
-	pthread_mutex_unlock(&m->lock);
-	return r;
-}
-
-static void model_close(struct pci_dev *pci)
-{
-	struct vio_model *m = of(pci);
-
-	for (unsigned i = 0; i < ARRAY_SIZE(m->map); i++)
-		if (m->map[i].size)
-			dev_error(m, "memory still mapped at close");
-	if (m->bus_master || m->irq_on)
-		dev_error(m, "bus mastering or interrupts on at close");
+	return m->status & 4 && !f->gone && !m->reset_dead;
 }
 
 static const struct pci_ops model_ops = {
-	.name = "model",
-	.close = model_close,
-	.cfg_read = cfg_read,
-	.cfg_write = cfg_write,
-	.map_bar = map_bar,
+	FN_OPS,
 	.bar_read32 = bar_read32,
 	.bar_write32 = bar_write32,
 	.bar_read_part = bar_read,
 	.bar_write_part = bar_write,
-	.irq_enable = irq_enable,
-	.irq_disable = irq_disable,
-	.intx_unmask = intx_unmask,
-	.dma_map = dma_map,
-	.dma_unmap = dma_unmap,
 };
 
 /* --- set-up --- */
@@ -364,10 +251,10 @@ static void put32(uint8_t *p, uint32_t v)
 		p[i] = (uint8_t)(v >> 8 * i);
 }
 
-unsigned model_cap(struct vio_model *m, unsigned at, uint8_t next, uint8_t type, uint8_t bar, uint32_t offset,
+unsigned model_cap(struct model *m, unsigned at, uint8_t next, uint8_t type, uint8_t bar, uint32_t offset,
 	uint32_t length, uint32_t multiplier)
 {
-	uint8_t *p = m->cfg + at;
+	uint8_t *p = m->fn.cfg + at;
 
 	p[0] = 0x09;
 	p[1] = next;
@@ -381,12 +268,12 @@ unsigned model_cap(struct vio_model *m, unsigned at, uint8_t next, uint8_t type,
 	return at + p[2];
 }
 
-void model_config32(struct vio_model *m, unsigned off, uint32_t v)
+void model_config32(struct model *m, unsigned off, uint32_t v)
 {
 	put32(m->config + off, v);
 }
 
-static void init_units(struct vio_model *m)
+static void init_units(struct model *m)
 {
 	static const struct {
 		uint8_t target, type;
@@ -401,19 +288,20 @@ static void init_units(struct vio_model *m)
 	}
 }
 
-void model_init(struct vio_model *m)
+void model_init(struct model *m)
 {
 	static const uint16_t max[MODEL_QUEUES] = {64, 64, 256};
+	static const struct pci_id id = {
+		.vendor = 0x1af4, .device = 0x1048, .class_code = 0x010000, .revision = 1};
 
 	memset(m, 0, sizeof(*m));
-	pthread_mutex_init(&m->lock, NULL);
+	fn_init(&m->fn, &model_ops, &id);
+	m->fn.runs = still_runs;
 	/* As QEMU lays it out; another capability (MSI-X) stands first. */
-	m->cfg[0] = 0xf4;
-	m->cfg[1] = 0x1a;
-	m->cfg[6] = 0x10;
-	m->cfg[0x34] = 0x98;
-	m->cfg[0x98] = 0x11;
-	m->cfg[0x99] = 0x40;
+	m->fn.cfg[6] = 0x10;
+	m->fn.cfg[0x34] = 0x98;
+	m->fn.cfg[0x98] = 0x11;
+	m->fn.cfg[0x99] = 0x40;
 	model_cap(m, 0x40, 0x50, 1, 4, 0x0000, 0x1000, 0);
 	model_cap(m, 0x50, 0x60, 3, 4, 0x1000, 0x1000, 0);
 	model_cap(m, 0x60, 0x70, 4, 4, 0x2000, 0x1000, 0);
@@ -434,94 +322,83 @@ void model_init(struct vio_model *m)
 	model_config32(m, 0x1c, 7u << 16);
 	model_config32(m, 0x20, 16383);
 	init_units(m);
-	m->irq_fd = -1;
 	m->status = 7; /* as another driver left it */
-	m->pci = (struct pci_dev){
-		.ops = &model_ops,
-		.uri = "model",
-		.id = {.vendor = 0x1af4, .device = 0x1048, .class_code = 0x010000, .revision = 1},
-		.iova = {{0x10000, 0xfedfffff}, {0xfef00000, UINT64_C(0x7fffffffff)}},
-		.n_iova = 2,
-		.dma_map_limit = 16,
-		.dma_page = 4096,
-		.request_fd = -1,
-	};
-	m->pci.bar[1] = (struct pci_bar){.size = 4096};
-	m->pci.bar[2] = (struct pci_bar){.size = 64, .is_io = true};
-	m->pci.bar[4] = (struct pci_bar){.size = 16384};
-	m->pci.n_vectors[PCI_IRQ_INTX] = 1;
-	m->pci.n_vectors[PCI_IRQ_MSIX] = 4;
+	m->fn.pci.bar[1] = (struct pci_bar){.size = 4096};
+	m->fn.pci.bar[2] = (struct pci_bar){.size = 64, .is_io = true};
+	m->fn.pci.bar[4] = (struct pci_bar){.size = 16384};
+	m->fn.pci.n_vectors[PCI_IRQ_INTX] = 1;
+	m->fn.pci.n_vectors[PCI_IRQ_MSIX] = 4;
 }
 
 /* --- the test's hands --- */
 
-unsigned model_pending(struct vio_model *m)
+unsigned model_pending(struct model *m)
 {
 	unsigned n;
 
-	pthread_mutex_lock(&m->lock);
+	pthread_mutex_lock(&m->fn.lock);
 	n = m->n_pending;
-	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_unlock(&m->fn.lock);
 	return n;
 }
 
-void model_complete(struct vio_model *m, unsigned i)
+void model_complete(struct model *m, unsigned i)
 {
 	uint16_t head;
 
-	pthread_mutex_lock(&m->lock);
+	pthread_mutex_lock(&m->fn.lock);
 	if (i < m->n_pending) {
 		head = m->pending[i];
 		dev_drop_pending(m, i);
 		dev_execute(m, head);
 	}
-	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_unlock(&m->fn.lock);
 }
 
-void model_lose(struct vio_model *m, unsigned i)
+void model_lose(struct model *m, unsigned i)
 {
-	pthread_mutex_lock(&m->lock);
+	pthread_mutex_lock(&m->fn.lock);
 	dev_drop_pending(m, i);
-	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_unlock(&m->fn.lock);
 }
 
-uint16_t model_head(struct vio_model *m, unsigned i)
+uint16_t model_head(struct model *m, unsigned i)
 {
 	uint16_t head;
 
-	pthread_mutex_lock(&m->lock);
+	pthread_mutex_lock(&m->fn.lock);
 	head = m->pending[i];
-	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_unlock(&m->fn.lock);
 	return head;
 }
 
-void model_post(struct vio_model *m, unsigned queue, uint32_t id, uint32_t len)
+void model_post(struct model *m, unsigned queue, uint32_t id, uint32_t len)
 {
-	pthread_mutex_lock(&m->lock);
+	pthread_mutex_lock(&m->fn.lock);
 	dev_used(m, queue, id, len);
-	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_unlock(&m->fn.lock);
 }
 
-void model_skip(struct vio_model *m, unsigned queue, uint16_t by)
+void model_skip(struct model *m, unsigned queue, uint16_t by)
 {
-	pthread_mutex_lock(&m->lock);
+	pthread_mutex_lock(&m->fn.lock);
 	dev_skip(m, queue, by);
-	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_unlock(&m->fn.lock);
 }
 
-void model_needs_reset(struct vio_model *m)
+void model_needs_reset(struct model *m)
 {
-	pthread_mutex_lock(&m->lock);
+	pthread_mutex_lock(&m->fn.lock);
 	m->status |= 0x40;
-	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_unlock(&m->fn.lock);
 }
 
-bool model_event(struct vio_model *m, uint32_t event, uint8_t target, uint16_t lun, uint32_t reason)
+bool model_event(struct model *m, uint32_t event, uint8_t target, uint16_t lun, uint32_t reason)
 {
 	bool had;
 
-	pthread_mutex_lock(&m->lock);
+	pthread_mutex_lock(&m->fn.lock);
 	had = dev_event(m, event, target, lun, reason);
-	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_unlock(&m->fn.lock);
 	return had;
 }

@@ -9,9 +9,7 @@
 #ifndef HBAD_TESTS_HBA_VIO_MODEL_H
 #define HBAD_TESTS_HBA_VIO_MODEL_H
 
-#include <pthread.h>
-
-#include "pci/pci.h"
+#include "hba/model_fn.h"
 
 #define MODEL_UNITS   4
 #define MODEL_BLOCKS  8192
@@ -21,11 +19,6 @@
 
 enum model_tmf { TMF_WORKS, TMF_LIES, TMF_REFUSES, TMF_SILENT };
 enum model_sync { SYNC_GOOD, SYNC_UNKNOWN, SYNC_FAILS };
-
-struct model_map {
-	uint64_t iova, size;
-	uint8_t *va;
-};
 
 struct model_unit {
 	uint8_t target;
@@ -58,12 +51,10 @@ struct model_chain {
 	struct model_seg seg[MODEL_CHAIN];
 };
 
-struct vio_model {
-	struct pci_dev pci; /* what the driver sees */
-	pthread_mutex_t lock;
+struct model {
+	struct model_fn fn; /* first; see rig_base.h */
 
 	/* --- set by the test before or between accesses (under the lock once the driver runs) --- */
-	uint8_t cfg[256];     /* configuration space */
 	uint64_t offered;     /* feature bits */
 	bool refuse_features; /* FEATURES_OK does not stick */
 	bool no_vector;	      /* MSI-X vectors are not taken */
@@ -73,8 +64,8 @@ struct vio_model {
 	struct model_unit unit[MODEL_UNITS];
 	unsigned restless;   /* so often the configuration generation changes while it is read */
 	unsigned reset_slow; /* the status reads its old value so often after 0 was written */
+	unsigned fails_anew; /* so many resets end with the device asking for another one */
 	bool reset_dead;
-	bool gone;
 	bool hold;	/* commands wait for model_complete() */
 	bool no_irq;	/* interrupts are lost */
 	bool no_notify; /* the used ring says that notifications are not wanted */
@@ -89,20 +80,13 @@ struct vio_model {
 	uint32_t used_len_extra;
 
 	/* --- observed by the test --- */
-	bool bus_master, irq_on;
-	int irq_fd;
-	enum pci_irq_kind irq_kind;
 	uint64_t accepted;
-	unsigned n_reset, n_abort, n_lun_reset, n_unmask, n_rw, n_notify, n_cmds;
-	unsigned dma_faults;
-	unsigned protocol_errors;
-	const char *protocol_what;
+	unsigned n_reset, n_abort, n_lun_reset, n_rw, n_notify, n_cmds;
 	uint8_t last_head[64];
 	struct model_chain last_chain;
 
 	/* --- private --- */
-	struct model_map map[16];
-	uint16_t command, queue_select, config_vector;
+	uint16_t queue_select, config_vector;
 	uint8_t status, isr, generation;
 	uint32_t dfs, gfs;
 	unsigned slow_left;
@@ -114,23 +98,21 @@ struct vio_model {
 };
 
 /* One target 0 with LUNs 0 and 1, target 3 with LUN 300, target 5 with LUN 0, which is no disk. */
-void model_init(struct vio_model *m);
+void model_init(struct model *m);
 /* A capability at at; returns where the next one may be. */
-unsigned model_cap(struct vio_model *m, unsigned at, uint8_t next, uint8_t type, uint8_t bar, uint32_t offset,
+unsigned model_cap(struct model *m, unsigned at, uint8_t next, uint8_t type, uint8_t bar, uint32_t offset,
 	uint32_t length, uint32_t multiplier);
-void model_config32(struct vio_model *m, unsigned off, uint32_t v);
+void model_config32(struct model *m, unsigned off, uint32_t v);
 
-/* All below take the lock. */
-unsigned model_pending(struct vio_model *m);
-void model_complete(struct vio_model *m, unsigned i);
-void model_lose(struct vio_model *m, unsigned i);
-uint16_t model_head(struct vio_model *m, unsigned i);
+/* All below take the lock, as do model_pending() and model_complete() of model_fn.h. */
+void model_lose(struct model *m, unsigned i);
+uint16_t model_head(struct model *m, unsigned i);
 /* Puts any element into the used ring of a queue, and interrupts. */
-void model_post(struct vio_model *m, unsigned queue, uint32_t id, uint32_t len);
+void model_post(struct model *m, unsigned queue, uint32_t id, uint32_t len);
 /* Moves the used index by any amount. */
-void model_skip(struct vio_model *m, unsigned queue, uint16_t by);
-void model_needs_reset(struct vio_model *m);
+void model_skip(struct model *m, unsigned queue, uint16_t by);
+void model_needs_reset(struct model *m);
 /* False: the driver has no buffer there. */
-bool model_event(struct vio_model *m, uint32_t event, uint8_t target, uint16_t lun, uint32_t reason);
+bool model_event(struct model *m, uint32_t event, uint8_t target, uint16_t lun, uint32_t reason);
 
 #endif

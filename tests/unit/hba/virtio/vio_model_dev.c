@@ -6,53 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* --- DMA --- */
-
-static uint8_t *at(struct vio_model *m, uint64_t iova, uint64_t len)
-{
-	for (unsigned i = 0; i < ARRAY_SIZE(m->map); i++) {
-		const struct model_map *p = &m->map[i];
-
-		if (m->bus_master && p->size && iova >= p->iova && iova + len <= p->iova + p->size)
-			return p->va + (iova - p->iova);
-	}
-	m->dma_faults++;
-	return NULL;
-}
-
-static void dma_read(struct vio_model *m, void *to, uint64_t iova, uint64_t len)
-{
-	const uint8_t *p = at(m, iova, len);
-
-	if (p)
-		memcpy(to, p, len);
-	else
-		memset(to, 0xff, len);
-}
-
-static void dma_write(struct vio_model *m, uint64_t iova, const void *from, uint64_t len)
-{
-	uint8_t *p = at(m, iova, len);
-
-	if (p)
-		memcpy(p, from, len);
-}
-
-static uint16_t dma_read16(struct vio_model *m, uint64_t iova)
-{
-	uint8_t *p = at(m, iova, 2);
-
-	return p ? le16toh(__atomic_load_n((uint16_t *)p, __ATOMIC_ACQUIRE)) : 0;
-}
-
-static void dma_write16(struct vio_model *m, uint64_t iova, uint16_t v)
-{
-	uint8_t *p = at(m, iova, 2);
-
-	if (p)
-		__atomic_store_n((uint16_t *)p, htole16(v), __ATOMIC_RELEASE);
-}
-
 static uint16_t le16_at(const uint8_t *p)
 {
 	return (uint16_t)(p[0] | p[1] << 8);
@@ -78,74 +31,71 @@ static uint64_t area(const struct model_queue *q, unsigned which)
 	return q->addr[2 * which] | (uint64_t)q->addr[2 * which + 1] << 32;
 }
 
-static void interrupt(struct vio_model *m, unsigned queue)
+static void interrupt(struct model *m, unsigned queue)
 {
-	uint64_t one = 1;
-
-	if (!m->irq_on || m->no_irq)
+	if (!m->fn.irq_on || m->no_irq)
 		return;
-	if (m->irq_kind == PCI_IRQ_INTX)
+	if (m->fn.irq_kind == PCI_IRQ_INTX)
 		m->isr |= 1;
 	else if (m->queue[queue].vector != 0)
-		dev_error(m, "a queue has no vector");
-	if (write(m->irq_fd, &one, sizeof(one)) < 0)
-		dev_error(m, "interrupt");
+		fn_error(&m->fn, "a queue has no vector");
+	fn_interrupt(&m->fn);
 }
 
-void dev_skip(struct vio_model *m, unsigned queue, uint16_t by)
+void dev_skip(struct model *m, unsigned queue, uint16_t by)
 {
 	struct model_queue *q = &m->queue[queue];
 
 	/* Whatever the test wants it to do: it was reset. */
-	if (!q->enable || !m->bus_master)
+	if (!q->enable || !m->fn.bus_master)
 		return;
 	q->used = (uint16_t)(q->used + by);
-	dma_write16(m, area(q, 2) + 2, q->used);
+	fn_write16(&m->fn, area(q, 2) + 2, q->used);
 	interrupt(m, queue);
 }
 
-void dev_used(struct vio_model *m, unsigned queue, uint32_t id, uint32_t len)
+void dev_used(struct model *m, unsigned queue, uint32_t id, uint32_t len)
 {
 	struct model_queue *q = &m->queue[queue];
 	uint8_t e[8];
 
-	if (!q->enable || !m->bus_master)
+	if (!q->enable || !m->fn.bus_master)
 		return;
 	put_le32(e, id);
 	put_le32(e + 4, len);
-	dma_write(m, area(q, 2) + 4 + 8 * (q->used % q->size), e, sizeof(e));
+	fn_write(&m->fn, area(q, 2) + 4 + 8 * (q->used % q->size), e, sizeof(e));
 	dev_skip(m, queue, 1);
 }
 
-static bool add_seg(struct vio_model *m, struct model_chain *c, const uint8_t d[16])
+static bool add_seg(struct model *m, struct model_chain *c, const uint8_t d[16])
 {
 	struct model_seg *s = &c->seg[c->n];
 
 	if (c->n == MODEL_CHAIN) {
-		dev_error(m, "chain without end");
+		fn_error(&m->fn, "chain without end");
 		return false;
 	}
 	*s = (struct model_seg){le64_at(d), le32_at(d + 8), le16_at(d + 12) & 2};
 	if (c->n && c->seg[c->n - 1].write && !s->write)
-		dev_error(m, "readable element behind a writable one");
+		fn_error(&m->fn, "readable element behind a writable one");
 	if (!s->len)
-		dev_error(m, "empty element");
+		fn_error(&m->fn, "empty element");
 	c->n++;
 	return true;
 }
 
-static void walk(struct vio_model *m, struct model_chain *c, uint64_t table, unsigned size, unsigned i)
+static void walk(struct model *m, struct model_chain *c, uint64_t table, unsigned size, unsigned i)
 {
 	uint8_t d[16];
 
 	do {
 		if (i >= size) {
-			dev_error(m, "next element outside the table");
+			fn_error(&m->fn, "next element outside the table");
 			return;
 		}
-		dma_read(m, d, table + 16 * i, 16);
+		fn_read(&m->fn, d, table + 16 * i, 16);
 		if (le16_at(d + 12) & 4) {
-			dev_error(m, "list in a list or in a chain");
+			fn_error(&m->fn, "list in a list or in a chain");
 			return;
 		}
 		if (!add_seg(m, c, d))
@@ -154,7 +104,7 @@ static void walk(struct vio_model *m, struct model_chain *c, uint64_t table, uns
 	} while (le16_at(d + 12) & 1);
 }
 
-static void parse(struct vio_model *m, unsigned queue, uint16_t head, struct model_chain *c)
+static void parse(struct model *m, unsigned queue, uint16_t head, struct model_chain *c)
 {
 	const struct model_queue *q = &m->queue[queue];
 	uint8_t d[16];
@@ -162,24 +112,24 @@ static void parse(struct vio_model *m, unsigned queue, uint16_t head, struct mod
 	c->head = head;
 	c->n = 0;
 	if (head >= q->size) {
-		dev_error(m, "head outside the table");
+		fn_error(&m->fn, "head outside the table");
 		return;
 	}
-	dma_read(m, d, area(q, 0) + 16u * head, 16);
+	fn_read(&m->fn, d, area(q, 0) + 16u * head, 16);
 	if (!(le16_at(d + 12) & 4)) {
 		walk(m, c, area(q, 0), q->size, head);
 	} else {
 		if (!(m->accepted & UINT64_C(0x10000000)) || le16_at(d + 12) != 4 || le32_at(d + 8) % 16)
-			dev_error(m, "a list that was not agreed on");
+			fn_error(&m->fn, "a list that was not agreed on");
 		walk(m, c, le64_at(d), le32_at(d + 8) / 16, 0);
 	}
 	if (c->n > q->size)
-		dev_error(m, "chain longer than the queue");
+		fn_error(&m->fn, "chain longer than the queue");
 }
 
 /* Moves bytes of the readable (or writable) part, from off on; what does not fit is left. Returns how many. */
 static uint32_t move(
-	struct vio_model *m, const struct model_chain *c, bool write, uint32_t off, void *buf, uint32_t len)
+	struct model *m, const struct model_chain *c, bool write, uint32_t off, void *buf, uint32_t len)
 {
 	uint32_t done = 0;
 
@@ -195,9 +145,9 @@ static uint32_t move(
 		}
 		here = MIN(s->len - off, len - done);
 		if (write)
-			dma_write(m, s->addr + off, (uint8_t *)buf + done, here);
+			fn_write(&m->fn, s->addr + off, (uint8_t *)buf + done, here);
 		else
-			dma_read(m, (uint8_t *)buf + done, s->addr + off, here);
+			fn_read(&m->fn, (uint8_t *)buf + done, s->addr + off, here);
 		done += here;
 		off = 0;
 	}
@@ -234,12 +184,12 @@ static void check(struct answer *a, uint8_t key, uint8_t asc)
 }
 
 static void data_in(
-	struct vio_model *m, const struct model_chain *c, struct answer *a, const void *d, uint32_t len)
+	struct model *m, const struct model_chain *c, struct answer *a, const void *d, uint32_t len)
 {
 	a->moved = move(m, c, true, 108, (void *)(uintptr_t)d, len);
 }
 
-static void report_luns(struct vio_model *m, const struct model_chain *c, uint8_t target, struct answer *a)
+static void report_luns(struct model *m, const struct model_chain *c, uint8_t target, struct answer *a)
 {
 	uint8_t d[8 + 8 * MODEL_UNITS] = {0};
 	unsigned n = 0;
@@ -258,7 +208,7 @@ static void report_luns(struct vio_model *m, const struct model_chain *c, uint8_
 }
 
 static void inquiry(
-	struct vio_model *m, const struct model_chain *c, const struct model_unit *u, struct answer *a)
+	struct model *m, const struct model_chain *c, const struct model_unit *u, struct answer *a)
 {
 	uint8_t d[36] = {u ? u->type : 0x7f, 0, 5, 2, 31, 0, 0, 2, 'M', 'O', 'D', 'E', 'L'};
 
@@ -266,15 +216,15 @@ static void inquiry(
 }
 
 static void mode_sense(
-	struct vio_model *m, const struct model_chain *c, const struct model_unit *u, struct answer *a)
+	struct model *m, const struct model_chain *c, const struct model_unit *u, struct answer *a)
 {
 	uint8_t d[4 + 20] = {23, 0, u->dpofua ? 0x10 : 0, 0, 0x08, 0x12, u->wce ? 0x04 : 0};
 
 	data_in(m, c, a, d, sizeof(d));
 }
 
-static void rw(struct vio_model *m, const struct model_chain *c, struct model_unit *u, uint64_t lba,
-	uint32_t n, bool read, struct answer *a)
+static void rw(struct model *m, const struct model_chain *c, struct model_unit *u, uint64_t lba, uint32_t n,
+	bool read, struct answer *a)
 {
 	uint32_t len = n * 512;
 
@@ -289,8 +239,8 @@ static void rw(struct vio_model *m, const struct model_chain *c, struct model_un
 	}
 }
 
-static void on_unit(struct vio_model *m, const struct model_chain *c, struct model_unit *u,
-	const uint8_t *cdb, struct answer *a)
+static void on_unit(struct model *m, const struct model_chain *c, struct model_unit *u, const uint8_t *cdb,
+	struct answer *a)
 {
 	uint8_t cap[8] = {0, 0, 0x1f, 0xff, 0, 0, 2, 0};
 
@@ -327,14 +277,14 @@ static void on_unit(struct vio_model *m, const struct model_chain *c, struct mod
 	check(a, 5, 0x20);
 }
 
-static struct model_unit *find(struct vio_model *m, const uint8_t lun[8], bool *target)
+static struct model_unit *find(struct model *m, const uint8_t lun[8], bool *target)
 {
 	unsigned number = (lun[2] & 0x3fu) << 8 | lun[3];
 	struct model_unit *found = NULL;
 
 	*target = false;
 	if (lun[0] != 1 || (lun[2] && (lun[2] & 0xc0) != 0x40) || lun[4] || lun[5] || lun[6] || lun[7])
-		dev_error(m, "LUN field");
+		fn_error(&m->fn, "LUN field");
 	for (unsigned i = 0; i < MODEL_UNITS; i++) {
 		struct model_unit *u = &m->unit[i];
 
@@ -352,7 +302,7 @@ static bool may_be_forced(uint8_t op)
 	return op == 0x00 || op == 0x28 || op == 0x2a || op == 0x88 || op == 0x8a || op == 0x35;
 }
 
-static void run(struct vio_model *m, const struct model_chain *c, const uint8_t *head, struct answer *a)
+static void run(struct model *m, const struct model_chain *c, const uint8_t *head, struct answer *a)
 {
 	const uint8_t *cdb = head + 19;
 	bool target;
@@ -377,7 +327,7 @@ static void run(struct vio_model *m, const struct model_chain *c, const uint8_t 
 	}
 }
 
-static void answer(struct vio_model *m, const struct model_chain *c, const struct answer *a)
+static void answer(struct model *m, const struct model_chain *c, const struct answer *a)
 {
 	uint32_t data = part_bytes(c, true) > 108 ? part_bytes(c, true) - 108 : part_bytes(c, false) - 51;
 	uint8_t r[108] = {0};
@@ -392,7 +342,7 @@ static void answer(struct vio_model *m, const struct model_chain *c, const struc
 	dev_used(m, 2, c->head, part_bytes(c, true) + m->used_len_extra);
 }
 
-void dev_execute(struct vio_model *m, uint16_t head)
+void dev_execute(struct model *m, uint16_t head)
 {
 	struct model_chain c;
 	struct answer a = {0};
@@ -400,18 +350,18 @@ void dev_execute(struct vio_model *m, uint16_t head)
 
 	parse(m, 2, head, &c);
 	if (move(m, &c, false, 0, h, sizeof(h)) != sizeof(h) || part_bytes(&c, true) < 108) {
-		dev_error(m, "request or response too short");
+		fn_error(&m->fn, "request or response too short");
 		return;
 	}
 	if (part_bytes(&c, true) > 108 && part_bytes(&c, false) > 51)
-		dev_error(m, "data in both directions");
+		fn_error(&m->fn, "data in both directions");
 	/* QEMU, behind a virtual IOMMU, takes what follows the first piece of a head for data. */
 	for (unsigned i = 0; i < c.n; i++)
 		if ((c.seg[i].len == 51 || c.seg[i].len == 108) &&
 			c.seg[i].addr / 4096 != (c.seg[i].addr + c.seg[i].len - 1) / 4096)
-			dev_error(m, "a head crosses a page");
+			fn_error(&m->fn, "a head crosses a page");
 	if (h[16] || h[17] || h[18])
-		dev_error(m, "task attribute, priority or CRN");
+		fn_error(&m->fn, "task attribute, priority or CRN");
 	m->n_cmds++;
 	memcpy(m->last_head, h, sizeof(h));
 	m->last_chain = c;
@@ -419,7 +369,7 @@ void dev_execute(struct vio_model *m, uint16_t head)
 	answer(m, &c, &a);
 }
 
-void dev_drop_pending(struct vio_model *m, unsigned i)
+void dev_drop_pending(struct model *m, unsigned i)
 {
 	m->n_pending--;
 	memmove(&m->pending[i], &m->pending[i + 1], (m->n_pending - i) * sizeof(m->pending[0]));
@@ -427,7 +377,7 @@ void dev_drop_pending(struct vio_model *m, unsigned i)
 	memmove(&m->pending_lun[i], &m->pending_lun[i + 1], (m->n_pending - i) * sizeof(m->pending_lun[0]));
 }
 
-static void hold(struct vio_model *m, uint16_t head)
+static void hold(struct model *m, uint16_t head)
 {
 	struct model_chain c;
 	uint8_t h[51] = {0};
@@ -435,7 +385,7 @@ static void hold(struct vio_model *m, uint16_t head)
 	parse(m, 2, head, &c);
 	move(m, &c, false, 0, h, sizeof(h));
 	if (m->n_pending == MODEL_PENDING) {
-		dev_error(m, "more commands than the queue holds");
+		fn_error(&m->fn, "more commands than the queue holds");
 		return;
 	}
 	m->pending[m->n_pending] = head;
@@ -446,7 +396,7 @@ static void hold(struct vio_model *m, uint16_t head)
 
 /* --- task management --- */
 
-static void sweep(struct vio_model *m, unsigned i, uint8_t response)
+static void sweep(struct model *m, unsigned i, uint8_t response)
 {
 	struct answer a = {.response = response};
 	struct model_chain c;
@@ -456,7 +406,7 @@ static void sweep(struct vio_model *m, unsigned i, uint8_t response)
 	answer(m, &c, &a);
 }
 
-static uint8_t abort_task(struct vio_model *m, uint64_t id)
+static uint8_t abort_task(struct model *m, uint64_t id)
 {
 	m->n_abort++;
 	if (m->tmf == TMF_REFUSES)
@@ -469,7 +419,7 @@ static uint8_t abort_task(struct vio_model *m, uint64_t id)
 	return 10;
 }
 
-static uint8_t lun_reset(struct vio_model *m, const uint8_t lun[8])
+static uint8_t lun_reset(struct model *m, const uint8_t lun[8])
 {
 	bool target;
 	struct model_unit *u = find(m, lun, &target);
@@ -486,7 +436,7 @@ static uint8_t lun_reset(struct vio_model *m, const uint8_t lun[8])
 	return 0;
 }
 
-static void control(struct vio_model *m, uint16_t head)
+static void control(struct model *m, uint16_t head)
 {
 	struct model_chain c;
 	uint8_t h[24], response;
@@ -494,7 +444,7 @@ static void control(struct vio_model *m, uint16_t head)
 	parse(m, 0, head, &c);
 	if (move(m, &c, false, 0, h, sizeof(h)) != 24 || part_bytes(&c, false) != 24 ||
 		part_bytes(&c, true) != 1 || le32_at(h) != 0) {
-		dev_error(m, "task management request");
+		fn_error(&m->fn, "task management request");
 		return;
 	}
 	if (m->tmf == TMF_SILENT) {
@@ -513,26 +463,26 @@ static void control(struct vio_model *m, uint16_t head)
 
 /* --- events, notifications --- */
 
-static bool next_avail(struct vio_model *m, struct model_queue *q, uint16_t *ret)
+static bool next_avail(struct model *m, struct model_queue *q, uint16_t *ret)
 {
-	if (dma_read16(m, area(q, 1) + 2) == q->seen)
+	if (fn_read16(&m->fn, area(q, 1) + 2) == q->seen)
 		return false;
-	*ret = dma_read16(m, area(q, 1) + 4 + 2 * (q->seen % q->size));
+	*ret = fn_read16(&m->fn, area(q, 1) + 4 + 2 * (q->seen % q->size));
 	q->seen++;
 	return true;
 }
 
-void dev_notify(struct vio_model *m, unsigned queue)
+void dev_notify(struct model *m, unsigned queue)
 {
 	struct model_queue *q = &m->queue[queue];
 	uint16_t head;
 
 	if (!(m->status & 4) || !q->enable) {
-		dev_error(m, "notification before DRIVER_OK");
+		fn_error(&m->fn, "notification before DRIVER_OK");
 		return;
 	}
 	if (m->no_notify)
-		dma_write16(m, area(q, 2), 1);
+		fn_write16(&m->fn, area(q, 2), 1);
 	if (queue == 1)
 		return;
 	while (next_avail(m, q, &head)) {
@@ -547,17 +497,17 @@ void dev_notify(struct vio_model *m, unsigned queue)
 	}
 }
 
-bool dev_event(struct vio_model *m, uint32_t event, uint8_t target, uint16_t lun, uint32_t reason)
+bool dev_event(struct model *m, uint32_t event, uint8_t target, uint16_t lun, uint32_t reason)
 {
 	uint8_t e[16] = {0};
 	struct model_chain c;
 	uint16_t head;
 
-	if (!m->queue[1].enable || !m->bus_master || !next_avail(m, &m->queue[1], &head))
+	if (!m->queue[1].enable || !m->fn.bus_master || !next_avail(m, &m->queue[1], &head))
 		return false;
 	parse(m, 1, head, &c);
 	if (c.n != 1 || !c.seg[0].write || c.seg[0].len < 16)
-		dev_error(m, "event buffer");
+		fn_error(&m->fn, "event buffer");
 	put_le32(e, event);
 	e[4] = 1;
 	e[5] = target;

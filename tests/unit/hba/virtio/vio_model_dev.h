@@ -5,12 +5,11 @@
 
 #include "vio_model.h"
 
-void dev_error(struct vio_model *m, const char *what);
-void dev_notify(struct vio_model *m, unsigned queue);
-void dev_used(struct vio_model *m, unsigned queue, uint32_t id, uint32_t len);
-void dev_skip(struct vio_model *m, unsigned queue, uint16_t by);
-void dev_execute(struct vio_model *m, uint16_t head);
-void dev_drop_pending(struct vio_model *m, unsigned i);
-bool dev_event(struct vio_model *m, uint32_t event, uint8_t target, uint16_t lun, uint32_t reason);
+void dev_notify(struct model *m, unsigned queue);
+void dev_used(struct model *m, unsigned queue, uint32_t id, uint32_t len);
+void dev_skip(struct model *m, unsigned queue, uint16_t by);
+void dev_execute(struct model *m, uint16_t head);
+void dev_drop_pending(struct model *m, unsigned i);
+bool dev_event(struct model *m, uint32_t event, uint8_t target, uint16_t lun, uint32_t reason);
 
 #endif

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * hbad's AME driver against hba-emu in another process, over a vfio-user socket: what both sides understood of the
+ * facts, put to the test, on both models. The emulator's exit status is part of every test: no DMA outside of what was
+ * mapped, and no breach of the box's protocol.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "hba/ame/box.h"
+#include "load.h"
+#include "scsi/scsi.h"
+
+static const char *const models[] = {"ame-6262", "ame-626f"};
+#define N_MODELS ((int)ARRAY_SIZE(models))
+
+static struct emu_proc emu;
+static struct load *load;
+static struct ame_family family;
+static struct ame_times times;
+
+/* The emulator's firmware is in a hurry, and so is its driver here. Limits are generous: a slow machine must not hit
+ * them. */
+static void start(int model, const char *ld_sync)
+{
+	const char *const options[] = {"--model", models[model], "--unit", "ld0,size=64M", "--unit",
+		"ld5,size=64M", "--unit", "ld63,size=16M", "--boot-ms", "20", "--latency-us", "200", "--seed",
+		"11", "--ld-sync", ld_sync, NULL};
+
+	emu_start_proc(&emu, options);
+	load = load_new(&emu, 42);
+	times = *ame_3108.times;
+	times.settle = 5;
+	times.look = 2;
+	times.retry = 10;
+	times.health = 50;
+	times.away = 5000;
+	family = ame_3108;
+	family.times = &times;
+	load->match_data = &family;
+}
+
+static void up(int model)
+{
+	start(model, "full");
+	load_up(load);
+}
+
+static void teardown(void)
+{
+	load_free(load);
+	emu_end_proc(&emu);
+}
+
+START_TEST(discovery_finds_what_the_emulator_was_told)
+{
+	const struct hba *h;
+
+	up(_i);
+	h = load->h;
+	ck_assert_str_eq(h->info.product, "Gamma Carry A16S3-PS");
+	ck_assert_str_eq(h->info.serial, "EMU0000000000001");
+	ck_assert_str_eq(h->info.driver, "ame 3108");
+	ck_assert_uint_eq(h->n_units, 3);
+	ck_assert_str_eq(h->unit[0].name, "lun0");
+	ck_assert_str_eq(h->unit[1].name, "lun5");
+	ck_assert_str_eq(h->unit[2].name, "lun63");
+	ck_assert_uint_eq(h->unit[0].blocks, 131072);
+	ck_assert_uint_eq(h->unit[2].blocks, 32768);
+	ck_assert(h->unit[0].write_back);
+	ck_assert(!h->fua_native);
+	ck_assert_uint_eq(h->limits.data_addr_max, UINT32_MAX);
+}
+END_TEST
+
+START_TEST(random_io_with_many_in_flight_is_verified)
+{
+	up(_i);
+	/* So that many are in flight even where sending one takes long. */
+	emu_do(&emu, "fault delay=2000 on=read+write count=180");
+	load_begin(load, 10000, 200);
+	load_wait(load);
+	ck_assert_uint_eq(load->bad_results, 0);
+	ck_assert_uint_eq(load->gone, 0);
+	ck_assert_uint_eq(load->reads + load->writes + load->flushes, 10000);
+	ck_assert_uint_gt(emu_number(&emu, "status", "most_in_flight"), 100);
+	load_verify(load);
+}
+END_TEST
+
+static void nothing(void *arg)
+{
+}
+
+START_TEST(the_scsi_layer_knows_the_units)
+{
+	const struct scsi_unit *u;
+	struct scsi_host *host;
+	struct err e = {""};
+
+	up(_i);
+	ck_assert_int_eq(scsi_host_create(load->loop, &host), 0);
+	ck_assert_msg(scsi_host_attach(host, load->h, &e) == 0, "%s", e.text);
+	ck_assert_uint_eq(scsi_host_units(host, &u), 3);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_msg(u[i].identified, "%s", u[i].problem);
+	ck_assert_str_eq(u[1].id.naa_text, "naa.600605b0a1b2c3d02a5e000000000005");
+	ck_assert_uint_eq(u[2].id.blocks, 32768);
+	scsi_host_detach(host, SCSI_GATE_BECOMING_READY);
+	/* The I/O thread has let go of it when it has come past what the detach posted. */
+	ck_assert_int_eq(loop_call(load->loop, nothing, NULL, 60000), 0);
+	scsi_host_destroy(host);
+}
+END_TEST
+
+/* --- caches: the founding trap --- */
+
+START_TEST(a_flush_reaches_the_media)
+{
+	start(0, _i ? "controller" : "full");
+	load_up(load);
+	load_begin(load, 500, 32);
+	load_wait(load);
+	load_flush(load);
+	ck_assert_uint_eq(emu_number(&emu, "status", "controller_dirty"), 0);
+	ck_assert_uint_eq(emu_number(&emu, "status", "drive_dirty"), 0);
+	ck_assert_uint_gt(emu_number(&emu, "status", "syncs"), 0);
+}
+END_TEST
+
+/* The cut strikes in the middle of the load. */
+static unsigned cut(unsigned n)
+{
+	static const char *const survive[] = {"none", "random", "reorder", "prefix", "all"};
+	struct rng lots = {n};
+
+	load_begin(load, UINT64_MAX, 64);
+	/* So many, and not so long: a slow machine would lose nothing. */
+	load_progress(load, 100 + rng_below(&lots, 300));
+	usleep((unsigned)rng_below(&lots, 3000));
+	emu_do(&emu, "power-cut survive=%s seed=%u", survive[n % 5], n);
+	load_stop(load);
+	load_down(load);
+	load_up(load);
+	return load_verify_cut(load);
+}
+
+START_TEST(fifty_power_cuts_lose_nothing_that_was_flushed)
+{
+	unsigned lost = 0;
+
+	up(_i);
+	load->flush_one_in = 100;
+	/* Half of the seeds on either model. */
+	for (unsigned i = 0; i < 25; i++)
+		lost += cut((unsigned)_i * 25 + i);
+	ck_assert_uint_eq(load->wrong_blocks, 0);
+	ck_assert_uint_eq(load->bad_results, 0);
+	/* The load is one that loses something, or this test says nothing. */
+	ck_assert_uint_gt(lost, 0);
+	ck_assert_uint_gt(load->flushes, 0);
+}
+END_TEST
+
+START_TEST(a_cut_right_after_a_flush_keeps_every_byte)
+{
+	up(_i);
+	for (unsigned i = 0; i < 5; i++) {
+		load_begin(load, 150, 48);
+		load_wait(load);
+		load_flush(load);
+		emu_do(&emu, "power-cut survive=none seed=%u", i);
+		load_down(load);
+		load_up(load);
+		ck_assert_uint_eq(load_verify_cut(load), 0);
+	}
+	ck_assert_uint_eq(load->bad_results, 0);
+}
+END_TEST
+
+START_TEST(an_orderly_stop_keeps_every_byte)
+{
+	up(_i);
+	load_begin(load, 1000, 48);
+	load_wait(load);
+	load_down(load);
+	emu_do(&emu, "power-cut survive=none");
+	load_up(load);
+	ck_assert_uint_eq(load_verify_cut(load), 0);
+}
+END_TEST
+
+/* Without flushes, and with firmware whose flush does nothing: what was written last may be lost, but no block is ever
+ * anything else than one of its own generations. No driver can tell such firmware from an honest one. */
+START_TEST(what_firmware_loses_is_lost_whole)
+{
+	start(0, "ignored");
+	load->flush_one_in = UINT32_MAX;
+	load_up(load);
+	for (unsigned i = 0; i < 5; i++)
+		cut(i);
+	ck_assert_uint_eq(load->wrong_blocks, 0);
+	ck_assert_uint_eq(load->bad_results, 0);
+}
+END_TEST
+
+static enum hba_result flush_result(uint8_t *ret_status)
+{
+	struct hba_req t = {.unit = &load->h->unit[0], .kind = HBA_REQ_FLUSH, .timeout_ms = 20000};
+
+	ck_assert_int_eq(hba_run(load->h, &t), 0);
+	*ret_status = t.scsi_status;
+	return t.result;
+}
+
+START_TEST(firmware_that_knows_no_flush_is_believed_only_without_a_cache)
+{
+	uint8_t status;
+
+	start(0, "rejected");
+	load_up(load);
+	ck_assert(load->h->unit[0].write_back);
+	ck_assert_int_ne(flush_result(&status), HBA_DONE);
+	emu_do(&emu, "set ld0 write-back 0");
+	ck_assert_int_eq(flush_result(&status), HBA_DONE);
+	ck_assert_uint_eq(status, 0);
+}
+END_TEST
+
+/* What the vendor's driver answers by itself. */
+START_TEST(test_unit_ready_and_synchronize_cache_go_to_the_device)
+{
+	static const struct {
+		uint8_t cdb[10], len;
+	} commands[] = {{{0x00}, 6}, {{0x35}, 10}};
+	struct hba_req t = {.kind = HBA_REQ_CDB, .timeout_ms = 20000};
+	uint64_t before;
+
+	up(0);
+	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
+		before = emu_number(&emu, "stats", "commands");
+		t.unit = &load->h->unit[1];
+		memcpy(t.cdb, commands[i].cdb, sizeof(commands[i].cdb));
+		t.cdb_len = commands[i].len;
+		ck_assert_int_eq(hba_run(load->h, &t), 0);
+		ck_assert_int_eq(t.result, HBA_DONE);
+		ck_assert_uint_eq(t.scsi_status, 0);
+		ck_assert_uint_ge(emu_number(&emu, "stats", "commands"), before + 1);
+	}
+	emu_do(&emu, "fault sense=2/0401 op=0");
+	t.cdb[0] = 0;
+	t.cdb_len = 6;
+	ck_assert_int_eq(hba_run(load->h, &t), 0);
+	ck_assert_uint_eq(t.scsi_status, 2);
+	ck_assert_uint_eq(t.sense[2], 2);
+}
+END_TEST
+
+/* --- trouble in the middle of the load --- */
+
+static void wait_for_resets(unsigned resets)
+{
+	struct hba_stats s = {0};
+
+	for (unsigned n = 0; n < 60000; n++) {
+		hba_get_stats(load->h, &s);
+		if (s.resets >= resets && hba_state(load->h) == HBA_RUNNING)
+			return;
+		clock_sleep_ms(1);
+	}
+	ck_abort_msg("%u resets instead of %u", (unsigned)s.resets, resets);
+}
+
+static void expect_recovery(unsigned resets)
+{
+	struct hba_stats s;
+
+	load_wait(load);
+	hba_get_stats(load->h, &s);
+	ck_assert_uint_eq(load->bad_results, 0);
+	ck_assert_uint_eq(load->gone, 0);
+	ck_assert_uint_ge(s.resets, resets);
+	load_verify(load);
+}
+
+/* The box restarts by itself: with its configuration lost, without a word, and after it has given up all commands. */
+START_TEST(a_box_that_restarts_or_gives_up_costs_a_reset_and_no_byte)
+{
+	static const char *const how[] = {"fw-fault", "power-cut survive=all keep-client", "notice 4"};
+
+	up(_i / 3);
+	for (unsigned i = 0; i < 3; i++) {
+		/* Endless: on a quiet machine a counted load may be over before the fault. */
+		load_begin(load, UINT64_MAX, 100);
+		usleep(20000);
+		emu_do(&emu, "%s", how[_i % 3]);
+		wait_for_resets(i + 1);
+		load_stop(load);
+	}
+	expect_recovery(3);
+}
+END_TEST
+
+static const struct {
+	const char *rule;
+	unsigned resets;
+} trouble[] = {
+	{"drop on=read nth=100", 0},
+	{"drop on=write nth=100", 0},
+	{"wrong-context on=write nth=50", 1},
+	{"twice on=read nth=50", 1},
+	{"delay=50 on=read+write count=500 one-in=5", 0},
+	{"fw-fault=321 on=write nth=200", 1},
+	{"late-dma=0 on=read nth=100", 0},
+	{"status=4 on=dcmd", 0},
+	{"status=2 on=read+write count=0 one-in=20", 0},
+};
+
+START_TEST(misbehaving_firmware_costs_no_byte)
+{
+	up(_i % N_MODELS);
+	load->timeout_ms = 3000;
+	emu_do(&emu, "fault %s", trouble[_i].rule);
+	load_begin(load, 3000, 64);
+	load_wait(load);
+	emu_do(&emu, "fault-clear");
+	/* A read that was aborted may have been reported as timed out. */
+	if (strncmp(trouble[_i].rule, "status=2", 8) != 0)
+		ck_assert_uint_le(load->bad_results, 1);
+	load->bad_results = 0;
+	expect_recovery(trouble[_i].resets);
+}
+END_TEST
+
+START_TEST(a_box_that_vanishes_under_load_ends_everything_and_can_come_back)
+{
+	static const char *const how[] = {
+		"gone ff", "gone socket", "fault gone on=write nth=300", "disconnect"};
+
+	up(_i % N_MODELS);
+	for (unsigned i = 0; i < 3; i++) {
+		load_begin(load, UINT64_MAX, 100);
+		usleep(20000);
+		emu_do(&emu, "%s", how[_i]);
+		for (unsigned n = 0; n < 60000 && hba_state(load->h) <= HBA_RESETTING; n++)
+			clock_sleep_ms(1);
+		ck_assert_int_gt(hba_state(load->h), HBA_RESETTING);
+		load_stop(load);
+		load_down(load);
+		emu_do(&emu, "back");
+		load_up(load);
+		load_verify_cut(load);
+	}
+	ck_assert_uint_eq(load->bad_results, 0);
+}
+END_TEST
+
+/* --- notices and events --- */
+
+static uint64_t done_so_far(void)
+{
+	return __atomic_load_n(&load->reads, __ATOMIC_RELAXED) +
+	       __atomic_load_n(&load->writes, __ATOMIC_RELAXED);
+}
+
+START_TEST(pauses_under_load_cost_nothing)
+{
+	struct hba_stats s;
+
+	up(_i);
+	load_begin(load, UINT64_MAX, 64);
+	for (unsigned i = 0; i < 10; i++) {
+		uint64_t before = done_so_far();
+
+		emu_do(&emu, "notice 8");
+		usleep(10000);
+		emu_do(&emu, "notice 10");
+		for (unsigned n = 0; n < 60000 && done_so_far() < before + 300; n++)
+			clock_sleep_ms(1);
+		ck_assert_uint_ge(done_so_far(), before + 300);
+	}
+	load_stop(load);
+	expect_recovery(0);
+	hba_get_stats(load->h, &s);
+	ck_assert_uint_eq(s.resets, 0);
+}
+END_TEST
+
+/* It says that it restarts, and then does not: nothing is lost but time. */
+START_TEST(a_restart_that_does_not_come_is_not_waited_for_for_ever)
+{
+	start(_i, "full");
+	times.away = 200;
+	load_up(load);
+	load_begin(load, 500, 64);
+	emu_do(&emu, "notice 2");
+	expect_recovery(0);
+}
+END_TEST
+
+static void wait_for_state(unsigned unit, enum hba_unit_state state)
+{
+	for (unsigned n = 0; n < 60000; n++) {
+		if (__atomic_load_n(&load->h->unit[unit].state, __ATOMIC_RELAXED) == state)
+			return;
+		clock_sleep_ms(1);
+	}
+	ck_abort_msg("unit %u never came to state %d", unit, (int)state);
+}
+
+START_TEST(units_come_and_go)
+{
+	up(_i);
+	for (unsigned i = 0; i < 5; i++) {
+		emu_do(&emu, "remove ld63");
+		wait_for_state(2, HBA_UNIT_OFFLINE);
+		emu_do(&emu, "add ld63,size=16M");
+		wait_for_state(2, HBA_UNIT_OPTIMAL);
+		emu_do(&emu, "offline ld5");
+		wait_for_state(1, HBA_UNIT_OFFLINE);
+		emu_do(&emu, "online ld5");
+		wait_for_state(1, HBA_UNIT_OPTIMAL);
+	}
+	load_begin(load, 500, 64);
+	expect_recovery(0);
+}
+END_TEST
+
+START_TEST(an_event_storm_disturbs_nobody)
+{
+	struct hba_stats s;
+
+	up(_i);
+	load_begin(load, 3000, 64);
+	emu_do(&emu, "aen-storm 5000");
+	load_wait(load);
+	emu_do(&emu, "offline ld63");
+	wait_for_state(2, HBA_UNIT_OFFLINE);
+	expect_recovery(0);
+	hba_get_stats(load->h, &s);
+	ck_assert_uint_eq(s.resets, 0);
+}
+END_TEST
+
+/* --- attach and detach --- */
+
+START_TEST(attaching_again_and_again_works)
+{
+	up(_i);
+	for (unsigned i = 0; i < 10; i++) {
+		load_begin(load, 50, 16);
+		load_wait(load);
+		load_down(load);
+		load_up(load);
+	}
+	/* The second half of this: after a recovery, whose mark the box still has. */
+	emu_do(&emu, "fw-fault");
+	wait_for_resets(1);
+	load_down(load);
+	load_up(load);
+	load_verify(load);
+}
+END_TEST
+
+START_TEST(nobody_there_is_told_plainly)
+{
+	struct err e = {""};
+
+	up(0);
+	load_down(load);
+	emu_do(&emu, "gone ff");
+	ck_assert_int_lt(load_attach(load, &e), 0);
+	ck_assert_ptr_nonnull(strstr(e.text, emu.dir));
+	emu_do(&emu, "back");
+	load_up(load);
+}
+END_TEST
+
+static void add_all(TCase *t)
+{
+	tcase_add_loop_test(t, discovery_finds_what_the_emulator_was_told, 0, N_MODELS);
+	tcase_add_loop_test(t, random_io_with_many_in_flight_is_verified, 0, N_MODELS);
+	tcase_add_loop_test(t, the_scsi_layer_knows_the_units, 0, N_MODELS);
+	tcase_add_loop_test(t, a_flush_reaches_the_media, 0, 2);
+	tcase_add_loop_test(t, fifty_power_cuts_lose_nothing_that_was_flushed, 0, N_MODELS);
+	tcase_add_loop_test(t, a_cut_right_after_a_flush_keeps_every_byte, 0, N_MODELS);
+	tcase_add_loop_test(t, an_orderly_stop_keeps_every_byte, 0, N_MODELS);
+	tcase_add_test(t, what_firmware_loses_is_lost_whole);
+	tcase_add_test(t, firmware_that_knows_no_flush_is_believed_only_without_a_cache);
+	tcase_add_test(t, test_unit_ready_and_synchronize_cache_go_to_the_device);
+	tcase_add_loop_test(t, a_box_that_restarts_or_gives_up_costs_a_reset_and_no_byte, 0, 3 * N_MODELS);
+	tcase_add_loop_test(t, misbehaving_firmware_costs_no_byte, 0, (int)ARRAY_SIZE(trouble));
+	tcase_add_loop_test(t, a_box_that_vanishes_under_load_ends_everything_and_can_come_back, 0, 4);
+	tcase_add_loop_test(t, pauses_under_load_cost_nothing, 0, N_MODELS);
+	tcase_add_loop_test(t, a_restart_that_does_not_come_is_not_waited_for_for_ever, 0, N_MODELS);
+	tcase_add_loop_test(t, units_come_and_go, 0, N_MODELS);
+	tcase_add_loop_test(t, an_event_storm_disturbs_nobody, 0, N_MODELS);
+	tcase_add_loop_test(t, attaching_again_and_again_works, 0, N_MODELS);
+	tcase_add_test(t, nobody_there_is_told_plainly);
+}
+
+int main(void)
+{
+	Suite *s = suite_create("hbad on AME boxes");
+	TCase *t = tcase_create("driver");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(t, NULL, teardown);
+	tcase_set_timeout(t, 120);
+	add_all(t);
+	suite_add_tcase(s, t);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

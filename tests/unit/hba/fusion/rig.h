@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The rig of rig_base.h with a model Fusion controller. */
+#ifndef HBAD_TESTS_HBA_FUSION_RIG_H
+#define HBAD_TESTS_HBA_FUSION_RIG_H
+
+#include "fusion_model.h"
+#include "hba/megaraid/fusion.h"
+#include "hba/rig_base.h"
+
+enum { LD0, LD5, PD8 }; /* units of the model, as the driver finds them */
+
+/* Nothing attached. */
+struct rig *rig_new(enum model_gen gen);
+/* rig_new() and rig_start() that must succeed. */
+struct rig *rig_up(enum model_gen gen);
+/* The driver's limits, to be changed before rig_start(). */
+struct mfi_times *rig_times(struct rig *r);
+
+static inline struct fusion *rig_fusion(const struct rig *r)
+{
+	return fusion_of(mfi_of(r->h));
+}
+
+#endif

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* See rig_base.h. */
+#include "rig_base.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void *io_main(void *arg)
+{
+	struct rig *r = arg;
+
+	log_this_thread_is_io();
+	loop_run(r->loop);
+	return NULL;
+}
+
+void rig_init(struct rig *r, struct model *model, struct model_fn *fn, const void *match_data)
+{
+	r->model = model;
+	r->fn = fn;
+	r->match_data = match_data;
+	r->ladder = (struct hba_times){.tick_ms = 5, .abort_ms = 30};
+	r->cfg.bounce_bytes = 8u << 20;
+	ck_assert_int_eq(loop_create(&r->loop), 0);
+	ck_assert_int_eq(pthread_create(&r->io, NULL, io_main, r), 0);
+	r->io_runs = true;
+}
+
+static void on_ready(struct hba *h)
+{
+	struct rig *r = h->ready_user;
+
+	__atomic_add_fetch(&r->n_ready, 1, __ATOMIC_RELAXED);
+}
+
+int rig_create(struct rig *r)
+{
+	int rc = hba_create(&r->fn->pci, &r->cfg, r->loop, &r->h, &r->e);
+
+	if (rc < 0)
+		return rc;
+	r->open = true;
+	r->match = *r->h->core->match;
+	r->match.data = r->match_data;
+	r->h->core->match = &r->match;
+	r->h->core->times = r->ladder;
+	r->h->ready = on_ready;
+	r->h->ready_user = r;
+	return 0;
+}
+
+int rig_attach(struct rig *r)
+{
+	int rc = rig_create(r);
+
+	return rc < 0 ? rc : hba_attach(r->h, &r->e);
+}
+
+int rig_start(struct rig *r)
+{
+	int rc = rig_attach(r);
+
+	if (rc == 0)
+		rc = hba_start(r->h, &r->e);
+	r->started = rc == 0;
+	return rc;
+}
+
+void rig_must_start(struct rig *r)
+{
+	int rc = rig_start(r);
+
+	ck_assert_msg(rc == 0, "start: %d %s", rc, r->e.text);
+}
+
+void rig_down(struct rig *r)
+{
+	if (r->open)
+		hba_close(r->h);
+	loop_stop(r->loop);
+	pthread_join(r->io, NULL);
+	loop_destroy(r->loop);
+	ck_assert_uint_eq(r->fn->dma_faults, 0);
+	ck_assert_msg(r->fn->protocol_errors == 0, "the model says: %s", r->fn->protocol_what);
+	for (unsigned i = 0; i < RIG_JOBS; i++) {
+		ck_assert_uint_le(job_done(&r->job[i]), 1);
+		free(r->job[i].buf);
+	}
+	free(r->model);
+	free(r);
+}
+
+void rig_io(struct rig *r, void (*fn)(void *arg), void *arg)
+{
+	ck_assert_int_eq(loop_call(r->loop, fn, arg, RIG_WAIT_MS), 0);
+}
+
+static void nothing(void *arg)
+{
+}
+
+void rig_sync(struct rig *r)
+{
+	rig_io(r, nothing, NULL);
+}
+
+/* --- jobs --- */
+
+static struct job *job_new(struct rig *r, unsigned n, unsigned u, uint32_t len, enum dma_dir dir)
+{
+	struct job *job = &r->job[n];
+
+	ck_assert_uint_lt(u, r->h->n_units);
+	free(job->buf);
+	memset(job, 0, sizeof(*job));
+	job->rig = r;
+	job->buf = malloc(len + 1);
+	memset(job->buf, 0xee, len + 1);
+	job->iov = (struct iovec){job->buf, len};
+	job->tmpl.unit = &r->h->unit[u];
+	job->tmpl.timeout_ms = 30000;
+	job->tmpl.xfer = (struct dma_xfer){.iov = &job->iov, .niov = 1, .len = len, .dir = dir};
+	return job;
+}
+
+struct job *job_rw(struct rig *r, unsigned n, unsigned u, enum dma_dir dir, uint64_t lba, uint32_t nblocks)
+{
+	struct job *job = job_new(r, n, u, nblocks * 512, dir);
+
+	job->tmpl.kind = HBA_REQ_RW;
+	job->tmpl.lba = lba;
+	job->tmpl.nblocks = nblocks;
+	job->tmpl.block_size = 512;
+	return job;
+}
+
+struct job *job_cdb(struct rig *r, unsigned n, unsigned u, const uint8_t *cdb, uint8_t cdb_len,
+	enum dma_dir dir, uint32_t len)
+{
+	struct job *job = job_new(r, n, u, len, dir);
+
+	job->tmpl.kind = HBA_REQ_CDB;
+	memcpy(job->tmpl.cdb, cdb, MIN(cdb_len, HBA_MAX_CDB));
+	job->tmpl.cdb_len = cdb_len;
+	return job;
+}
+
+struct job *job_flush(struct rig *r, unsigned n, unsigned u)
+{
+	struct job *job = job_new(r, n, u, 0, DMA_NONE);
+
+	job->tmpl.kind = HBA_REQ_FLUSH;
+	return job;
+}
+
+static void on_done(struct hba_req *req)
+{
+	struct job *job = req->user;
+	struct rig *r = job->rig;
+
+	job->result = req->result;
+	job->scsi_status = req->scsi_status;
+	job->fw_status = req->fw_status;
+	job->sense_len = req->sense_len;
+	memcpy(job->sense, req->sense, sizeof(job->sense));
+	job->moved = req->moved;
+	job->order = __atomic_add_fetch(&r->n_done, 1, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&r->fn->lock);
+	job->quiet = !r->fn->bus_master && !r->fn->irq_on;
+	pthread_mutex_unlock(&r->fn->lock);
+	hba_req_put(req);
+	job->req = NULL;
+	if (job->then)
+		job->then(job);
+	__atomic_add_fetch(&job->done, 1, __ATOMIC_RELEASE);
+}
+
+void job_submit_here(struct job *job)
+{
+	struct hba_req *req = hba_req_get(job->rig->h);
+	const struct hba_req *t = &job->tmpl;
+	int rc;
+
+	if (!req) {
+		__atomic_store_n(&job->submit_result, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	req->unit = t->unit;
+	req->kind = t->kind;
+	req->lba = t->lba;
+	req->nblocks = t->nblocks;
+	req->block_size = t->block_size;
+	req->fua = t->fua;
+	req->dpo = t->dpo;
+	memcpy(req->cdb, t->cdb, sizeof(req->cdb));
+	req->cdb_len = t->cdb_len;
+	req->no_reissue = t->no_reissue;
+	req->xfer = t->xfer;
+	req->timeout_ms = t->timeout_ms;
+	req->done = on_done;
+	req->user = job;
+	job->req = req;
+	rc = hba_submit(req);
+	__atomic_store_n(&job->submit_result, rc, __ATOMIC_RELAXED);
+	if (rc < 0) {
+		job->req = NULL;
+		hba_req_put(req);
+	}
+}
+
+static void submit_cb(void *arg)
+{
+	job_submit_here(arg);
+}
+
+void job_try(struct job *job)
+{
+	rig_io(job->rig, submit_cb, job);
+}
+
+void job_submit(struct job *job)
+{
+	job_try(job);
+	ck_assert_int_eq(job_submitted(job), 0);
+}
+
+int job_submitted(struct job *job)
+{
+	return __atomic_load_n(&job->submit_result, __ATOMIC_RELAXED);
+}
+
+unsigned job_done(struct job *job)
+{
+	return __atomic_load_n(&job->done, __ATOMIC_ACQUIRE);
+}
+
+void job_wait(struct job *job)
+{
+	rig_wait(job_done(job) > 0);
+	ck_assert_uint_eq(job_done(job), 1);
+}
+
+static void abort_cb(void *arg)
+{
+	struct job *job = arg;
+
+	if (job->req) {
+		hba_abort(job->req);
+		/* Never from within the call. */
+		ck_assert_ptr_nonnull(job->req);
+	}
+}
+
+void job_abort(struct job *job)
+{
+	rig_io(job->rig, abort_cb, job);
+}
