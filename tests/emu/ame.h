@@ -110,6 +110,8 @@ struct ame {
 	struct model_env *env;
 	uint16_t device;
 	uint32_t mask, outbound, pad1, pad2, high;
+	bool up;      /* firmware runs; pad1 says so once, and is the host's from then on */
+	bool lost;    /* ... and has restarted since the host talked to it, who cannot know that yet */
 	bool talking; /* the host has told the upper half of its addresses */
 	struct wheel boot, answer, heartbeat;
 	struct ame_fifo frames, replies, requests;
@@ -156,7 +158,9 @@ void ame_wrong(struct ame *a, const char *fmt, ...) hb_printf(2, 3);
 
 int ame_queue_init(struct ame *a);
 void ame_queue_fini(struct ame *a);
-/* Everything in flight is forgotten. */
+/* All commands are forgotten; replies that were announced stay. */
+void ame_queue_give_up(struct ame *a);
+/* Everything is forgotten. */
 void ame_queue_drop(struct ame *a);
 bool ame_queue_work(struct ame *a);
 void ame_finish(struct ame_cmd *c);

@@ -51,6 +51,7 @@ static void on_boot(struct wheel *w)
 {
 	struct ame *a = container_of(w, struct ame, boot);
 
+	a->up = true;
 	a->pad1 = 1;
 	log_debug("ame: firmware is ready");
 }
@@ -60,7 +61,7 @@ static void on_answer(struct wheel *w)
 {
 	struct ame *a = container_of(w, struct ame, answer);
 
-	if (!a->pad1) {
+	if (!a->up) {
 		clockwork_after(a->env->clock, w, 10 * NS_PER_MS);
 		return;
 	}
@@ -87,7 +88,8 @@ static void boot(struct ame *a)
 	a->frames.in = a->frames.out = 0;
 	a->mask = UINT32_MAX;
 	a->outbound = a->pad1 = a->pad2 = 0;
-	a->talking = a->events_on = false;
+	a->lost |= a->talking;
+	a->up = a->talking = a->events_on = false;
 	a->events = 0;
 	ame_look(a);
 	clockwork_after(a->env->clock, &a->boot, a->env->opt.boot_ms * NS_PER_MS);
@@ -100,7 +102,7 @@ static void write_inbound(struct ame *a, uint32_t val)
 	if (val == INBOUND_FORGET) {
 		a->frames.in = a->frames.out = 0;
 		ame_queue_drop(a);
-		a->talking = false;
+		a->talking = a->lost = false;
 		ame_look(a);
 	} else if (val & INBOUND_HIGH) {
 		a->high = val & ~INBOUND_HIGH;
@@ -280,7 +282,7 @@ static void fault(struct ctrl *c, uint16_t code)
 static int notice(struct ctrl *c, uint32_t bits)
 {
 	if (bits & NOTICE_FLUSH)
-		ame_queue_drop(&c->ame);
+		ame_queue_give_up(&c->ame);
 	notify(&c->ame, bits);
 	return 0;
 }
@@ -292,7 +294,7 @@ static void describe(const struct ctrl *c, char *buf, size_t size)
 	snprintf(buf, size,
 		"\"state\":\"%s\",\"in_flight\":%u,\"most_in_flight\":%u,\"reply_frames\":%u,\"events\":%s",
 		a->talking ? "talking"
-		: a->pad1  ? "ready"
+		: a->up	   ? "ready"
 			   : "booting",
 		a->n_flying, a->most_flying, fifo_count(&a->frames), a->events_on ? "true" : "false");
 }

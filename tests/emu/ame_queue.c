@@ -34,7 +34,7 @@ static void release(struct ame_cmd *c)
 	a->n_flying--;
 }
 
-void ame_queue_drop(struct ame *a)
+void ame_queue_give_up(struct ame *a)
 {
 	struct list *lists[] = {&a->flying, &a->waiting};
 
@@ -42,6 +42,11 @@ void ame_queue_drop(struct ame *a)
 		while (!list_empty(lists[i]))
 			release(list_first(lists[i], struct ame_cmd, link));
 	a->requests.in = a->requests.out = 0;
+}
+
+void ame_queue_drop(struct ame *a)
+{
+	ame_queue_give_up(a);
 	a->replies.in = a->replies.out = 0;
 }
 
@@ -199,6 +204,8 @@ static void fetch(struct ame *a, uint32_t val)
 	uint8_t f[AQ_SIZE];
 
 	if (!a->talking) {
+		if (a->lost)
+			return;
 		ame_wrong(a, "request %08x before the handshake", val);
 		return;
 	}

@@ -56,9 +56,11 @@ void clockwork_fini(struct clockwork *c)
 
 void clockwork_after(struct clockwork *c, struct wheel *w, uint64_t ns)
 {
-	struct list *at = c->armed.prev;
+	struct list *at;
 
+	/* First: it may be the last in the queue itself. */
 	clockwork_stop(w);
+	at = c->armed.prev;
 	w->due = clockwork_now(c) + ns;
 	/* From the end: most are due last. */
 	while (at != &c->armed && container_of(at, struct wheel, link)->due > w->due)

@@ -97,7 +97,7 @@ static int cmd_status(struct call *c)
 {
 	const struct units *us = &c->m->units;
 	bool first = true;
-	char text[256];
+	char text[768];
 
 	c->m->model->describe(c->m->fn.ctrl, text, sizeof(text));
 	fprintf(c->out, ",\"model\":\"%s\",\"client\":%s,\"gone\":%s,%s,\"units\":[", c->m->model->name,

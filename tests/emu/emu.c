@@ -108,7 +108,10 @@ int emu_start(struct emu *m, const struct emu_config *c, struct err *e)
 	if (r < 0)
 		return err_set(e, r, "cannot make the PCI function: %s", strerror(-r));
 	m->fn.narrow = c->opt.narrow;
-	r = m->model->create(&m->env, &m->fn.ctrl, e);
+	if (c->capture)
+		r = record_open(c->capture, &m->fn, &m->fn.record, e);
+	if (r == 0)
+		r = m->model->create(&m->env, &m->fn.ctrl, e);
 	if (r == 0)
 		r = vu_server_start(&m->server, m->loop, &m->fn, c->socket, e);
 	if (r == 0 && c->control)
@@ -129,6 +132,7 @@ void emu_stop(struct emu *m)
 		m->model->destroy(m->fn.ctrl);
 	if (m->fn.model)
 		pcifn_fini(&m->fn);
+	record_close(m->fn.record);
 	units_free(&m->units);
 	clockwork_fini(&m->clock);
 	loop_destroy(m->loop);

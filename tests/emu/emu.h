@@ -9,7 +9,7 @@
 #include "vu_server.h"
 
 struct emu_config {
-	const char *socket, *control, *script; /* control, script: NULL for none */
+	const char *socket, *control, *script, *capture; /* all but socket: NULL for none */
 	const struct model *model;
 	struct model_options opt;
 	uint64_t seed;

@@ -14,6 +14,7 @@ enum fusion_reg {
 	FREG_DIAG = 0x08,
 	FREG_INTR_STATUS = 0x30,
 	FREG_INTR_MASK = 0x34,
+	FREG_BOOT_QUEUE = 0x40,
 	FREG_HOST_INDEX = 0x6c,
 	FREG_STATE = 0xb0,
 	FREG_PAD1 = 0xb4,
@@ -61,6 +62,7 @@ enum request_type {
 };
 #define CONTROL_WRITE 0x01000000u
 #define CONTROL_READ  0x02000000u
+#define IO_FAST_PATH  0x4000u /* of RQ_IO_FLAGS */
 #define SGE_CHAIN     0x80
 #define SGE_LAST      0x40
 
@@ -85,6 +87,7 @@ void fusion_look(struct mfi *m);
 
 /* --- fusion_queue.c --- */
 
+void fusion_boot_frame(struct mfi *m, uint32_t val);
 void fusion_host_index(struct mfi *m, unsigned vector, uint32_t index);
 /* Entries that the host has not taken yet? */
 bool fusion_pending(const struct mfi *m);

@@ -97,6 +97,9 @@ static void reg_write(struct ctrl *c, unsigned bar, uint32_t off, uint32_t val)
 	case FREG_HOST_INDEX:
 		fusion_host_index(m, val >> 24, val & 0xffffff);
 		return;
+	case FREG_BOOT_QUEUE:
+		fusion_boot_frame(m, val);
+		return;
 	case FREG_QUEUE_LOW:
 	case FREG_QUEUE_HIGH:
 		write_queue(m, off, val);

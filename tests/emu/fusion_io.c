@@ -42,6 +42,12 @@ static uint8_t load_chain(struct cmd *c, const uint8_t *p)
 	return ST_OK;
 }
 
+/* The chip finds the chain of a fast path request by itself [5.9]. */
+static uint8_t chain_offset(const struct cmd *c)
+{
+	return fr16(c->r, RQ_IO_FLAGS) & IO_FAST_PATH ? 0x00 : 0x0f;
+}
+
 /* Elements follow each other until the last, or until there is room for all data. */
 uint8_t fusion_sgl_load(struct cmd *c)
 {
@@ -53,7 +59,8 @@ uint8_t fusion_sgl_load(struct cmd *c)
 		const uint8_t *p = c->r + RQ_SGL + 16 * i;
 
 		if (p[15] & SGE_CHAIN)
-			return i == SLOTS - 1 && c->r[RQ_CHAIN] == 0x0f ? load_chain(c, p) : ST_INVALID_SGL;
+			return i == SLOTS - 1 && c->r[RQ_CHAIN] == chain_offset(c) ? load_chain(c, p)
+										   : ST_INVALID_SGL;
 		if (!take_element(c, p))
 			return ST_INVALID_SGL;
 		have += fr32(p, 8);

@@ -74,6 +74,11 @@ static void finish(struct cmd *c)
 	struct mfi *m = c->m;
 	const uint8_t mfi[2] = {c->status, c->scsi_status}, io[2] = {c->scsi_status, c->status};
 
+	if (!m->ready_for_io) {
+		bus_write(m->env->bus, (uint64_t)c->addr + FR_STATUS, mfi, sizeof(mfi));
+		mfi_release(c);
+		return;
+	}
 	if (!room(c)) {
 		if (list_empty(&m->stalled))
 			mfi_protocol_error(m, "reply queue %u is full", c->msix);
@@ -301,6 +306,33 @@ static void take_request(struct mfi *m, uint64_t desc)
 	mfi_cmd_start(c, c->classes & CLASS_ABORT);
 }
 
+/*
+ * Boot firmware has no queues: it writes MFI frames to the older generations' port and polls them. SeaBIOS does that
+ * with this one too, so it is likely to be right [I].
+ */
+void fusion_boot_frame(struct mfi *m, uint32_t val)
+{
+	uint32_t addr = val & ~0x3fu;
+	struct cmd *c;
+
+	if (m->state != FW_READY || m->ready_for_io)
+		return;
+	c = mfi_cmd_new(m);
+	if (!c)
+		return;
+	if (bus_read(m->env->bus, addr, c->f, sizeof(c->f)) < 0 ||
+		!(fr16(c->f, FR_FLAGS) & FRAME_DONT_POST)) {
+		mfi_protocol_error(m, "a frame before IOC INIT that is not polled");
+		mfi_release(c);
+		return;
+	}
+	c->addr = addr;
+	c->announced = (val >> 1 & 7) + 1;
+	c->classes = c->f[FR_CMD] == CMD_DCMD ? CLASS_DCMD : CLASS_SCSI;
+	c->r[RQ_FUNCTION] = FN_PASS_THROUGH;
+	mfi_cmd_start(c, false);
+}
+
 static void fetch(struct mfi *m, uint64_t desc)
 {
 	if ((desc >> 1 & 7) == TYPE_MFA)
@@ -319,6 +351,8 @@ static void execute(struct cmd *c)
 		mfi_exec_dcmd(c);
 	else if (c->f[FR_CMD] == CMD_ABORT)
 		mfi_exec_abort(c);
+	else if (c->f[FR_CMD] == CMD_LD_SCSI && !c->m->ready_for_io)
+		mfi_exec_io(c);
 	else
 		c->status = ST_INVALID_CMD;
 }

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "emu.h"
+#include "replay.h"
 
 enum { EXIT_USAGE = 2, EXIT_WRONG = 3 };
 
@@ -28,7 +29,14 @@ static const char usage[] =
 	"                         ame-6262, ame-626f: Accusys RAID boxes\n"
 	"  -u, --unit SPEC        ldN or pdN, then ,size=N[KMGT] (1G) ,block=512|4096 ,file=PATH (else RAM) "
 	",wt=1\n"
-	"                         (write-through); may be repeated; without any: two LDs of 1 GiB\n"
+	"                         (write-through) ,serial=TEXT ,naa=0xHEX; may be repeated; without any: two "
+	"LDs "
+	"of 1 GiB\n"
+	"      --replay FILE      the device of a capture (hbad --capture), in place of a model: answers as "
+	"it did\n"
+	"      --partial          also when the capture was cut off\n"
+	"      --dump FILE        print a capture and leave\n"
+	"      --capture FILE     write one: what the driver does to the model (64M at most)\n"
 	"  -f, --fault RULE       what goes wrong, see below; may be repeated\n"
 	"  -S, --script FILE      lines 'at MILLISECONDS COMMAND' or 'after N COMMAND' (N controller "
 	"commands)\n"
@@ -77,6 +85,10 @@ enum opt {
 	OPT_CTRL_CACHE,
 	OPT_NARROW,
 	OPT_STRICT,
+	OPT_REPLAY,
+	OPT_PARTIAL,
+	OPT_DUMP,
+	OPT_CAPTURE,
 	OPT_VERSION,
 };
 
@@ -103,6 +115,10 @@ static const struct option options[] = {
 	{"controller-cache", required_argument, NULL, OPT_CTRL_CACHE},
 	{"narrow", no_argument, NULL, OPT_NARROW},
 	{"strict", no_argument, NULL, OPT_STRICT},
+	{"replay", required_argument, NULL, OPT_REPLAY},
+	{"partial", no_argument, NULL, OPT_PARTIAL},
+	{"dump", required_argument, NULL, OPT_DUMP},
+	{"capture", required_argument, NULL, OPT_CAPTURE},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPT_VERSION},
@@ -114,6 +130,8 @@ struct args {
 	struct emu_config cfg;
 	const char *unit[MAX_LIST], *fault[MAX_LIST];
 	unsigned n_units, n_faults;
+	const char *replay, *dump;
+	bool partial;
 	bool strict, done; /* done: help was given */
 };
 
@@ -219,6 +237,15 @@ static int take_text(struct args *a, int opt)
 		return add_to(a->fault, &a->n_faults, optarg);
 	case OPT_LD_SYNC:
 		return set_ld_sync(a, optarg);
+	case OPT_REPLAY:
+		a->replay = optarg;
+		return 0;
+	case OPT_DUMP:
+		a->dump = optarg;
+		return 0;
+	case OPT_CAPTURE:
+		a->cfg.capture = optarg;
+		return 0;
 	}
 	return EXIT_USAGE;
 }
@@ -251,6 +278,9 @@ static int take(struct args *a, int opt)
 	case OPT_STRICT:
 		a->strict = true;
 		return 0;
+	case OPT_PARTIAL:
+		a->partial = true;
+		return 0;
 	case 'v':
 		log_set_level(LOG_LV_DEBUG);
 		return 0;
@@ -280,14 +310,34 @@ static int parse(struct args *a, int argc, char **argv)
 		return r;
 	if (optind < argc)
 		return bad("one argument too many:", argv[optind]);
-	return a->cfg.socket ? 0 : bad("where is it to be served? --socket is missing", "");
+	return a->cfg.socket || a->dump ? 0 : bad("where is it to be served? --socket is missing", "");
 }
 
-static int set_up(struct emu *m, const struct args *a, struct err *e)
+static int dump(const struct args *a)
+{
+	struct replay_file f;
+	struct err e = {""};
+
+	if (replay_file_load(a->dump, a->partial, &f, &e) < 0) {
+		fprintf(stderr, "hba-emu: %s\n", e.text);
+		return EXIT_FAILURE;
+	}
+	replay_dump(&f, stdout);
+	replay_file_free(&f);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		perror("hba-emu: cannot write");
+		return EXIT_FAILURE;
+	}
+	return EXIT_SUCCESS;
+}
+
+static int set_up(struct emu *m, struct args *a, struct err *e)
 {
 	static const char *const standard[] = {"ld0", "ld1"};
-	int r = emu_prepare(m, &a->cfg, e);
+	int r = a->replay ? replay_open(a->replay, a->partial, &a->cfg.model, e) : 0;
 
+	if (r == 0)
+		r = emu_prepare(m, &a->cfg, e);
 	for (unsigned i = 0; i < a->n_units && r == 0; i++)
 		r = emu_add_unit(m, a->unit[i], e);
 	for (unsigned i = 0; i < ARRAY_SIZE(standard) && r == 0 && !a->n_units; i++)
@@ -342,6 +392,8 @@ int main(int argc, char **argv)
 
 	if (r || args.done)
 		return r;
+	if (args.dump)
+		return dump(&args);
 	log_set_name("hba-emu");
 	if (set_up(&emu, &args, &e) < 0 || watch_signals(&stopper, emu.loop) < 0) {
 		fprintf(stderr, "hba-emu: %s\n", e.text[0] ? e.text : "cannot watch signals");
@@ -354,5 +406,6 @@ int main(int argc, char **argv)
 	loop_del_fd(emu.loop, &stopper.ev);
 	close(stopper.ev.fd);
 	emu_stop(&emu);
+	replay_close();
 	return r;
 }

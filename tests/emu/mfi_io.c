@@ -72,6 +72,9 @@ static void exec_scsi(struct cmd *c, struct unit *u)
 	struct scsi_cmd s = {
 		.cdb = c->f + FR_CDB, .cdb_len = c->f[FR_CDB_LEN], .data = c->m->buf, .data_len = len};
 
+	/* Boot firmware (SeaBIOS) only reads, and does not say so. */
+	if (!c->m->ready_for_io && !dir)
+		dir = FRAME_DIR_READ;
 	if (len > MAX_DATA || len > mfi_sgl_bytes(c) || s.cdb_len > 16 || (len && !dir)) {
 		mfi_protocol_error(c->m, "SCSI frame: %u bytes in a list of %llu, flags %x, CDB of %u", len,
 			(unsigned long long)mfi_sgl_bytes(c), fr16(c->f, FR_FLAGS), s.cdb_len);

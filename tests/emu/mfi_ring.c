@@ -178,7 +178,8 @@ static void execute(struct cmd *c)
 
 static bool acceptable(struct mfi *m, uint32_t addr, const uint8_t *f)
 {
-	if (f[FR_CMD] != CMD_INIT && !m->ready_for_io) {
+	/* Boot firmware works without a reply queue, and polls: SeaBIOS's driver of this generation does. */
+	if (f[FR_CMD] != CMD_INIT && !m->ready_for_io && !(fr16(f, FR_FLAGS) & FRAME_DONT_POST)) {
 		mfi_protocol_error(m, "frame %08x with command %02x before INIT", addr, f[FR_CMD]);
 		return false;
 	}

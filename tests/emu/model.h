@@ -69,6 +69,11 @@ struct model {
 	/* Registers are 32 bits wide; off is a multiple of 4. */
 	uint32_t (*read)(struct ctrl *c, unsigned bar, uint32_t off);
 	void (*write)(struct ctrl *c, unsigned bar, uint32_t off, uint32_t val);
+	/* Optional, in place of both: any aligned access of 1, 2, 4 or 8 bytes, as it came. */
+	uint64_t (*access)(
+		struct ctrl *c, unsigned bar, uint64_t off, unsigned width, bool write, uint64_t value);
+	/* Optional: changes configuration space, and what of it can be written, after they were made from pci. */
+	void (*config)(const struct model *m, uint8_t *cfg, uint8_t *writable);
 	void (*reset)(struct ctrl *c, enum reset_kind kind);
 	/* Once per turn of the loop. True if it did something. */
 	bool (*work)(struct ctrl *c);

@@ -31,11 +31,12 @@ enum cfg {
 	CAP_PCIE_AT = 0xa0,
 };
 enum { CAP_MSI = 0x05, CAP_PCIE = 0x10, CAP_MSIX = 0x11 };
-#define COMMAND_IO	0x0001
-#define COMMAND_MEMORY	0x0002
-#define COMMAND_MASTER	0x0004
-#define COMMAND_NO_INTX 0x0400
-#define STATUS_CAPS	0x0010
+#define COMMAND_IO	 0x0001
+#define COMMAND_MEMORY	 0x0002
+#define COMMAND_MASTER	 0x0004
+#define COMMAND_NO_INTX	 0x0400
+#define STATUS_INTERRUPT 0x08
+#define STATUS_CAPS	 0x0010
 
 static void put16(uint8_t *at, uint16_t v)
 {
@@ -129,6 +130,8 @@ static void build_config(struct pcifn *p)
 	p->writable[CFG_INT_LINE] = 0xff;
 	build_bars(p);
 	build_caps(p);
+	if (p->model->config)
+		p->model->config(p->model, p->cfg, p->writable);
 }
 
 /* --- the model's view --- */
@@ -150,11 +153,15 @@ static int move(struct emu_bus *b, uint64_t addr, void *buf, uint32_t len, bool 
 	}
 	to_client ? p->stats->dma_writes++ : p->stats->dma_reads++;
 	p->stats->dma_bytes += len;
+	if (to_client)
+		record_mem(p->record, CAPTURE_MEM_IN, addr, buf, len);
 	if (!p->narrow || (addr <= UINT32_MAX && len <= UINT32_MAX - addr + 1))
 		r = p->host->dma(p->host, addr, buf, len, to_client, &at);
 	if (r < 0) {
 		p->stats->wrong_dma++;
 		pcifn_tell_wrong_dma(p, addr, len, to_client, at);
+	} else if (!to_client) {
+		record_mem(p->record, CAPTURE_MEM_OUT, addr, buf, len);
 	}
 	return r;
 }
@@ -235,6 +242,7 @@ void pcifn_reset(struct pcifn *p, enum reset_kind kind)
 {
 	uint8_t bars[24];
 
+	record_reset(p->record);
 	/* VFIO restores the BARs after a reset of the function. */
 	memcpy(bars, p->cfg + CFG_BAR0, sizeof(bars));
 	build_config(p);
@@ -312,6 +320,21 @@ static int shared_access(struct pcifn *p, unsigned bar, uint64_t off, void *buf,
 	return n == (ssize_t)len ? 0 : -EIO;
 }
 
+/* For models that take accesses as they come. False: not such a model, or not such an access. */
+static bool whole_access(struct pcifn *p, unsigned bar, uint64_t off, void *buf, uint32_t len, bool write)
+{
+	uint64_t v = 0;
+
+	if (!p->model->access || (len & (len - 1)) || len > sizeof(v) || off % len)
+		return false;
+	if (write)
+		memcpy(&v, buf, len);
+	v = htole64(p->model->access(p->ctrl, bar, off, len, write, le64toh(v)));
+	if (!write)
+		memcpy(buf, &v, len);
+	return true;
+}
+
 /* Registers answer to whole aligned words; parts of words are cut out, as a bridge does. */
 static void bar_read(struct pcifn *p, unsigned bar, uint64_t off, uint8_t *buf, uint32_t len)
 {
@@ -348,19 +371,47 @@ static bool within(const struct pcifn *p, unsigned region, uint64_t off, uint32_
 	return len && off < size && len <= size - off;
 }
 
-int pcifn_read(struct pcifn *p, unsigned region, uint64_t off, void *buf, uint32_t len)
+static void record_region(
+	struct pcifn *p, bool write, unsigned region, uint64_t off, const void *buf, uint32_t len)
+{
+	if (!p->record || p->gone)
+		return;
+	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
+		record_access(p->record, write ? CAPTURE_CFG_WRITE : CAPTURE_CFG_READ, 0, off, buf, len);
+	else
+		record_access(p->record, write ? CAPTURE_WRITE : CAPTURE_READ, region, off, buf, len);
+}
+
+/* A line that is up shows in the status register: that is how drivers of a shared line know whose it is. */
+static void config_read(struct pcifn *p, uint64_t off, uint8_t *buf, uint32_t len)
+{
+	memcpy(buf, p->cfg + off, len);
+	if (pcifn_line_shows(p) && off <= CFG_STATUS && CFG_STATUS < off + len)
+		buf[CFG_STATUS - off] |= STATUS_INTERRUPT;
+}
+
+static int region_read(struct pcifn *p, unsigned region, uint64_t off, void *buf, uint32_t len)
 {
 	if (!within(p, region, off, len))
 		return -EINVAL;
 	if (p->gone)
 		memset(buf, 0xff, len);
 	else if (region == VFIO_PCI_CONFIG_REGION_INDEX)
-		memcpy(buf, p->cfg + off, len);
+		config_read(p, off, buf, len);
 	else if (p->shared_fd[region] >= 0)
 		return shared_access(p, region, off, buf, len, false);
-	else
+	else if (!whole_access(p, region, off, buf, len, false))
 		bar_read(p, region, off, buf, len);
 	return 0;
+}
+
+int pcifn_read(struct pcifn *p, unsigned region, uint64_t off, void *buf, uint32_t len)
+{
+	int r = region_read(p, region, off, buf, len);
+
+	if (r == 0)
+		record_region(p, false, region, off, buf, len);
+	return r;
 }
 
 int pcifn_write(struct pcifn *p, unsigned region, uint64_t off, const void *buf, uint32_t len)
@@ -369,6 +420,7 @@ int pcifn_write(struct pcifn *p, unsigned region, uint64_t off, const void *buf,
 
 	if (!within(p, region, off, len))
 		return -EINVAL;
+	record_region(p, true, region, off, buf, len);
 	if (p->gone)
 		return 0;
 	if (region == VFIO_PCI_CONFIG_REGION_INDEX) {
@@ -383,6 +435,7 @@ int pcifn_write(struct pcifn *p, unsigned region, uint64_t off, const void *buf,
 	}
 	if (p->shared_fd[region] >= 0)
 		return shared_access(p, region, off, (void *)buf, len, true);
-	bar_write(p, region, off, buf, len);
+	if (!whole_access(p, region, off, (void *)buf, len, true))
+		bar_write(p, region, off, buf, len);
 	return 0;
 }

@@ -5,6 +5,7 @@
 
 #include <linux/vfio.h>
 #include "model.h"
+#include "record.h"
 
 #define PCIFN_CFG_SIZE 4096
 
@@ -20,6 +21,7 @@ struct pcifn {
 	struct emu_bus bus;
 	struct emu_stats *stats;
 	struct pcifn_host *host; /* NULL: no client */
+	struct record *record;	 /* NULL: nobody writes down what passes */
 	bool gone;		 /* unplugged: all reads are ones */
 	bool narrow;		 /* DMA above 4 GiB is wrong */
 	uint8_t cfg[PCIFN_CFG_SIZE], writable[PCIFN_CFG_SIZE];

@@ -36,8 +36,16 @@ void pcifn_bus_message(struct emu_bus *b, unsigned vector)
 	/* They are writes to memory: nothing without bus mastering. */
 	if (p->gone || !pcifn_master(p) || vector >= MODEL_MAX_VECTORS)
 		return;
-	if (signal_fd(p->efd[index][vector]))
-		p->stats->interrupts++;
+	if (!signal_fd(p->efd[index][vector]))
+		return;
+	p->stats->interrupts++;
+	record_irq(p->record, index == VFIO_PCI_MSIX_IRQ_INDEX ? 2 : 1, vector);
+}
+
+bool pcifn_line_shows(const struct pcifn *p)
+{
+	return p->line && !has_messages(p, VFIO_PCI_MSIX_IRQ_INDEX) &&
+	       !has_messages(p, VFIO_PCI_MSI_IRQ_INDEX);
 }
 
 /* VFIO masks the line when it has told of it; the client opens it again. */
@@ -48,6 +56,7 @@ static void look_at_line(struct pcifn *p)
 	if (!p->line || p->line_masked || p->gone || !pcifn_intx_allowed(p))
 		return;
 	if (signal_fd(p->efd[VFIO_PCI_INTX_IRQ_INDEX][0])) {
+		record_irq(p->record, 0, 0);
 		p->stats->interrupts++;
 		p->line_masked = true;
 	}

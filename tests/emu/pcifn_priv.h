@@ -6,6 +6,8 @@
 #include "pcifn.h"
 
 bool pcifn_intx_allowed(const struct pcifn *p);
+/* Is the interrupt line up, as the status register tells it? */
+bool pcifn_line_shows(const struct pcifn *p);
 bool pcifn_master(const struct pcifn *p);
 void pcifn_irqs_clear(struct pcifn *p);
 void pcifn_bus_message(struct emu_bus *b, unsigned vector);

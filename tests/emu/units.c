@@ -73,7 +73,7 @@ static int stack_up(struct units *us, const struct unit_spec *spec, struct unit 
 	return r;
 }
 
-static void set_identity(struct unit *u)
+static void set_identity(struct unit *u, const struct unit_spec *spec)
 {
 	struct scsi_disk *d = &u->disk;
 	bool ld = u->kind == UNIT_LD;
@@ -99,6 +99,10 @@ static void set_identity(struct unit *u)
 	snprintf(d->product, sizeof(d->product), "%s", ld ? "MR9260-8i" : "ST2000NM0023");
 	snprintf(d->revision, sizeof(d->revision), "%s", ld ? "2.13" : "0004");
 	snprintf(d->serial, sizeof(d->serial), "%s%08x", ld ? "00a1b2c3" : "Z1X0", (unsigned)u->target);
+	if (spec->serial[0])
+		memcpy(d->serial, spec->serial, sizeof(d->serial));
+	if (spec->naa)
+		d->naa = spec->naa;
 }
 
 static void take_down(struct unit *u)
@@ -136,7 +140,7 @@ int unit_add(struct units *us, const struct unit_spec *spec, struct unit **ret, 
 	u->target = spec->target;
 	u->seq = 1;
 	snprintf(u->name, sizeof(u->name), "%s%u", spec->kind == UNIT_LD ? "ld" : "pd", spec->target);
-	set_identity(u);
+	set_identity(u, spec);
 	*ret = u;
 	return 0;
 }
@@ -202,7 +206,7 @@ void units_power_cut(struct units *us, const struct cut *cut)
 	}
 }
 
-/* --- "ld0,size=8G,block=512,file=/x,wt=1" --- */
+/* --- "ld0,size=8G,block=512,file=/x,wt=1,serial=A1,naa=0x600605b000000001" --- */
 
 int size_parse(const char *text, uint64_t *ret)
 {
@@ -238,6 +242,10 @@ static int option(
 		s->path = path;
 		return 0;
 	}
+	if (strcmp(key, "serial") == 0)
+		return (size_t)snprintf(s->serial, sizeof(s->serial), "%s", value) < sizeof(s->serial)
+			       ? 0
+			       : -EINVAL;
 	if (size_parse(value, &v) < 0)
 		return -EINVAL;
 	if (strcmp(key, "size") == 0)
@@ -246,6 +254,8 @@ static int option(
 		s->block = (uint32_t)v;
 	else if (strcmp(key, "wt") == 0 && v <= 1)
 		s->write_through = v;
+	else if (strcmp(key, "naa") == 0)
+		s->naa = v;
 	else
 		return -EINVAL;
 	return 0;
@@ -275,8 +285,9 @@ int unit_spec_parse(const char *text, struct unit_spec *ret, char *path_buf, siz
 			*value++ = '\0';
 		if (!value || option(ret, word, value, &size, path_buf, path_size) < 0)
 			return err_set(e, -EINVAL,
-				"'%s': '%s' is not size=N[KMGT], block=512|4096, file=PATH or wt=0|1", text,
-				word);
+				"'%s': '%s' is not size=N[KMGT], block=512|4096, file=PATH, wt=0|1, "
+				"serial=TEXT (20) or naa=0xHEX (16)",
+				text, word);
 	}
 	ret->blocks = size / ret->block;
 	return ret->blocks ? 0 : err_set(e, -EINVAL, "'%s': too small", text);

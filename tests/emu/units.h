@@ -55,6 +55,8 @@ struct unit_spec {
 	uint32_t block;
 	const char *path; /* NULL: RAM */
 	bool write_through;
+	char serial[21]; /* empty: made from the target */
+	uint64_t naa;	 /* upper half of its identity; 0: the model's */
 };
 
 /* "8G" */

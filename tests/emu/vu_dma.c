@@ -173,19 +173,26 @@ int vu_dma_map(struct vu_dma *d, const struct vu_dma_map *m, int fd)
 	return 0;
 }
 
+/*
+ * All mappings in the range go, as with the kernel's VFIO: when a guest lets go of its container, QEMU unmaps the whole
+ * range of the virtual IOMMU at once, and it held thousands of pages.
+ */
 int vu_dma_unmap(struct vu_dma *d, uint64_t addr, uint64_t size)
 {
-	uint32_t at = find(d, addr);
+	uint32_t at = find(d, addr), end = at;
 
 	if (!size || addr + (size - 1) < addr)
 		return -EINVAL;
-	if (at == d->n || d->region[at].addr > addr + (size - 1))
+	for (; end < d->n && d->region[end].addr <= addr + (size - 1); end++)
+		if (d->region[end].addr < addr ||
+			d->region[end].addr + (d->region[end].size - 1) > addr + (size - 1))
+			return -EINVAL;
+	if (at == end)
 		return -ENOENT;
-	if (d->region[at].addr != addr || d->region[at].size != size)
-		return -EINVAL;
-	put_file(d->region[at].file);
-	d->n--;
-	memmove(&d->region[at], &d->region[at + 1], (d->n - at) * sizeof(d->region[0]));
+	for (uint32_t i = at; i < end; i++)
+		put_file(d->region[i].file);
+	memmove(&d->region[at], &d->region[end], (d->n - end) * sizeof(d->region[0]));
+	d->n -= end - at;
 	return 0;
 }
 
@@ -201,6 +208,24 @@ static void on_sigbus(int sig)
 		siglongjmp(bus_error, 1);
 	signal(sig, SIG_DFL);
 	raise(sig);
+}
+
+/* A naturally aligned word goes over the bus in one piece, and once: memcpy() may well store its bytes twice, and
+ * the second time over what the host has put there after the first. */
+static void move(void *to, const void *from, uint32_t len)
+{
+	uint64_t v64;
+	uint32_t v32;
+
+	if (len == sizeof(v64) && (uintptr_t)to % sizeof(v64) == 0) {
+		memcpy(&v64, from, sizeof(v64));
+		__atomic_store_n((uint64_t *)to, v64, __ATOMIC_RELAXED);
+	} else if (len == sizeof(v32) && (uintptr_t)to % sizeof(v32) == 0) {
+		memcpy(&v32, from, sizeof(v32));
+		__atomic_store_n((uint32_t *)to, v32, __ATOMIC_RELAXED);
+	} else {
+		memcpy(to, from, len);
+	}
 }
 
 static int guarded_copy(void *to, const void *from, uint32_t len)
@@ -219,7 +244,7 @@ static int guarded_copy(void *to, const void *from, uint32_t len)
 	guarded = 1;
 	/* The host's driver reads what the device has written in the order it was written, and the other way round. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	memcpy(to, from, len);
+	move(to, from, len);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	guarded = 0;
 	return 0;
