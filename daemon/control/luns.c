@@ -245,6 +245,9 @@ static struct lun *new_lun(
 	return lun;
 }
 
+/* A command that is well ends sooner, and initiators wait longer for a task management function (open-iscsi: 15 s). */
+#define ABORT_AFTER_MS 2000
+
 static int make_ring(struct luns *l, struct lun *lun, const struct handoff_open *msg, int *fd, struct err *e)
 {
 	struct front_config fc = {
@@ -254,6 +257,7 @@ static int make_ring(struct luns *l, struct lun *lun, const struct handoff_open 
 		.lun = lun->scsi,
 		.loop = l->loop,
 		.name = lun->device,
+		.abort_after_ms = ABORT_AFTER_MS,
 	};
 	int r = front_create(&fc, &lun->ring, e);
 

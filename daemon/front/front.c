@@ -110,6 +110,7 @@ static void let_go(struct front_ring *r, const char *why)
 		drop(r, why);
 	leave_intake(r);
 	loop_disarm(&r->look_timer);
+	loop_disarm(&r->abort_timer);
 	r->state = FRONT_DETACHED;
 	scsi_lun_retire(r->lun);
 	abandon_tasks(r);
@@ -309,21 +310,55 @@ static int take_cmd(struct front_ring *r, const struct ring_entry *e)
 	return 0;
 }
 
+/* They may wait for the blocks of an older one, and would go to the controller at its end. */
+static struct front_cmd *youngest_named(struct front_ring *r)
+{
+	for (struct list *pos = r->taken.prev; pos != &r->taken; pos = pos->prev) {
+		struct front_cmd *c = container_of(pos, struct front_cmd, link);
+
+		if (c->named && !c->aborted)
+			return c;
+	}
+	return NULL;
+}
+
+/* Looked for anew each time: an abort may end its own command and others, or the ring, before it returns. */
+static void abort_named(struct front_ring *r)
+{
+	struct front_cmd *c;
+
+	while ((c = youngest_named(r))) {
+		c->aborted = true;
+		scsi_task_abort(&c->task);
+	}
+}
+
+static void on_abort_timer(struct loop_timer *self)
+{
+	struct front_ring *r = container_of(self, struct front_ring, abort_timer);
+
+	r->abort_armed = false;
+	abort_named(r);
+}
+
 /* LIO answers the task management function when the named commands are completed, so there is nothing to
  * reply here. Ids are resolved now, while they cannot name a later command; those already done are normal. */
 static void take_tmr(struct front_ring *r, const struct ring_entry *e)
 {
-	/* LIO names the oldest first, and the youngest are ended first here: they may wait for the blocks of an
-	 * older one, and would go to the controller at its end. */
-	for (uint32_t i = e->count; i-- > 0;) {
+	for (uint32_t i = 0; i < e->count; i++) {
 		struct front_cmd *c = slots_find(&r->slots, ring_tmr_id(&r->ring, e, i));
 
-		if (!c || c->state != FRONT_CMD_TAKEN || c->aborted)
-			continue;
-		c->aborted = true;
-		scsi_task_abort(&c->task);
+		if (c && c->state == FRONT_CMD_TAKEN)
+			c->named = true;
 	}
 	ring_advance(&r->ring, e);
+	if (!r->grace_ns) {
+		abort_named(r);
+	} else if (!r->abort_armed) {
+		r->abort_armed = true;
+		r->abort_timer.cb = on_abort_timer;
+		loop_arm(r->loop, &r->abort_timer, loop_now(r->loop) + r->grace_ns);
+	}
 	count(&r->tmrs);
 	if (log_limit_ok(&r->limit, 5, NS_PER_SEC))
 		log_info("%s: task management function %u for %u commands", r->name, e->tmr_type, e->count);

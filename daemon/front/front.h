@@ -26,6 +26,10 @@ struct front_config {
 	 * may be older than this, less a margin, when it is found is answered BUSY and not executed (hazard
 	 * H2). */
 	uint32_t cmd_time_out_s;
+	/* How long commands that a task management function names may go on to their own end before they are
+	 * aborted; 0: not at all. LIO waits for them either way. What it was told to abort it does not answer
+	 * with our status, and tcm_loop then says GOOD: true for what was done, and wrong data for what was not. */
+	uint32_t abort_after_ms;
 };
 
 struct front_stats {

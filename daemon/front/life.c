@@ -184,6 +184,7 @@ int front_create_os(
 	r->lun = cfg->lun;
 	r->loop = cfg->loop;
 	r->age_bound_ns = age_bound(cfg->cmd_time_out_s);
+	r->grace_ns = cfg->abort_after_ms * NS_PER_MS;
 	snprintf(r->name, sizeof(r->name), "%s", cfg->name);
 	atomic_init(&r->refs, 1);
 	list_init(&r->taken);

@@ -35,6 +35,7 @@ struct front_ring {
 	struct loop *loop;
 	char name[64];
 	uint64_t age_bound_ns; /* 0: nothing expires */
+	uint64_t grace_ns;     /* from a task management function to the aborts */
 
 	/* Any thread. */
 	atomic_uint refs;
@@ -47,6 +48,8 @@ struct front_ring {
 	struct loop_fd fd;
 	struct loop_hook hook;
 	struct loop_timer look_timer;
+	struct loop_timer abort_timer;
+	bool abort_armed;
 	struct ring ring;
 	struct slots slots;
 	struct list taken;    /* front_cmd, oldest first */

@@ -36,6 +36,7 @@ struct front_cmd {
 	uint32_t generation; /* changes with each use; odd while in use */
 	uint16_t id;	     /* for the reply; finds this slot only when a TMR entry names it */
 	uint8_t state;	     /* enum front_cmd_state */
+	bool named;	     /* by a task management function */
 	bool aborted;
 	uint8_t iov_class; /* 0: inline */
 	uint32_t iov_index;

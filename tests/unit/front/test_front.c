@@ -516,6 +516,73 @@ START_TEST(an_abort_that_ends_the_task_at_once_is_answered)
 }
 END_TEST
 
+/* From now on. */
+static void start_with_grace(uint32_t ms)
+{
+	h.r->grace_ns = ms * NS_PER_MS;
+}
+
+START_TEST(a_named_command_may_end_by_itself_before_it_is_aborted)
+{
+	struct model_cmd *c[3];
+	uint16_t ids[2];
+
+	start_with_grace(200);
+	for (unsigned i = 0; i < 3; i++)
+		c[i] = harness_queue(0x28, i, MODEL_READ, 512);
+	harness_spin();
+	ids[0] = c[0]->id;
+	ids[1] = c[1]->id;
+	ck_assert_int_eq(model_tmr(&h.m, 5, ids, 2), 0);
+	harness_spin();
+	ck_assert_uint_eq(fake.aborts, 0);
+	/* one of the two ends well, and its data are the initiator's */
+	fake_good(fake_by_tag(1));
+	harness_spin();
+	ck_assert_uint_eq(c[1]->answers, 1);
+	ck_assert_uint_eq(c[1]->status, 0);
+	for (unsigned i = 0; i < 600 && !fake.aborts; i++)
+		loop_once(h.loop, 100);
+	ck_assert_uint_eq(fake.aborts, 1);
+	ck_assert_uint_eq(fake_tag(fake.aborted[0]), 0);
+	/* the slot of the one that ended is used anew: what named it does not reach the next */
+	model_cmd_free(c[1]);
+	c[1] = harness_queue(0x28, 7, MODEL_READ, 512);
+	harness_spin();
+	ck_assert_int_eq(model_tmr(&h.m, 5, ids, 1), 0);
+	for (unsigned i = 0; i < 600 && h.r->abort_armed; i++)
+		loop_once(h.loop, 100);
+	ck_assert(!h.r->abort_armed);
+	ck_assert_uint_eq(fake.aborts, 1);
+	fake_status(fake_by_tag(0), SCSI_TASK_ABORTED);
+	fake_finish_all();
+	harness_spin();
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_uint_eq(c[i]->answers, 1);
+		ck_assert_uint_eq(c[i]->status, i == 0 ? 0x40 : 0);
+		model_cmd_free(c[i]);
+	}
+}
+END_TEST
+
+START_TEST(a_ring_that_ends_meanwhile_aborts_nothing_later)
+{
+	struct model_cmd *c = harness_queue(0x28, 1, MODEL_READ, 512);
+
+	start_with_grace(3600000);
+	harness_spin();
+	ck_assert_int_eq(model_tmr(&h.m, 5, &c->id, 1), 0);
+	harness_spin();
+	ck_assert(h.r->abort_armed);
+	fake_finish_all();
+	harness_spin();
+	ck_assert_uint_eq(c->answers, 1);
+	ck_assert_uint_eq(c->status, 0);
+	/* the fixture ends the ring with its timer armed, and the loop without one */
+	model_cmd_free(c);
+}
+END_TEST
+
 START_TEST(a_tmr_alone_gives_its_space_back)
 {
 	for (unsigned i = 0; i < 5000; i++) {
@@ -1361,6 +1428,8 @@ static Suite *suite(void)
 	tcase_add_test(t, a_tmr_aborts_the_commands_it_names);
 	tcase_add_test(t, a_tmr_does_not_reach_a_later_command_with_the_same_id);
 	tcase_add_test(t, an_abort_that_ends_the_task_at_once_is_answered);
+	tcase_add_test(t, a_named_command_may_end_by_itself_before_it_is_aborted);
+	tcase_add_test(t, a_ring_that_ends_meanwhile_aborts_nothing_later);
 	tcase_add_test(t, a_tmr_alone_gives_its_space_back);
 	suite_add_tcase(s, t);
 
