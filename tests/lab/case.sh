@@ -9,10 +9,30 @@ set -euo pipefail
 LAB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/lib.sh
 . "$LAB/../lib.sh"
+# shellcheck source=tests/lab/emu.sh
+. "$LAB/emu.sh"
 # shellcheck source=tests/lab/vm.sh
 . "$LAB/vm.sh"
 vm_use "${LAB_NAME:-lab}"
 need_vm
+
+# The controllers that cases are about: those of this run, but virtio only where it is alone (beside others it has its
+# case). MAIN is what most is tried with, OTHERS are the rest.
+# shellcheck disable=SC2034 # cases read them
+case_controllers() {
+	local g all
+	all=$(cat "$RUN/instances" 2>/dev/null || echo g2 g1)
+	CONTROLLERS=() OTHERS=() MAIN=
+	for g in $(tr ' ' '\n' <<<"$all" | sort); do
+		[[ $g != v1 || $all == v1 ]] || continue
+		CONTROLLERS+=("$g")
+		[[ $MAIN == g2 ]] || MAIN=$g
+	done
+	for g in "${CONTROLLERS[@]}"; do
+		[[ $g == "$MAIN" ]] || OTHERS+=("$g")
+	done
+}
+case_controllers
 
 # case_deadline SECONDS: for `lab case`, which looks for this line; 240 without it
 case_deadline() {
@@ -43,13 +63,14 @@ guest() {
 	guest_run "$@" </dev/null
 }
 
-# guest_script [ARG...]: standard input is a script for the guest, run behind guest-lib.sh. It is copied there first:
+# guest_script [ARG...]: standard input is a script for the guest, run behind guest-lib.sh, with the names of the
+# controllers. It is copied there first:
 # a command in it that reads its standard input would swallow the rest of the script.
 guest_script() {
 	local words
 	words=$(printf '%q ' "$@")
 	# shellcheck disable=SC2016 # expanded in the guest
-	{ cat "$LAB/guest-lib.sh" && cat; } | guest_run 'script=$(mktemp /run/case.XXXXXX) && cat >"$script" &&
+	{ printf '%s\n' "CONTROLLERS='${CONTROLLERS[*]}' MAIN=$MAIN OTHERS='${OTHERS[*]}'" && cat "$LAB/guest-lib.sh" - ; } | guest_run 'script=$(mktemp /run/case.XXXXXX) && cat >"$script" &&
 		{ bash "$script" '"$words"' </dev/null; status=$?; rm -f "$script"; exit $status; }'
 }
 

@@ -23,16 +23,43 @@ wait_for() {
 	done
 }
 
-# the PCI address of g1 (megasas), g2 (megasas-gen2) or v1 (virtio-scsi)
+# the PCI address of g1 (megasas), g2 (megasas-gen2) or v1 (virtio-scsi), or of one that hba-emu serves: m1 (SAS2108),
+# f1 (SAS3108), a1, a2 (AME)
 hba_pci() {
 	case $1 in
 	g1) lspci -D -d 1000:0060 ;;
-	g2) lspci -D -d 1000:0079 ;;
+	g2 | m1) lspci -D -d 1000:0079 ;;
+	f1) lspci -D -d 1000:005d ;;
+	a1) lspci -D -d 14d6:6262 ;;
+	a2) lspci -D -d 14d6:626f ;;
 	v1) lspci -D -d 1af4:1048 ;;
 	esac | awk '{ print $1; exit }'
 }
 
-# Attaches g1, g2, v1 unless they are. The lab's kernel has them at boot.
+# the kernel's driver for it; nothing: the kernel has none
+kernel_driver() {
+	case $1 in
+	v1) echo virtio-pci ;;
+	a?) ;;
+	*) echo megaraid_sas ;;
+	esac
+}
+
+# how many disks are behind it
+hba_disks() {
+	if [[ $1 == g2 ]]; then echo 5; else echo 3; fi
+}
+
+# unit_of INSTANCE N: the name of its N-th unit
+unit_of() {
+	case $1 in
+	v1) echo "t$2l0" ;;
+	a?) echo "lun$2" ;;
+	*) echo "ld$2" ;;
+	esac
+}
+
+# Attaches controllers unless they are. The lab's kernel has them at boot.
 need_attached() {
 	local g
 	for g in "$@"; do
@@ -228,7 +255,7 @@ find_disk() {
 		kernel:*) ;;
 		*) continue ;;
 		esac
-		serial=$(sg_vpd -p sn "/dev/${dev##*/}" 2>/dev/null | sed -n 's/.*serial number: *//p')
+		serial=$(sg_vpd -p sn "/dev/${dev##*/}" 2>/dev/null | sed -n 's/.*serial number: *\([^ ]*\) *$/\1/p')
 		if [[ $serial == "$2" ]]; then
 			echo "/dev/${dev##*/}"
 			return 0

@@ -16,10 +16,31 @@ ssh_key() {
 	printf '%s\n' "$key"
 }
 
+# release_of IMAGE: the Debian release that it is made from. The image backports is trixie with the newest kernel that
+# Debian has for it.
+release_of() {
+	if [[ $1 == backports ]]; then echo trixie; else printf '%s\n' "$1"; fi
+}
+
+# guest_packages IMAGE
+guest_packages() {
+	if [[ $1 == backports ]]; then
+		packages_of guest guest-trixie | sed 's:^linux-image-amd64$:&/trixie-backports:'
+	else
+		packages_of guest "guest-$1"
+	fi
+}
+
+# backports RELEASE: the option of mmdebstrap that adds its backports
+backports() {
+	printf '%s' "--setup-hook=echo 'deb ${HBAD_MIRROR:-http://deb.debian.org/debian} $1-backports main'" \
+		" >\"\$1/etc/apt/sources.list.d/backports.list\""
+}
+
 image_key() {
 	{
 		printf '%s\n' "$1"
-		packages_of guest "guest-$1"
+		guest_packages "$1"
 		cat "$LAB/image.sh" "$LAB/guest-setup" "$(ssh_key).pub"
 		(cd "$LAB/guest" && find . -type f -print -exec cat {} + | sort)
 	} | sha256sum | cut -c1-12
@@ -52,10 +73,12 @@ debootstrap_to() {
 
 # A chain, since errexit is off in a function that stands in a condition.
 image_make() {
-	local release=$1 work=$2 root=$2/root
-	local -a packages
-	mapfile -t packages < <(packages_of guest "guest-$release")
-	debootstrap_to "$root" "$release" "${packages[@]}" -- \
+	local release work=$2 root=$2/root
+	local -a packages sources=()
+	release=$(release_of "$1")
+	mapfile -t packages < <(guest_packages "$1")
+	[[ $1 == "$release" ]] || sources=("$(backports "$release")")
+	debootstrap_to "$root" "$release" "${packages[@]}" -- "${sources[@]}" \
 		--essential-hook="cp -r '$LAB/guest/.' \"\$1\"" \
 		--customize-hook="'$LAB/guest-setup' \"\$1\" '$(ssh_key).pub'" &&
 		# A machine id that exists keeps systemd from taking each start for the first; mmdebstrap empties it.
@@ -81,7 +104,7 @@ image_prune() {
 # image_build RELEASE: leaves the image in image_dir; prints what it did on stderr
 image_build() {
 	local release=$1 dir work start=$SECONDS
-	packages_of "guest-$release" | grep -q . || die "unknown release: $release"
+	[[ $release =~ ^(bookworm|trixie|backports)$ ]] || die "unknown release: $release"
 	dir=$(image_dir "$release")
 	[[ -f $dir/root.img ]] && return 0
 	mkdir -p "$CACHE/image"

@@ -132,6 +132,10 @@ run_case() {
 		printf 'FAILED: the guest kernel says:\n%s\n' "$trouble" >>"$log"
 		status=1
 	fi
+	if trouble=$(emu_wrong); then
+		printf 'FAILED: an emulated controller says:\n%s\n' "$trouble" >>"$log"
+		status=1
+	fi
 	case $status in
 	0) verdict=PASS PASSED=$((PASSED + 1)) ;;
 	77) verdict=SKIP SKIPPED=$((SKIPPED + 1)) ;;

@@ -72,10 +72,22 @@ vm_odd_disks() {
 	vm_disk hba2 g2d4 qcow2 "scsi-id=4,serial=G2D4SERIAL"
 }
 
-# gen2 and virtio are PCI Express devices behind root ports; gen1 a conventional one, alone in its slot on the root
+# emu_hba MODEL NUMBER: a controller that hba-emu serves
+emu_hba() {
+	local g
+	g=$(emu_prefix "$1") || return 1
+	# emu.sh starts them, and QEMU connects at its start.
+	EMULATED+=("$g")
+	QEMU+=(-device "pcie-root-port,id=rpe$2,chassis=$((16 + $2)),slot=$((16 + $2)),addr=$(printf 0x%x $((0x10 + $2)))"
+		-device "{\"driver\":\"vfio-user-pci\",\"id\":\"hba$g\",\"bus\":\"rpe$2\",\"socket\":{\"type\":\"unix\",\"path\":\"$SOCKETS/$g\"}}")
+	INSTANCES+=("$g")
+}
+
+# gen2, virtio and emulated ones are PCI Express devices behind root ports; gen1 a conventional one, alone in its slot on the root
 # complex
 vm_hbas() {
 	local generation slot1=9 slot2=8 slotv=0xa
+	EMULATED=() INSTANCES=()
 	if [[ $MOVED == yes ]]; then
 		slot1=0xb slot2=0xc slotv=0xd
 		# One more bridge in front gives the bus behind the next one another number.
@@ -88,18 +100,24 @@ vm_hbas() {
 				-device "megasas-gen2,id=hba2,bus=rp1,sas_address=0x5000c50000020000,hba_serial=LABGEN2")
 			vm_disks hba2 g2
 			vm_odd_disks
+			INSTANCES+=(g2)
 			;;
 		virtio)
 			# iommu_platform: its DMA goes through the IOMMU, as that of real hardware does.
 			QEMU+=(-device "pcie-root-port,id=rp2,chassis=3,slot=3,addr=$slotv"
 				-device "virtio-scsi-pci,id=hbav,bus=rp2,iommu_platform=on,disable-legacy=on,num_queues=1,romfile=")
 			vm_disks hbav v1
+			INSTANCES+=(v1)
 			;;
 		gen1)
 			QEMU+=(-device "megasas,id=hba1,bus=pcie.0,addr=$slot1,sas_address=0x5000c50000010000,hba_serial=LABGEN1")
 			vm_disks hba1 g1
+			INSTANCES+=(g1)
 			;;
-		*) die "unknown HBA: $generation (gen1, gen2, virtio)" ;;
+		*)
+			emu_hba "$generation" "${#EMULATED[@]}" ||
+				die "unknown HBA: $generation (gen1, gen2, virtio, sas2108, sas3108, ame, ame-626f)"
+			;;
 		esac
 	done
 }
@@ -113,7 +131,7 @@ vm_command() {
 		# Emulated, the "fast" string instructions go byte by byte.
 		cpu=max,erms=off,fsrm=off
 	fi
-	QEMU=(qemu-system-x86_64 -name "hbad-lab-$NAME" -nodefaults -display none
+	QEMU=(-name "hbad-lab-$NAME" -nodefaults -display none
 		-machine q35,kernel-irqchip=split -accel "$accel" -cpu "$cpu" -smp 2 -m 4G
 		-device intel-iommu,intremap=on,caching-mode=on
 		-kernel "$image/vmlinuz" -initrd "$image/initrd"
@@ -127,10 +145,25 @@ vm_command() {
 	local -a list
 	IFS=, read -ra list <<<"$hbas"
 	vm_hbas "${list[@]}"
+	vm_program
 	# Experiments: more devices or options than the lab knows.
 	local -a extra
 	read -ra extra <<<"${LAB_QEMU_ARGS:-}"
 	QEMU+=("${extra[@]}")
+}
+
+# Only emulated controllers ask for the newer QEMU, and for memory that another process can map.
+# shellcheck disable=SC2054 # the commas are QEMU's
+vm_program() {
+	local -a QEMU_PROGRAM=(qemu-system-x86_64)
+	if ((${#EMULATED[@]})); then
+		[[ " ${INSTANCES[*]} " != *" g2 "*" m1 "* && " ${INSTANCES[*]} " != *" m1 "*" g2 "* ]] ||
+			die "gen2 and sas2108 are the same controller by its PCI id: one of them"
+		emu_qemu
+		emu_build
+		QEMU+=(-object memory-backend-memfd,id=mem,size=4G,share=on -machine memory-backend=mem)
+	fi
+	QEMU=("${QEMU_PROGRAM[@]}" "${QEMU[@]}")
 }
 
 # vm_files IMAGE KEEP: the run's directory, with new disks unless the old ones are to be kept
@@ -152,7 +185,7 @@ vm_files() {
 }
 
 vm_up() {
-	local release=$1 accel hbas=$3 keep=$4 image
+	local release=$1 accel hbas=$3 keep=$4 image hba
 	vm_pid >/dev/null && die "run '$NAME' is up already (lab down --name $NAME)"
 	accel=$(vm_accel "$2")
 	image=$(image_dir "$release")
@@ -160,10 +193,16 @@ vm_up() {
 	image=$(cat "$RUN/image")
 	printf '%s\n' "$release" >"$RUN/release"
 	printf '%s\n' "$accel" >"$RUN/accel"
+	emu_stop_all
+	rm -f "$RUN"/emu-*.pid
 	vm_command "$accel" "$image" "$hbas"
+	printf '%s\n' "${INSTANCES[*]}" >"$RUN/instances"
+	for hba in "${EMULATED[@]}"; do
+		emu_start "$hba"
+	done
 	printf '%q ' "${QEMU[@]}" >"$RUN/command"
 	# QEMU must not inherit a lock that its starter holds.
-	"${QEMU[@]}" </dev/null 8>&- 9>&- || die "QEMU did not start"
+	"${QEMU[@]}" </dev/null 8>&- 9>&- || { emu_stop_all && die "QEMU did not start"; }
 	qmp hmp info usernet | awk '/HOST_FORWARD/ { print $4; exit }' >"$RUN/port"
 }
 
@@ -172,6 +211,11 @@ qmp() {
 }
 
 vm_flushes() {
+	# Of an emulated controller's drive: flushes that its own cache has seen, and those of the whole controller.
+	if emu_pid "${1%d*}" >/dev/null; then
+		emu_unit_stat "${1%d*}" "ld${1##*d}" syncs
+		return
+	fi
 	qmp query-blockstats | python3 -c '
 import json, sys
 found = [d["stats"]["flush_operations"] for d in json.load(sys.stdin) if d.get("device") == sys.argv[1]]
@@ -262,7 +306,7 @@ wait_gone() {
 
 vm_down() {
 	local pid
-	pid=$(vm_pid) || return 0
+	pid=$(vm_pid) || { emu_stop_all && return 0; }
 	ssh_options
 	timeout 20 "$LAB/lab" run --name "$NAME" 'systemctl poweroff' </dev/null >/dev/null 2>&1 || true
 	ssh_close
@@ -271,5 +315,7 @@ vm_down() {
 		kill "$pid" 2>/dev/null || true
 		wait_gone 10 || kill -KILL "$pid" 2>/dev/null || true
 	}
+	emu_wrong >&2 || true
+	emu_stop_all
 	rm -rf "$SOCKETS"
 }
