@@ -81,7 +81,8 @@ START_TEST(attributes_are_set_before_hbad_is_asked)
 	act(HANDOFF_OPEN, ACT_REFUSE);
 	ck_assert_int_lt(open_dev(false), 0);
 	ck_assert_uint_eq(record_count("vol1/cmd_time_out=0"), 1);
-	ck_assert_uint_eq(record_count("vol1/tmr_notification=1"), 1);
+	ck_assert_uint_ge(
+		record_count("vol1/tmr_notification=1"), 1); /* once more in each round of the watcher */
 }
 END_TEST
 
@@ -454,8 +455,9 @@ END_TEST
 START_TEST(reconfig_and_watcher_do_not_disturb_each_other)
 {
 	ck_assert_int_eq(open_dev(false), 0);
-	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "5");
+	/* In this order: the watcher, which looks at any time, must not put it right. */
 	record_fail("vol1/cmd_time_out", EINVAL);
+	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "5");
 	for (uint64_t end = now_ms() + 300; now_ms() < end;)
 		ck_assert_int_eq(reconfig(TCMULIB_CFG_WRITE_CACHE, 0, NULL), 0);
 	ck_assert_uint_eq(log_count("ALARM"), 1);
@@ -465,15 +467,17 @@ END_TEST
 /* A restore writes cmd_time_out, and then dev_config, before it maps LUNs. */
 START_TEST(reconfig_puts_the_time_out_right_again)
 {
-	timing.ping = 60000; /* not the watcher */
+	timing.ping = 60000; /* not the watcher, after its first round */
 	ck_assert_int_eq(open_dev(false), 0);
+	eventually(record_count("vol1/tmr_notification=1") == 2);
 	ck_assert_uint_eq(record_count("vol1/cmd_time_out=0"), 1);
 	reconfig(TCMULIB_CFG_DEV_CFGSTR, 0, (char[]){"hba/g2/ld0;ro=1"});
-	ck_assert_uint_eq(
-		record_count("vol1/cmd_time_out=0"), 1); /* right already: the kernel logs refusals */
+	/* right already: the kernel logs refusals */
+	ck_assert_uint_eq(record_count("vol1/cmd_time_out=0"), 1);
 	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "5");
 	reconfig(TCMULIB_CFG_DEV_CFGSTR, 0, (char[]){"hba/g2/ld0;ro=1"});
-	ck_assert_uint_eq(record_count("vol1/cmd_time_out=0"), 2);
+	/* More than 2 if the watcher's round, of which the first write was seen above, came as far as here only now. */
+	ck_assert_uint_ge(record_count("vol1/cmd_time_out=0"), 2);
 }
 END_TEST
 
