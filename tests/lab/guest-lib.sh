@@ -339,6 +339,19 @@ load_start() {
 	sleep 3
 }
 
+# kill_main UNIT...: kill -9 of their main processes, once all of them have one: a start takes its time on a slow machine
+kill_main() {
+	local unit
+	for unit; do
+		wait_for 90 has_main "$unit"
+	done
+	systemctl kill -s KILL --kill-whom=main "$@"
+}
+
+has_main() {
+	[[ $(systemctl show -p MainPID --value "$1") != 0 ]]
+}
+
 # load_progress DISK...: I/O is going on now
 load_progress() {
 	local disk before after
