@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "base/log.h"
@@ -64,6 +65,22 @@ void hba_note_data(const struct hba_req *r)
 
 void hba_fault(struct hba *hba, const char *why)
 {
+}
+
+void hba_tell(struct hba *hba, uint32_t code, const char *text)
+{
+	for (; *text; text++)
+		ck_assert(*text >= 0x20 && *text < 0x7f);
+}
+
+void hba_units_changed(struct hba *hba)
+{
+}
+
+bool hba_add_unit(struct hba *hba, const struct hba_unit *u)
+{
+	ck_assert(memchr(u->name, '\0', sizeof(u->name)));
+	return false;
 }
 
 void clock_sleep_ms(unsigned ms)
@@ -258,11 +275,15 @@ static void reset(void)
 
 static void check(void)
 {
-	uint32_t at_work = 0;
+	uint32_t at_work = 0, kept = 0;
 
-	for (uint32_t smid = 1; smid <= f->n_io; smid++)
+	for (uint32_t smid = 1; smid <= f->n_io; smid++) {
+		ck_assert(!f->smid[smid].kept || (f->smid[smid].named && !f->smid[smid].fired));
 		at_work += f->smid[smid].fired;
-	ck_assert_uint_eq(at_work + f->n_free, f->n_io);
+		kept += f->smid[smid].kept;
+	}
+	ck_assert_uint_le(kept, FUSION_N_TASKS);
+	ck_assert_uint_eq(at_work + kept + f->n_free, f->n_io);
 	for (unsigned q = 0; q < f->n_queues; q++)
 		ck_assert(f->queue[q].index < f->queue_depth);
 }

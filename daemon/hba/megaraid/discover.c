@@ -241,9 +241,12 @@ static int discover_pd_info(struct mfi *m, struct hba_unit *u)
 	uint8_t status = MFI_PENDING;
 	int r = mfi_dcmd(m, &d, &info, &status);
 
-	if (r == 0 && status == MFI_OK)
-		u->blocks = le64_of(info.coerced_blocks_lo, info.coerced_blocks_hi);
-	return r;
+	m->pd_interface[u->index] = MFI_PD_IF_UNKNOWN;
+	if (r < 0 || status != MFI_OK)
+		return r;
+	u->blocks = le64_of(info.coerced_blocks_lo, info.coerced_blocks_hi);
+	m->pd_interface[u->index] = MFI_PD_INTERFACE(le32_to_cpu(info.type));
+	return 0;
 }
 
 /* System drives (JBOD). Its firmware state is not looked at: what is listed as exposed to the host answers, or says

@@ -35,7 +35,8 @@ static void pick_queues(struct fusion *f)
 	unsigned vectors = f->m.boot.word & MFI_STATE_BIT26 ? pci->n_vectors[PCI_IRQ_MSIX] : 0;
 
 	f->n_queues = MAX(MIN(MIN(f->fw_queues, vectors), (unsigned)FUSION_QUEUES_MAX), 1u);
-	f->combined = f->fw_queues > f->gen->combined_above;
+	/* By what firmware has, not by how many of them are used; but only in a mode that has several. */
+	f->combined = f->m.boot.word & MFI_STATE_BIT26 && f->fw_queues > f->gen->combined_above;
 }
 
 static int alloc_tables(struct fusion *f, struct err *e)

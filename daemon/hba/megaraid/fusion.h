@@ -43,8 +43,11 @@ static_assert(
 
 struct fusion_smid {
 	bool fired; /* at firmware, which owes one descriptor for it */
+	bool named; /* in an abort that is not answered yet... */
+	bool kept;  /* ... and so nobody else's, although it has come back */
 	uint16_t tag;
 };
+static_assert(FUSION_SPARE > FUSION_N_TASKS, "an abort keeps one number from use");
 
 /* What a request of the core has here, by tag. */
 struct fusion_tag {
@@ -61,6 +64,8 @@ struct fusion_queue {
 struct fusion_tm {
 	bool fired, answered, refused, unit_reset;
 	uint32_t tag, generation;
+	uint64_t due_ns;
+	uint16_t smid; /* that it names; 0: none */
 	uint8_t unit;
 };
 
@@ -73,6 +78,7 @@ struct fusion_unit {
 enum fusion_event_step {
 	FUSION_EVENT_OFF,
 	FUSION_EVENT_WAITING,
+	FUSION_EVENT_INFO,
 	FUSION_EVENT_LDS,
 	FUSION_EVENT_PDS,
 	FUSION_EVENT_MAP
@@ -100,6 +106,9 @@ struct fusion {
 		enum fusion_event_step step;
 		uint32_t next; /* sequence number waited for */
 		bool lds_changed, pds_changed;
+		bool lost;	 /* atomic, for tests: firmware does not answer what was asked */
+		bool refused;	 /* the last wait */
+		uint64_t due_ns; /* of what was asked, or after a refusal; a wait has none */
 	} event;
 	struct {
 		unsigned sub, tries;
@@ -168,6 +177,10 @@ static inline uint8_t *fusion_sense(const struct fusion *f, uint32_t smid)
 /* Nothing is at firmware: queues are filled with "none", all numbers are free. */
 void fusion_queue_reset(struct fusion *f);
 uint32_t fusion_smid_get(struct fusion *f, uint32_t tag);
+/* An abort names this number: it is not used again before fusion_smid_unname(), lest firmware that looks at the abort
+ * late ends another command. */
+void fusion_smid_name(struct fusion *f, uint32_t smid);
+void fusion_smid_unname(struct fusion *f, uint32_t smid);
 /* Sends what is in the frame of smid. */
 void fusion_send(struct fusion *f, uint32_t smid, enum fusion_type type, unsigned queue, uint16_t handle);
 /* mfi_iop.fire: an internal MFI frame. */
@@ -207,6 +220,8 @@ void fusion_forget_swept(struct fusion *f);
 /* Asks for handles and sequence numbers of system drives, by polling. */
 int fusion_read_pd_map(struct fusion *f, struct err *e);
 void fusion_take_pd_map(struct fusion *f, const struct fusion_pd_map *map);
+/* No drive has a handle: everything goes by firmware. */
+void fusion_forget_pd_map(struct fusion *f);
 
 /* --- fusion_task.c --- */
 
@@ -217,6 +232,8 @@ void fusion_task_reply(struct fusion *f, unsigned n);
  * unit's task set. */
 void fusion_tasks_settle(struct fusion *f);
 void fusion_tasks_forget(struct fusion *f);
+/* Once in a while: 0, or -EIO when firmware leaves one without answer. */
+int fusion_tasks_check(struct fusion *f, uint64_t now);
 
 /* --- fusion_event.c --- */
 
@@ -225,6 +242,10 @@ int fusion_events_find(struct fusion *f, struct err *e);
 /* Waits from the first event that was not seen: what happened meanwhile is told first. */
 void fusion_events_resume(struct fusion *f);
 void fusion_event_reply(struct fusion *f);
+/* Firmware has started anew: nothing is taken to be as it was, whatever its log tells. */
+void fusion_events_doubt(struct fusion *f);
+/* Once in a while: says so when firmware does not answer, and looks at the units when it does not tell of events. */
+void fusion_events_check(struct fusion *f, uint64_t now);
 /* Takes the wait back, by polling. */
 int fusion_events_stop(struct fusion *f);
 

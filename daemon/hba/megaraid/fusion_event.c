@@ -5,9 +5,12 @@
  * after firmware's lists have been read again: one slot, one command after the other.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "fusion.h"
+
+#define LOOK_EVERY 60 /* looks at the firmware's health */
 
 static uint32_t event_slot(const struct fusion *f)
 {
@@ -19,6 +22,11 @@ static uint8_t *event_data(const struct fusion *f)
 	return f->m.control.cpu + FUSION_CTL_EVENT;
 }
 
+static void set_lost(struct fusion *f, bool lost)
+{
+	__atomic_store_n(&f->event.lost, lost, __ATOMIC_RELAXED);
+}
+
 static void fire(struct fusion *f, enum fusion_event_step step, const struct mfi_dcmd *d)
 {
 	struct mfi *m = &f->m;
@@ -26,6 +34,8 @@ static void fire(struct fusion *f, enum fusion_event_step step, const struct mfi
 
 	assert(d->len <= FUSION_CTL_SIZE - FUSION_CTL_EVENT);
 	f->event.step = step;
+	f->event.due_ns = clock_ns() + m->iop->times->dcmd * NS_PER_MS;
+	set_lost(f, false);
 	memset(event_data(f), 0, d->len);
 	mfi_build_dcmd(mfi_frame(m, slot), mfi_slot_use(m, slot), true, d,
 		(uint32_t)m->control.iova + FUSION_CTL_EVENT);
@@ -71,6 +81,15 @@ static void ask_map(struct fusion *f)
 	fire(f, FUSION_EVENT_MAP, &d);
 }
 
+static void ask_info(struct fusion *f)
+{
+	const struct mfi_dcmd d = {.opcode = FUSION_DCMD_EVENT_GET_INFO,
+		.dir = DMA_FROM_DEVICE,
+		.len = sizeof(struct fusion_event_info)};
+
+	fire(f, FUSION_EVENT_INFO, &d);
+}
+
 static void go_on(struct fusion *f)
 {
 	if (!f->live)
@@ -85,18 +104,20 @@ static void go_on(struct fusion *f)
 
 /* --- what they say --- */
 
-static void set_state(struct fusion *f, struct hba_unit *u, enum hba_unit_state state)
+static void set_state(struct fusion *f, struct hba_unit *u, enum hba_unit_state state, bool listed)
 {
 	static const char *const text[] = {[HBA_UNIT_OFFLINE] = "is offline or gone",
 		[HBA_UNIT_DEGRADED] = "is degraded",
 		[HBA_UNIT_OPTIMAL] = "is optimal"};
 
-	if (u->state == state)
+	if (u->state == state && u->missing == !listed)
 		return;
+	__atomic_store_n(&u->missing, !listed, __ATOMIC_RELAXED);
 	if (log_limit_ok(&f->event_limit, 20, 60 * NS_PER_SEC))
 		log_info("%s: %s %s", f->m.h->pci->uri, u->name, text[state]);
 	/* Alone of all fields it may change while others look. */
 	__atomic_store_n(&u->state, state, __ATOMIC_RELAXED);
+	hba_units_changed(f->m.h);
 }
 
 static bool in_units(const struct fusion *f, enum hba_unit_kind kind, unsigned target)
@@ -107,11 +128,28 @@ static bool in_units(const struct fusion *f, enum hba_unit_kind kind, unsigned t
 	return false;
 }
 
-static void say_new(struct fusion *f, enum hba_unit_kind kind, unsigned target)
+/* Details of its caches are not asked for: what is not known is volatile. */
+static void take_new(struct fusion *f, enum hba_unit_kind kind, unsigned target, uint64_t blocks)
 {
-	if (!in_units(f, kind, target) && log_limit_ok(&f->event_limit, 20, 60 * NS_PER_SEC))
-		log_info("%s: %s%u is new: it can be used after the instance was restarted", f->m.h->pci->uri,
-			kind == HBA_UNIT_LD ? "ld" : "pd", target);
+	struct hba_unit u = {
+		.kind = kind,
+		.target = (uint16_t)target,
+		.state = HBA_UNIT_OPTIMAL,
+		.blocks = blocks,
+		.write_back = kind == HBA_UNIT_LD,
+		.disk_cache = true,
+	};
+
+	if (target >= UINT16_MAX || in_units(f, kind, target))
+		return;
+	snprintf(u.name, sizeof(u.name), "%s%u", kind == HBA_UNIT_LD ? "ld" : "pd", target);
+	if (!hba_add_unit(f->m.h, &u) && log_limit_ok(&f->event_limit, 20, 60 * NS_PER_SEC))
+		log_warn("%s: %s cannot be used: there are too many units", f->m.h->pci->uri, u.name);
+}
+
+static uint64_t blocks_of(const struct mfi_ld_entry *ld)
+{
+	return (uint64_t)le32_to_cpu(ld->blocks_hi) << 32 | le32_to_cpu(ld->blocks_lo);
 }
 
 static void on_lds(struct fusion *f)
@@ -127,16 +165,23 @@ static void on_lds(struct fusion *f)
 		return;
 	for (unsigned i = 0; i < h->n_units; i++) {
 		enum hba_unit_state state = HBA_UNIT_OFFLINE;
+		bool listed = false;
 
 		if (h->unit[i].kind != HBA_UNIT_LD)
 			continue;
-		for (uint32_t n = 0; n < count; n++)
-			if (list.ld[n].target_id == h->unit[i].target)
-				state = mfi_ld_state(list.ld[n].state);
-		set_state(f, &h->unit[i], state);
+		for (uint32_t n = 0; n < count; n++) {
+			if (list.ld[n].target_id != h->unit[i].target)
+				continue;
+			listed = true;
+			state = mfi_ld_state(list.ld[n].state);
+			/* Another size: the unit itself says which. */
+			if (blocks_of(&list.ld[n]) != h->unit[i].blocks)
+				hba_units_changed(h);
+		}
+		set_state(f, &h->unit[i], state, listed);
 	}
 	for (uint32_t n = 0; n < count; n++)
-		say_new(f, HBA_UNIT_LD, list.ld[n].target_id);
+		take_new(f, HBA_UNIT_LD, list.ld[n].target_id, blocks_of(&list.ld[n]));
 }
 
 static void on_pds(struct fusion *f)
@@ -156,11 +201,11 @@ static void on_pds(struct fusion *f)
 		for (uint32_t n = 0; n < count; n++)
 			if (le16_to_cpu(list->pd[n].device_id) == h->unit[i].target)
 				state = HBA_UNIT_OPTIMAL;
-		set_state(f, &h->unit[i], state);
+		set_state(f, &h->unit[i], state, state == HBA_UNIT_OPTIMAL);
 	}
 	for (uint32_t n = 0; n < count; n++)
 		if (list->pd[n].scsi_type == 0)
-			say_new(f, HBA_UNIT_PD, le16_to_cpu(list->pd[n].device_id));
+			take_new(f, HBA_UNIT_PD, le16_to_cpu(list->pd[n].device_id), 0);
 }
 
 static void on_map(struct fusion *f)
@@ -171,6 +216,14 @@ static void on_map(struct fusion *f)
 	fusion_take_pd_map(f, &map);
 }
 
+static void on_info(struct fusion *f)
+{
+	struct fusion_event_info info;
+
+	memcpy(&info, event_data(f), sizeof(info));
+	f->event.next = le32_to_cpu(info.newest) + 1;
+}
+
 static void on_event(struct fusion *f)
 {
 	struct fusion_event ev;
@@ -179,6 +232,7 @@ static void on_event(struct fusion *f)
 
 	memcpy(&ev, event_data(f), sizeof(ev));
 	f->event.next = le32_to_cpu(ev.seq) + 1;
+	f->event.refused = false;
 	f->count.events++;
 	code = le32_to_cpu(ev.code);
 	f->event.lds_changed |= code == FUSION_EV_CFG_CLEARED || code == FUSION_EV_LD_STATE ||
@@ -188,11 +242,26 @@ static void on_event(struct fusion *f)
 	f->event.pds_changed |= code == FUSION_EV_PD_INSERTED || code == FUSION_EV_PD_REMOVED ||
 				code == FUSION_EV_PD_STATE || code == FUSION_EV_FOREIGN_IMPORTED ||
 				code == FUSION_EV_CFG_CLEARED || code == FUSION_EV_BUS_SCAN;
+	mfi_clean_text(text, ev.text, sizeof(ev.text));
+	hba_tell(f->m.h, code, text);
 	if (!log_limit_ok(&f->event_limit, 20, 60 * NS_PER_SEC))
 		return;
-	mfi_clean_text(text, ev.text, sizeof(ev.text));
 	log_info(
 		"%s: controller event %u, code %03xh: %s", f->m.h->pci->uri, le32_to_cpu(ev.seq), code, text);
+}
+
+/* Taken back at the end; or it has no such event, because its log was cleared, or no log at all. Asked again it would
+ * refuse again, at once and for ever. */
+static void on_refusal(struct fusion *f, uint8_t status)
+{
+	if (!f->live)
+		return;
+	if (!f->event.refused)
+		log_warn("%s: firmware ended the wait for events with status %02xh; looking at its units now "
+			 "and then",
+			f->m.h->pci->uri, status);
+	f->event.refused = true;
+	f->event.due_ns = clock_ns() + LOOK_EVERY * f->m.iop->times->health * NS_PER_MS;
 }
 
 void fusion_event_reply(struct fusion *f)
@@ -204,15 +273,13 @@ void fusion_event_reply(struct fusion *f)
 		FUSION_CTL_SIZE - FUSION_CTL_EVENT);
 	f->event.step = FUSION_EVENT_OFF;
 	if (status != MFI_OK && step == FUSION_EVENT_WAITING) {
-		/* Taken back at the end, or refused: asked again it would be refused again, at once and for ever. */
-		if (f->live)
-			log_warn("%s: firmware ended the wait for events with status %02xh: changes of its "
-				 "units will not be noticed before its next reset",
-				f->m.h->pci->uri, status);
+		on_refusal(f, status);
 		return;
 	}
 	if (step == FUSION_EVENT_WAITING)
 		on_event(f);
+	else if (step == FUSION_EVENT_INFO && status == MFI_OK)
+		on_info(f);
 	else if (step == FUSION_EVENT_LDS && status == MFI_OK)
 		on_lds(f);
 	else if (step == FUSION_EVENT_PDS && status == MFI_OK)
@@ -252,6 +319,30 @@ void fusion_events_resume(struct fusion *f)
 	f->event.lds_changed |= f->event.step == FUSION_EVENT_LDS;
 	f->event.pds_changed |= f->event.step == FUSION_EVENT_PDS || f->event.step == FUSION_EVENT_MAP;
 	go_on(f);
+}
+
+/* The log may have lost its end with the firmware that died, and drives have new handles. */
+void fusion_events_doubt(struct fusion *f)
+{
+	f->event.lds_changed = f->event.pds_changed = true;
+}
+
+/* All that depends on the answer is what units' states are said to be: no reason to reset everybody's controller. The
+ * slot stays firmware's until somebody else finds one. */
+void fusion_events_check(struct fusion *f, uint64_t now)
+{
+	if (f->event.step == FUSION_EVENT_WAITING || f->event.lost || now < f->event.due_ns)
+		return;
+	if (f->event.step == FUSION_EVENT_OFF) {
+		if (!f->live || !f->event.refused)
+			return;
+		fusion_events_doubt(f);
+		ask_info(f);
+		return;
+	}
+	log_warn("%s: firmware does not answer what its units are; changes are not noticed before it does",
+		f->m.h->pci->uri);
+	set_lost(f, true);
 }
 
 int fusion_events_stop(struct fusion *f)

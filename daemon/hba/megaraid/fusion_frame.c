@@ -65,7 +65,8 @@ static void put_context(const struct fusion_gen *g, struct fusion_request *f, co
 	c->target = cpu_to_le16(io->target);
 	c->raid_flags = io->ld ? 0 : FUSION_CTX_RAID_SYSPD;
 	c->num_sge = (uint8_t)io->n_seg;
-	if (!g->marks_end || !is_checked(io))
+	/* The oldest chip checks those of drives alone. */
+	if (!is_checked(io) || (io->ld && !g->marks_end))
 		return;
 	c->type_nseg = FUSION_CTX_TYPE_NSEG;
 	if (io->plain)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What differs between the generations of Fusion controllers. */
+#include <limits.h>
+
 #include "fusion.h"
 
 /* [2.3, 2.5]. settle is the pause before the second of several resets; it doubles. */
@@ -31,7 +33,7 @@ const struct fusion_gen fusion_gen_thunderbolt = {
 	.ld_rw = FUSION_TYPE_LD_IO,
 	.old_queue_count = true,
 	.ext_depth = true,
-	.combined_above = FUSION_QUEUES_MAX, /* it has none of those registers */
+	.combined_above = UINT_MAX, /* it has none of those registers, and up to 32 queues */
 	.data_addr_max = DATA_63_BITS,
 };
 

@@ -7,18 +7,27 @@
 
 /* --- sending --- */
 
+/* NVMe drives take large commands on the direct way only with lists in their own format, which is not built here. */
+static bool takes_direct(const struct fusion *f, const struct hba_unit *u)
+{
+	uint8_t interface = f->m.pd_interface[u->index];
+
+	return !f->gen->g35 || (interface != MFI_PD_IF_UNKNOWN && interface != MFI_PD_IF_NVME);
+}
+
 static void describe_drive(const struct fusion *f, const struct hba_req *req, struct fusion_io *io)
 {
 	const struct fusion_unit *u = &f->unit[req->unit->index];
-	bool known = u->handle != FUSION_NO_HANDLE;
 
 	io->plain = f->tag[req->tag].plain;
-	io->handle = u->handle;
-	io->target = known ? u->map_target : req->unit->target;
+	/* After a refusal nothing of the map is believed. */
+	io->handle = io->plain ? FUSION_NO_HANDLE : u->handle;
 	io->seq = u->seq;
 	/* Only reads and writes go to the drive directly; firmware looks after everything else. */
-	io->fast_path = io->rw && known && !io->plain;
+	io->fast_path = io->rw && io->handle != FUSION_NO_HANDLE && takes_direct(f, req->unit);
 	io->function = io->fast_path ? FUSION_FN_SCSI_IO : FUSION_FN_LD_IO;
+	/* The map's number of it is for the direct way alone: to firmware it would name another drive, or none. */
+	io->target = io->fast_path ? u->map_target : req->unit->target;
 }
 
 static void describe_ld(const struct fusion *f, const struct hba_req *req, struct fusion_io *io)
@@ -153,10 +162,13 @@ void fusion_send_swept(struct fusion *f, uint8_t unit)
 
 		list_remove(&req->drv_link);
 		/* It was swept away, and meanwhile nobody wants it any more. */
-		if (req->doom)
+		if (req->doom) {
 			hba_complete(req);
-		else
-			send_again(f, req);
+			continue;
+		}
+		/* Its time limit is not for the reset that another one needed. */
+		hba_req_rearm(req);
+		send_again(f, req);
 	}
 }
 
@@ -168,6 +180,17 @@ void fusion_forget_swept(struct fusion *f)
 
 /* --- answers --- */
 
+/* A unit that had less to send than was asked for: firmware calls that done with an error, without saying which, and
+ * leaves the number of bytes in the frame [5.6, 5.7]. Of blocks there must be all. */
+static void take_short(struct hba_req *req, uint8_t ex_status, uint32_t moved)
+{
+	if (req->kind != HBA_REQ_CDB || req->xfer.dir != DMA_FROM_DEVICE || ex_status != 0 ||
+		req->fw_status != MFI_SCSI_DONE_WITH_ERROR || moved > req->xfer.len)
+		return;
+	req->result = HBA_DONE;
+	req->moved = moved;
+}
+
 void fusion_result(struct mfi *m, struct hba_req *req)
 {
 	const struct fusion *f = fusion_of(m);
@@ -176,8 +199,10 @@ void fusion_result(struct mfi *m, struct hba_req *req)
 	/* The same place in both kinds of context. Read once: firmware may still write there. */
 	uint8_t status = __atomic_load_n(&r->ctx.status, __ATOMIC_RELAXED);
 	uint8_t ex_status = __atomic_load_n(&r->ctx.ex_status, __ATOMIC_RELAXED);
+	uint32_t moved = le32_to_cpu(__atomic_load_n(&r->data_len, __ATOMIC_RELAXED));
 
 	mfi_verdict(req, status, ex_status, fusion_sense(f, smid));
+	take_short(req, ex_status, moved);
 }
 
 void fusion_request_reply(struct fusion *f, struct hba_req *req)

@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "fusion.h"
 
-static void forget(struct fusion *f)
+void fusion_forget_pd_map(struct fusion *f)
 {
 	for (unsigned i = 0; i < HBA_MAX_UNITS; i++)
 		f->unit[i].handle = FUSION_NO_HANDLE;
@@ -30,7 +30,7 @@ void fusion_take_pd_map(struct fusion *f, const struct fusion_pd_map *map)
 {
 	uint32_t count = le32_to_cpu(map->count);
 
-	forget(f);
+	fusion_forget_pd_map(f);
 	if (count > FUSION_PD_MAP_MAX) {
 		log_warn("%s: firmware's map of drives has %u entries, which makes no sense; not using it",
 			f->m.h->pci->uri, count);
@@ -57,7 +57,7 @@ int fusion_read_pd_map(struct fusion *f, struct err *e)
 	uint8_t status = MFI_PENDING;
 	int r;
 
-	forget(f);
+	fusion_forget_pd_map(f);
 	if (!(f->m.ctrl_ops3 & FUSION_OPS3_PD_MAP))
 		return 0;
 	if (!map)

@@ -31,15 +31,31 @@ uint32_t fusion_smid_get(struct fusion *f, uint32_t tag)
 
 static void smid_put(struct fusion *f, uint32_t smid)
 {
+	f->smid[smid].kept = f->smid[smid].named;
+	if (f->smid[smid].kept)
+		return;
 	f->free_smid[(f->free_first + f->n_free) % f->n_io] = (uint16_t)smid;
 	f->n_free++;
+}
+
+void fusion_smid_name(struct fusion *f, uint32_t smid)
+{
+	f->smid[smid].named = true;
+}
+
+void fusion_smid_unname(struct fusion *f, uint32_t smid)
+{
+	f->smid[smid].named = false;
+	if (f->smid[smid].kept)
+		smid_put(f, smid);
 }
 
 void fusion_queue_reset(struct fusion *f)
 {
 	/* The order of the free numbers goes on: those that were at firmware come last. */
 	for (uint32_t smid = 1; smid <= f->n_smids; smid++) {
-		if (f->smid[smid].fired && is_io(f, smid))
+		f->smid[smid].named = false;
+		if ((f->smid[smid].fired || f->smid[smid].kept) && is_io(f, smid))
 			smid_put(f, smid);
 		f->smid[smid].fired = false;
 	}
@@ -242,11 +258,12 @@ static int check_health(struct fusion *f, bool at_once)
 	if (!at_once && now - f->m.health_ns < f->m.iop->times->health * NS_PER_MS)
 		return 0;
 	f->m.health_ns = now;
+	fusion_events_check(f, now);
 	word = mfi_read(&f->m, MFI_REG_STATE);
 	if (word == MFI_ALL_ONES)
 		return -ENODEV;
 	if (word >> MFI_STATE_SHIFT == MFI_ST_OPERATIONAL || word >> MFI_STATE_SHIFT == MFI_ST_FLUSH_CACHE)
-		return 0;
+		return fusion_tasks_check(f, now);
 	log_warn("%s: firmware went to %s", f->m.h->pci->uri, mfi_state_text(word, text, sizeof(text)));
 	return -EIO;
 }

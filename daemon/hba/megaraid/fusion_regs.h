@@ -207,7 +207,8 @@ static_assert(offsetof(struct fusion_task, smid) == 0x30, "fusion task");
 static_assert(offsetof(struct fusion_task, flags) == 0x80, "fusion task");
 static_assert(offsetof(struct fusion_task, reply.response) == 0x84, "fusion task");
 
-enum fusion_task_type { FUSION_TASK_ABORT = 1, FUSION_TASK_LUN_RESET = 5 };
+/* The two kinds that Linux sends: what firmware makes of others nobody has tried. */
+enum fusion_task_type { FUSION_TASK_ABORT = 1, FUSION_TASK_TARGET_RESET = 3 };
 #define FUSION_TASK_FOR_LD  1u
 #define FUSION_TASK_FOR_PD  2u
 #define FUSION_TM_COMPLETE  0x00

@@ -144,6 +144,8 @@ static int begin(struct fusion *f, unsigned *phase, uint64_t now, uint64_t *next
 	mfi_flush_forget(&f->m);
 	fusion_forget_swept(f);
 	fusion_tasks_forget(f);
+	/* Firmware that starts anew may give a drive's handle and sequence number to another. */
+	fusion_forget_pd_map(f);
 	if (f->m.no_adapter_reset) {
 		log_err("%s: the controller's properties forbid a reset (disable online controller reset)",
 			f->m.h->pci->uri);
@@ -225,6 +227,7 @@ static int step_init(struct fusion *f, unsigned *phase, uint64_t now, uint64_t *
 	if (f->m.irq == PCI_IRQ_INTX)
 		f->m.h->pci->ops->intx_unmask(f->m.h->pci);
 	f->live = true;
+	fusion_events_doubt(f);
 	fusion_events_resume(f);
 	return 0;
 }

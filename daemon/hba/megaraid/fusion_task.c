@@ -25,14 +25,19 @@ static uint16_t handle_of(const struct fusion *f, const struct hba_unit *u)
 static void send(struct fusion *f, struct fusion_tm *t, enum fusion_task_type type, const struct hba_req *req)
 {
 	uint32_t smid = f->task_smid + (uint32_t)(t - f->task);
+	uint16_t victim = type == FUSION_TASK_ABORT ? f->tag[req->tag].smid : 0;
 
-	fusion_build_task(fusion_frame(f, smid), type, req->unit->kind == HBA_UNIT_LD,
-		handle_of(f, req->unit), type == FUSION_TASK_ABORT ? f->tag[req->tag].smid : 0);
+	fusion_build_task(
+		fusion_frame(f, smid), type, req->unit->kind == HBA_UNIT_LD, handle_of(f, req->unit), victim);
+	if (victim)
+		fusion_smid_name(f, victim);
 	*t = (struct fusion_tm){
 		.fired = true,
-		.unit_reset = type == FUSION_TASK_LUN_RESET,
+		.unit_reset = type == FUSION_TASK_TARGET_RESET,
 		.tag = req->tag,
 		.generation = req->generation,
+		.due_ns = clock_ns() + f->m.iop->times->dcmd * NS_PER_MS,
+		.smid = victim,
 		.unit = req->unit->index,
 	};
 	fusion_send(f, smid, FUSION_TYPE_HIGH_PRIORITY, 0, 0);
@@ -70,6 +75,8 @@ void fusion_task_reply(struct fusion *f, unsigned n)
 		t->unit_reset ? "unit reset" : "abort", t->tag, response);
 	t->fired = false;
 	t->answered = true;
+	if (t->smid)
+		fusion_smid_unname(f, t->smid);
 	t->refused = response != FUSION_TM_COMPLETE && response != FUSION_TM_SUCCEEDED;
 }
 
@@ -91,7 +98,7 @@ static void escalate(struct fusion *f, struct fusion_tm *t)
 			req->unit->name, req->tag);
 	f->count.unit_resets++;
 	f->unit[req->unit->index].resetting = true;
-	send(f, t, FUSION_TASK_LUN_RESET, req);
+	send(f, t, FUSION_TASK_TARGET_RESET, req);
 }
 
 void fusion_tasks_settle(struct fusion *f)
@@ -113,8 +120,27 @@ void fusion_tasks_settle(struct fusion *f)
 
 void fusion_tasks_forget(struct fusion *f)
 {
-	for (unsigned i = 0; i < FUSION_N_TASKS; i++)
+	for (unsigned i = 0; i < FUSION_N_TASKS; i++) {
+		if (f->task[i].fired && f->task[i].smid)
+			fusion_smid_unname(f, f->task[i].smid);
 		f->task[i] = (struct fusion_tm){0};
+	}
 	for (unsigned i = 0; i < HBA_MAX_UNITS; i++)
 		f->unit[i].resetting = false;
+}
+
+/* Its victim may have come back by itself, so that nobody waits for this one; but as long as a reset of a unit is not
+ * answered what the unit fails is put aside, and four of them are all that there are. */
+int fusion_tasks_check(struct fusion *f, uint64_t now)
+{
+	for (unsigned i = 0; i < FUSION_N_TASKS; i++) {
+		const struct fusion_tm *t = &f->task[i];
+
+		if (!t->fired || now < t->due_ns)
+			continue;
+		log_warn("%s: firmware does not answer %s", f->m.h->pci->uri,
+			t->unit_reset ? "the reset of a unit" : "an abort");
+		return -EIO;
+	}
+	return 0;
 }

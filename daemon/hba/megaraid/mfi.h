@@ -76,7 +76,8 @@ struct mfi {
 	uint32_t ctrl_ops3; /* of CTRL_GET_INFO */
 	uint16_t ctrl_ops4, ctrl_sge;
 	bool many_lds;
-	uint32_t frame_base; /* the first slot that has a frame */
+	uint8_t pd_interface[HBA_MAX_UNITS]; /* by unit->index */
+	uint32_t frame_base;		     /* the first slot that has a frame */
 	enum pci_irq_kind irq;
 	struct dma_arena frames, sense, control;
 	struct mfi_slot *slot; /* depth + MFI_INTERNAL */
@@ -101,7 +102,7 @@ struct mfi {
 	struct {
 		unsigned sub;
 		uint64_t until_ns;
-		bool hard; /* the adapter reset has been tried */
+		unsigned tries; /* adapter resets */
 	} reset;
 };
 

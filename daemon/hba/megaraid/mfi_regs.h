@@ -330,10 +330,16 @@ static_assert(sizeof(struct mfi_pd_list) == 8 + 341 * 24, "pd list");
 
 /* PD_GET_INFO [4.5] */
 struct mfi_pd_info {
-	uint8_t reserved_000[0xf8];
+	uint8_t reserved_000[0xbc];
+	le32_t type;
+	uint8_t reserved_0c0[0x38];
 	le32_t coerced_blocks_lo, coerced_blocks_hi;
 	uint8_t reserved_100[0x100];
 };
+static_assert(offsetof(struct mfi_pd_info, type) == 0xbc, "pd info");
+static_assert(offsetof(struct mfi_pd_info, coerced_blocks_lo) == 0xf8, "pd info");
 static_assert(sizeof(struct mfi_pd_info) == 512, "pd info");
+#define MFI_PD_INTERFACE(type) (((type) >> 12) & 0xfu)
+enum mfi_pd_interface { MFI_PD_IF_UNKNOWN, MFI_PD_IF_NVME = 5 };
 
 #endif

@@ -253,8 +253,13 @@ int mfi_init_check(struct mfi *m)
 	char text[40];
 	uint32_t word;
 
-	if (status == MFI_PENDING)
-		return 1;
+	if (status == MFI_PENDING) {
+		word = mfi_read(m, MFI_REG_STATE);
+		if (word == MFI_ALL_ONES)
+			return -ENODEV;
+		/* Firmware that has died over it will not answer. */
+		return word >> MFI_STATE_SHIFT == MFI_ST_FAULT ? -EIO : 1;
+	}
 	mfi_note_status(m, m->depth + MFI_SLOT_POLLED);
 	if (status != MFI_OK) {
 		log_warn("%s: firmware refused INIT with status %02xh", m->h->pci->uri, status);

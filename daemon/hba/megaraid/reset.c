@@ -2,11 +2,14 @@
 /*
  * Controller reset while running: a step machine that never blocks. Firmware that still runs is sent back to READY
  * through its doorbell, which aborts all commands; if that does not work, or firmware has faulted, the adapter is
- * reset. Then INIT with empty queues, and the core re-issues.
+ * reset, and again if firmware faults while it starts, with pauses that double in between. Then INIT with empty
+ * queues, and the core re-issues.
  */
 #include "mfi.h"
 
 #include <errno.h>
+
+#define TRIES 3
 
 enum reset_phase { RESET_BEGIN, RESET_SOFT, RESET_HARD, RESET_BOOT, RESET_INIT };
 
@@ -18,7 +21,10 @@ static int soon(struct mfi *m, uint64_t now, uint64_t *next)
 
 static int go_hard(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *next)
 {
-	if (m->reset.hard)
+	/* Nothing before the first try. */
+	uint32_t pause = m->reset.tries ? m->iop->times->settle << (m->reset.tries - 1) : 0;
+
+	if (m->reset.tries >= TRIES)
 		return -EIO;
 	if (m->no_adapter_reset) {
 		log_err("%s: the controller's properties forbid an adapter reset (disable online controller "
@@ -26,11 +32,14 @@ static int go_hard(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *next)
 			m->h->pci->uri);
 		return -EIO;
 	}
-	log_warn("%s: resetting the adapter", m->h->pci->uri);
-	m->reset.hard = true;
+	if (m->reset.tries)
+		log_warn("%s: the adapter reset did not work, again in %u ms", m->h->pci->uri, pause);
+	else
+		log_warn("%s: resetting the adapter", m->h->pci->uri);
+	m->reset.tries++;
 	m->reset.sub = 0;
 	*phase = RESET_HARD;
-	*next = now;
+	*next = now + pause * NS_PER_MS;
 	return 1;
 }
 
@@ -43,7 +52,7 @@ static int begin(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *next)
 	/* What firmware has answered need not run again. */
 	mfi_ring_drain(m);
 	mfi_flush_forget(m);
-	m->reset.hard = false;
+	m->reset.tries = 0;
 	/* Firmware that is writing out its cache must not be interrupted by an adapter reset. */
 	if (state != MFI_ST_OPERATIONAL && state != MFI_ST_FLUSH_CACHE)
 		return go_hard(m, phase, now, next);
@@ -87,6 +96,8 @@ static int step_hard(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *nex
 {
 	int r = m->iop->reset_step(m, &m->reset.sub, now, next);
 
+	if (r < 0 && r != -ENODEV)
+		return go_hard(m, phase, now, next);
 	if (r != 0)
 		return r;
 	mfi_boot_start(m, now, true);
@@ -99,6 +110,8 @@ static int step_boot(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *nex
 {
 	int r = mfi_boot_step(m, now, next);
 
+	if (r < 0 && r != -ENODEV)
+		return go_hard(m, phase, now, next);
 	return r == 0 ? send_init(m, phase, now, next) : r;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The model's registers, its PCI function, and the test's hands. Sections 1, 2 and 5.2 of facts/megaraid.md. */
+/* The model's registers, its PCI function, and the test's hands. */
 #include "fusion_model.h"
 
 #include <stdio.h>
@@ -151,6 +151,9 @@ static void bar_write32(struct pci_dev *pci, unsigned n, uint64_t off, uint32_t 
 		break;
 	case 0x30c:
 	case 0x31c:
+		/* The oldest have no such registers, the others only with more messages than fit behind one. */
+		if (m->gen == THUNDERBOLT || m->no_msix)
+			fn_error(&m->fn, "host index in a register that is not there");
 		host_index(m, (unsigned)(off - 0x30c) / 2 + (v >> 24), v & 0xffffff);
 		break;
 	case 0xc0:
@@ -188,6 +191,7 @@ void model_init(struct model *m, enum model_gen gen)
 	m->ld_state[0] = m->ld_state[1] = 3;
 	m->pd_handle = 0x19;
 	m->pd_seq = 0x77;
+	m->pd_interface = 2; /* SAS */
 	m->abort_kills = m->reset_kills = true;
 	m->next_event = 1000;
 	/* Registers come first on the newer ones, behind I/O space on the others. */
@@ -324,5 +328,17 @@ void model_event_missed(struct model *m, uint32_t code)
 {
 	pthread_mutex_lock(&m->fn.lock);
 	record(m, code, "");
+	pthread_mutex_unlock(&m->fn.lock);
+}
+
+void model_end_wait(struct model *m, uint8_t status, uint32_t next)
+{
+	struct model_request q;
+
+	pthread_mutex_lock(&m->fn.lock);
+	q = m->event;
+	m->event.smid = 0;
+	m->next_event = next;
+	fw_answer_mfi(m, q, status);
 	pthread_mutex_unlock(&m->fn.lock);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A small Fusion controller behind struct pci_ops. Written from facts/megaraid.md and with its own offsets, so that it
+ * A small Fusion controller behind struct pci_ops. Written from public knowledge and with its own offsets, so that it
  * does not share the driver's mistakes. Misbehaves on request.
  */
 #ifndef HBAD_TESTS_HBA_FUSION_MODEL_H
@@ -33,6 +33,7 @@ struct model {
 	bool chip_dead;	      /* the reset bit stays */
 	unsigned busy_reads;  /* so many reads of the doorbell say "busy" */
 	uint8_t init_status;
+	unsigned init_faults; /* so many INITs kill firmware */
 	bool init_silent, no_msix;
 	bool hold;	 /* requests wait for model_complete() */
 	bool hold_flush; /* the flush DCMD too */
@@ -42,16 +43,18 @@ struct model {
 	bool check_seq;		       /* refuses commands with a sequence number */
 	bool no_ld_sync, pd_map;
 	uint16_t pd_handle, pd_seq;
+	uint8_t pd_interface, pd_info_status;
 	uint32_t pd_map_count; /* as told, if not 0 */
 	uint8_t dcmd_status;   /* of all DCMDs but the flush */
 	uint8_t flush_status, event_info_status, event_status, stop_status;
-	bool silent_dcmd, many_lds, no_ocr;
+	bool silent_dcmd, silent_lists, many_lds, no_ocr;
 	uint32_t ld_count; /* as told, if not 0 */
 	uint8_t ld_state[2];
 	bool pd_gone;
 	uint16_t info_sge;
 	uint8_t io_status, io_scsi_status; /* forced on SCSI requests unless 0 */
 	uint8_t io_sense[32];
+	uint32_t io_moved; /* told with status 2D, if not 0 */
 
 	/* --- observed by the test --- */
 	unsigned n_init, n_soft_reset, n_chip_reset, n_flush, n_shutdown, n_abort, n_unit_reset,
@@ -95,5 +98,7 @@ void model_finish_task(struct model *m); /* the first, if there is one */
 void model_event(struct model *m, uint32_t code, const char *text);
 /* The same without anybody's telling: found by the next wait. */
 void model_event_missed(struct model *m, uint32_t code);
+/* The wait ends without an event; the next one has this number. */
+void model_end_wait(struct model *m, uint8_t status, uint32_t next);
 
 #endif

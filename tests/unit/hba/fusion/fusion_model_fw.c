@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The model's firmware: descriptors, requests, replies, DCMDs. Numbers in this file are offsets and codes of
- * facts/megaraid.md, sections 3 to 5.
+ * The model's firmware: descriptors, requests, replies, DCMDs. Numbers in this file are offsets and codes as
+ * public drivers have them.
  */
 #include "fusion_model_fw.h"
 
@@ -103,6 +103,11 @@ static void take_init(struct model *m, uint64_t addr)
 		fn_error(&m->fn, bad);
 	if (m->init_silent)
 		return;
+	if (m->init_faults) {
+		m->init_faults--;
+		m->state = 0xf;
+		return;
+	}
 	status = bad ? 0x03 : m->init_status;
 	if (!status) {
 		m->vectors = m->ioc_init[0x17] ? m->ioc_init[0x17] : 1;
@@ -129,8 +134,9 @@ static int unit_of(const struct model *m, const uint8_t *r)
 {
 	unsigned target = le16_at(r + 0x66);
 
+	/* A drive has its own number on the way through firmware, and the map's on the direct one [5.8]. */
 	if (r[0x78] >> 4 == 1)
-		return target == (m->pd_map ? 8u + 255 : 8u) ? 2 : -1;
+		return target == (r[3] == 0x00 ? 8u + 255 : 8u) ? 2 : -1;
 	return target == 0 ? 0 : target == 5 ? 1 : -1;
 }
 
@@ -259,6 +265,9 @@ static void do_io(struct model *m, struct model_request q, const uint8_t *r)
 	}
 	if (r[3] == 0)
 		m->n_fast_path++;
+	/* What was moved, of a request that ends short [5.6]. */
+	if (status == 0x2d && m->io_moved)
+		fn_write32(&m->fn, frame_of(m, q.smid) + 0x1c, m->io_moved);
 	verdict(m, q, ex, status);
 	fw_post(m, q);
 }
@@ -375,7 +384,9 @@ static bool run_dcmd(struct model *m, struct model_request q, const uint8_t *f, 
 		put_pds(m, p);
 		return true;
 	case 0x02020000:
+		put32(p + 0xbc, m->pd_interface << 12);
 		put32(p + 0xf8, MODEL_BLOCKS);
+		*status = m->pd_info_status;
 		return true;
 	case 0x0200e102:
 		put_pd_map(m, p);
@@ -392,7 +403,7 @@ static void do_dcmd(struct model *m, struct model_request q, const uint8_t *f)
 	uint8_t status = m->dcmd_status;
 	uint32_t len = le32_at(f + 0x14);
 
-	if (m->silent_dcmd)
+	if (m->silent_dcmd || (m->silent_lists && le32_at(f + 0x18) == 0x03010000))
 		return;
 	memset(p, 0, sizeof(p));
 	if (!run_dcmd(m, q, f, p, &status))
@@ -488,7 +499,7 @@ void fw_do_task(struct model *m, struct model_request q)
 	bool reset;
 
 	fn_read(&m->fn, t, frame_of(m, q.smid), sizeof(t));
-	reset = t[5] == 5;
+	reset = t[5] == 3;
 	for (unsigned i = m->n_pending; i-- > 0;)
 		if (reset ? m->reset_kills && of_unit(m, i, t)
 			  : m->abort_kills && m->pending[i].smid == le16_at(t + 0x30))
@@ -505,7 +516,7 @@ static void take_task(struct model *m, struct model_request q, const uint8_t *r)
 	memcpy(m->last_task, r, sizeof(m->last_task));
 	if (r[5] == 1)
 		m->n_abort++;
-	else if (r[5] == 5)
+	else if (r[5] == 3)
 		m->n_unit_reset++;
 	else
 		fn_error(&m->fn, "task management of an unknown kind");

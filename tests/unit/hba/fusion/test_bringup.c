@@ -135,6 +135,26 @@ START_TEST(without_msix_one_queue_and_the_line_is_enough)
 }
 END_TEST
 
+/* More queues than one register serves: where the chip is that old there is one register all the same. */
+START_TEST(an_old_chip_with_many_queues_has_one_host_index)
+{
+	struct rig *r = rig_new(THUNDERBOLT);
+
+	r->model->pad1 |= 0x1f;
+	rig_must_start(r);
+	ck_assert_uint_eq(seen(r, fn.n_irqs), 16);
+	/* More than the queue holds: a host index that does not arrive stops it. */
+	for (unsigned n = 0; n < 2000; n++) {
+		struct job *j = job_cdb(r, n % 50, LD0, (const uint8_t[6]){0}, 6, DMA_NONE, 0);
+
+		job_submit(j);
+		job_wait(j);
+		ck_assert_int_eq(j->result, HBA_DONE);
+	}
+	rig_down(r);
+}
+END_TEST
+
 START_TEST(walks_through_the_states_of_start_up)
 {
 	static const uint32_t states[] = {0x0, 0x1, 0x4, 0x6};
@@ -315,6 +335,7 @@ int main(void)
 	tcase_add_test(t, limits_follow_the_offer);
 	tcase_add_test(t, small_offers_are_obeyed);
 	tcase_add_test(t, too_few_commands_are_refused);
+	tcase_add_test(t, an_old_chip_with_many_queues_has_one_host_index);
 	tcase_add_test(t, without_msix_one_queue_and_the_line_is_enough);
 	tcase_add_test(t, walks_through_the_states_of_start_up);
 	tcase_add_test(t, takes_over_from_a_dead_driver);

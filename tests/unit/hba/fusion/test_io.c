@@ -20,7 +20,8 @@ static struct job *run(struct job *j)
 
 START_TEST(what_was_written_is_read_on_every_generation_and_unit)
 {
-	static const uint32_t sizes[] = {1, 8, 33, 255, 256, 400, 512};
+	/* one element; all that fit in a frame, and one more; as many as there may be */
+	static const uint32_t sizes[] = {1, 8, 33, 255, 256, 257, 512, 2048};
 	struct rig *r = rig_up((enum model_gen)_i);
 	unsigned n = 0;
 
@@ -59,11 +60,33 @@ START_TEST(a_drive_with_a_handle_is_read_directly)
 	g = run(job_rw(r, 1, PD8, DMA_FROM_DEVICE, 5, 400));
 	ck_assert_int_eq(memcmp(g->buf, w->buf, 400 * 512), 0);
 	ck_assert_uint_eq(seen(r, n_fast_path), 2);
-	/* Other commands go to firmware, by the map's number of the drive. */
+	ck_assert_uint_eq(seen(r, last_request[0x66]) | seen(r, last_request[0x67]) << 8, 263);
+	/* Other commands go to firmware, by the drive's own number. */
 	run(job_cdb(r, 2, PD8, (const uint8_t[6]){0x12, 0, 0, 0, 36, 0}, 6, DMA_FROM_DEVICE, 36));
 	ck_assert_int_eq(r->job[2].result, HBA_DONE);
 	ck_assert_uint_eq(r->job[2].buf[3], 2);
+	ck_assert_uint_eq(seen(r, last_request[0x66]) | seen(r, last_request[0x67]) << 8, 8);
+	ck_assert_int_eq(run(job_flush(r, 3, PD8))->result, HBA_DONE);
+	ck_assert_uint_eq(seen(r, n_sync[PD8]), 1);
 	ck_assert_uint_eq(seen(r, n_fast_path), 2);
+	rig_down(r);
+}
+END_TEST
+
+/* The direct way to NVMe drives wants another kind of list [5.9]. */
+START_TEST(a_drive_that_may_be_nvme_is_not_read_directly)
+{
+	struct rig *r = rig_new(_i % 2 ? AERO : VENTURA);
+
+	r->model->pd_map = true;
+	if (_i < 2)
+		r->model->pd_interface = 5;
+	else
+		r->model->pd_info_status = 0x0c;
+	rig_must_start(r);
+	ck_assert_int_eq(run(job_rw(r, 0, PD8, DMA_TO_DEVICE, 0, 400))->result, HBA_DONE);
+	ck_assert_int_eq(run(job_rw(r, 1, PD8, DMA_FROM_DEVICE, 0, 8))->result, HBA_DONE);
+	ck_assert_uint_eq(seen(r, n_fast_path), 0);
 	rig_down(r);
 }
 END_TEST
@@ -75,9 +98,8 @@ START_TEST(a_map_without_sense_is_not_used)
 	r->model->pd_map = true;
 	r->model->pd_map_count = 257;
 	rig_must_start(r);
-	/* The model knows the drive by its map's number only. */
 	run(job_rw(r, 0, PD8, DMA_FROM_DEVICE, 0, 8));
-	ck_assert_int_eq(r->job[0].result, HBA_NO_UNIT);
+	ck_assert_int_eq(r->job[0].result, HBA_DONE);
 	ck_assert_uint_eq(seen(r, n_fast_path), 0);
 	rig_down(r);
 }
@@ -184,6 +206,44 @@ START_TEST(verdicts)
 			ck_assert_uint_eq(j->scsi_status, all[i].scsi);
 	}
 	ck_assert_int_eq(stat_of(r, resets), 0);
+	rig_down(r);
+}
+END_TEST
+
+/* Firmware's way to say that a unit had less to send than was asked for: no error, and how much it was [5.6, 5.7]. */
+START_TEST(a_short_answer_is_an_answer)
+{
+	static const struct {
+		uint8_t op;
+		uint32_t told, moved;
+		enum hba_result result;
+	} all[] = {
+		{0x12, 36, 36, HBA_DONE},
+		{0x12, 254, 254, HBA_DONE},
+		{0x12, 255, 255, HBA_DONE},
+		{0x12, 256, 0, HBA_IO_ERROR}, /* more than there is room for */
+		{0x12, 0xffffffff, 0, HBA_IO_ERROR},
+	};
+	struct rig *r = rig_up((enum model_gen)_i);
+
+	tell(r, io_status, 0x2d);
+	for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
+		const uint8_t cdb[6] = {all[i].op, 0, 0, 0, 255, 0};
+		struct job *j = job_cdb(r, i, i % 3, cdb, 6, DMA_FROM_DEVICE, 255);
+
+		tell(r, io_moved, all[i].told);
+		run(j);
+		ck_assert_msg(j->result == all[i].result, "%u: result %d", i, j->result);
+		ck_assert_uint_eq(j->moved, all[i].moved);
+		if (j->result == HBA_DONE)
+			ck_assert_uint_eq(j->scsi_status, 0);
+	}
+	/* Blocks are another matter: all of them, or an error. */
+	tell(r, io_moved, 512);
+	ck_assert_int_eq(run(job_rw(r, 9, LD0, DMA_FROM_DEVICE, 0, 2))->result, HBA_IO_ERROR);
+	ck_assert_int_eq(run(job_rw(r, 10, LD0, DMA_TO_DEVICE, 0, 2))->result, HBA_IO_ERROR);
+	ck_assert_int_eq(
+		run(job_cdb(r, 11, LD0, (const uint8_t[6]){0}, 6, DMA_NONE, 0))->result, HBA_IO_ERROR);
 	rig_down(r);
 }
 END_TEST
@@ -319,11 +379,13 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, what_was_written_is_read_on_every_generation_and_unit, 0, 4);
 	tcase_add_loop_test(t, a_drive_with_a_handle_is_read_directly, 0, 4);
+	tcase_add_loop_test(t, a_drive_that_may_be_nvme_is_not_read_directly, 0, 4);
 	tcase_add_test(t, a_map_without_sense_is_not_used);
 	tcase_add_loop_test(t, replies_come_in_every_queue, 0, 4);
 	tcase_add_test(t, hundreds_in_flight_completed_in_any_order);
 	tcase_add_test(t, queues_wrap);
 	tcase_add_test(t, verdicts);
+	tcase_add_loop_test(t, a_short_answer_is_an_answer, 0, 4);
 	tcase_add_test(t, old_sense_is_nobodys);
 	tcase_add_loop_test(t, sequence_numbers_that_are_refused_are_left_out, 1, 4);
 	tcase_add_test(t, a_refusal_that_stays_is_an_error);

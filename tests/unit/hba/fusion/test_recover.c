@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Fusion controllers: task management, controller reset, events, and firmware that talks nonsense. */
+/* Fusion controllers: task management and controller reset. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,6 +104,131 @@ START_TEST(more_aborts_than_there_are_frames_for)
 }
 END_TEST
 
+/* Firmware may look at an abort long after the command that it names was answered. */
+START_TEST(the_number_that_an_abort_names_is_nobody_elses_until_it_is_answered)
+{
+	struct rig *r = rig_new(INVADER);
+	bool again = false;
+	uint16_t smid;
+
+	r->model->ext_cmds = 0;
+	r->model->fw_cmds = 64; /* the same numbers come soon again */
+	rig_must_start(r);
+	tell(r, hold, true);
+	tell(r, hold_tasks, true);
+	held_read(r, 0, LD0);
+	smid = model_smid(r->model, 0);
+	job_abort(&r->job[0]);
+	rig_wait(model_task_waits(r->model));
+	/* It was faster. */
+	model_complete(r->model, 0);
+	job_wait(&r->job[0]);
+	ck_assert_int_eq(r->job[0].result, HBA_DONE);
+	for (unsigned n = 1; n < 200; n++) {
+		held_read(r, n, LD0);
+		ck_assert_uint_ne(model_smid(r->model, 0), smid);
+		model_complete(r->model, 0);
+		job_wait(&r->job[n]);
+	}
+	/* Answered, or forgotten in a reset: then it is a number as all others. */
+	if (_i) {
+		model_set_state(r->model, 0xf);
+		rig_wait(is_reset(r, 1));
+	} else {
+		model_finish_task(r->model);
+	}
+	for (unsigned n = 200; n < 400; n++) {
+		held_read(r, n, LD0);
+		again |= model_smid(r->model, 0) == smid;
+		model_complete(r->model, 0);
+		job_wait(&r->job[n]);
+	}
+	ck_assert(again);
+	tell(r, hold_tasks, false);
+	rig_down(r);
+}
+END_TEST
+
+/* All numbers, the spare ones too, while as many aborts as there can be are under way. */
+START_TEST(aborts_that_are_not_answered_cost_no_depth)
+{
+	struct rig *r = rig_new(INVADER);
+	unsigned depth;
+
+	r->model->ext_cmds = 0;
+	r->model->fw_cmds = 64;
+	rig_must_start(r);
+	depth = r->h->limits.queue_depth;
+	tell(r, hold, true);
+	tell(r, hold_tasks, true);
+	for (unsigned n = 0; n < 4; n++) {
+		held_read(r, n, LD0);
+		job_abort(&r->job[n]);
+	}
+	rig_wait(seen(r, n_tasks) == 4);
+	while (model_pending(r->model))
+		model_complete(r->model, 0);
+	for (unsigned n = 0; n < 4; n++)
+		job_wait(&r->job[n]);
+	for (unsigned n = 4; n < 4 + depth; n++)
+		held_read(r, n, LD0);
+	ck_assert_uint_eq(model_pending(r->model), depth);
+	tell(r, hold_tasks, false);
+	for (unsigned n = 0; n < 4; n++)
+		model_finish_task(r->model);
+	for (unsigned n = 0; n < depth; n++)
+		model_complete(r->model, 0);
+	for (unsigned n = 4; n < 4 + depth; n++) {
+		job_wait(&r->job[n]);
+		ck_assert_int_eq(r->job[n].result, HBA_DONE);
+	}
+	rig_down(r);
+}
+END_TEST
+
+static void time_is_over(void *arg)
+{
+	struct fusion *f = arg;
+
+	for (unsigned i = 0; i < FUSION_N_TASKS; i++)
+		f->task[i].due_ns = 0;
+}
+
+/* Its victim came back, so that nobody waits for it; but a unit would be "in a reset" for ever. */
+START_TEST(task_management_that_is_not_answered_costs_a_reset)
+{
+	struct rig *r = rig_new((enum model_gen)(_i % 4));
+
+	r->ladder.abort_ms = 60000;
+	rig_must_start(r);
+	tell(r, hold, true);
+	tell(r, hold_tasks, true);
+	tell(r, abort_response, 0x05);
+	tell(r, abort_kills, false);
+	held_read(r, 0, LD0);
+	job_abort(&r->job[0]);
+	if (_i >= 4) {
+		/* refused: then it is the unit's reset */
+		rig_wait(model_task_waits(r->model));
+		model_finish_task(r->model);
+		rig_wait(seen(r, n_unit_reset) == 1);
+	}
+	model_complete(r->model, 0);
+	job_wait(&r->job[0]);
+	tell(r, hold, false);
+	ck_assert_int_eq(stat_of(r, resets), 0);
+	rig_io(r, time_is_over, rig_fusion(r));
+	rig_wait(is_reset(r, 1));
+	tell(r, hold_tasks, false);
+	/* A failure is a failure again. */
+	tell(r, io_status, 0x2e);
+	job_submit(job_rw(r, 1, LD0, DMA_FROM_DEVICE, 0, 1));
+	job_wait(&r->job[1]);
+	ck_assert_int_eq(r->job[1].result, HBA_IO_ERROR);
+	rig_down(r);
+}
+END_TEST
+
 START_TEST(a_refused_abort_resets_the_unit_and_nobody_else_notices)
 {
 	struct rig *r = rig_new(INVADER);
@@ -136,7 +261,7 @@ START_TEST(a_refused_abort_resets_the_unit_and_nobody_else_notices)
 		job_wait(&r->job[n]);
 		ck_assert_int_eq(r->job[n].result, HBA_DONE);
 	}
-	ck_assert_uint_eq(seen(r, last_task[0x05]), 5);
+	ck_assert_uint_eq(seen(r, last_task[0x05]), 3);
 	ck_assert_int_eq(stat_of(r, resets), 0);
 	rig_down(r);
 }
@@ -206,6 +331,42 @@ START_TEST(a_fault_sends_everything_again)
 }
 END_TEST
 
+/* Firmware that starts anew deals them out anew: what had been one drive's may be another's. The model counts a direct
+ * command with another handle than the drive's as an error. */
+START_TEST(handles_of_drives_do_not_outlive_a_reset)
+{
+	struct rig *r = rig_new((enum model_gen)_i);
+	unsigned direct;
+
+	r->model->pd_map = true;
+	rig_must_start(r);
+	job_submit(job_rw(r, 0, PD8, DMA_FROM_DEVICE, 0, 1));
+	job_wait(&r->job[0]);
+	direct = seen(r, n_fast_path);
+	ck_assert_uint_eq(direct, 1);
+	tell(r, hold, true);
+	for (unsigned n = 1; n < 20; n++)
+		held_read(r, n, PD8);
+	pthread_mutex_lock(&r->model->fn.lock);
+	r->model->hold = false;
+	r->model->pd_handle = 0x2a;
+	r->model->state = 0xf;
+	pthread_mutex_unlock(&r->model->fn.lock);
+	for (unsigned n = 1; n < 20; n++) {
+		job_wait(&r->job[n]);
+		ck_assert_int_eq(r->job[n].result, HBA_DONE);
+	}
+	/* The new one is asked for, and used, without any event. */
+	rig_wait(seen(r, n_event_wait) == 2);
+	direct = seen(r, n_fast_path);
+	job_submit(job_rw(r, 20, PD8, DMA_FROM_DEVICE, 0, 1));
+	job_wait(&r->job[20]);
+	ck_assert_int_eq(r->job[20].result, HBA_DONE);
+	ck_assert_uint_eq(seen(r, n_fast_path), direct + 1);
+	rig_down(r);
+}
+END_TEST
+
 START_TEST(what_was_answered_before_the_fault_is_not_run_again)
 {
 	struct rig *r = rig_up(INVADER);
@@ -227,6 +388,46 @@ START_TEST(what_was_answered_before_the_fault_is_not_run_again)
 }
 END_TEST
 
+/* Whatever of them was done before: GOOD is what a flush after the reset says. */
+START_TEST(flushes_in_each_of_their_steps_begin_anew_after_a_reset)
+{
+	struct rig *r = rig_up((enum model_gen)_i);
+	unsigned flushes;
+
+	tell(r, hold_flush, true);
+	job_submit(job_flush(r, 0, LD0));
+	rig_wait(model_flush_waits(r->model)); /* runs */
+	job_submit(job_flush(r, 1, LD5));
+	rig_wait(seen(r, n_sync[LD5]) == 1); /* waits for the next round */
+	rig_sync(r);
+	tell(r, hold, true);
+	job_submit(job_flush(r, 2, LD0)); /* at its first command */
+	job_submit(job_flush(r, 3, PD8));
+	flushes = seen(r, n_flush);
+	pthread_mutex_lock(&r->model->fn.lock);
+	r->model->hold = false;
+	r->model->state = 0xf;
+	pthread_mutex_unlock(&r->model->fn.lock);
+	rig_wait(is_reset(r, 1));
+	rig_wait(model_flush_waits(r->model));
+	ck_assert_uint_gt(seen(r, n_flush), flushes);
+	for (unsigned n = 0; n < 3; n++)
+		ck_assert_uint_eq(job_done(&r->job[n]), 0);
+	tell(r, hold_flush, false);
+	model_finish_flush(r->model);
+	for (unsigned n = 0; n < 4; n++) {
+		job_wait(&r->job[n]);
+		ck_assert_int_eq(r->job[n].result, HBA_DONE);
+		ck_assert_uint_eq(r->job[n].scsi_status, 0);
+	}
+	/* Each LD's first command anew, and the drive's. */
+	ck_assert_uint_eq(seen(r, n_sync[LD0]), 3);
+	ck_assert_uint_eq(seen(r, n_sync[LD5]), 2);
+	ck_assert_uint_eq(seen(r, n_sync[PD8]), 1);
+	rig_down(r);
+}
+END_TEST
+
 START_TEST(the_second_or_third_reset_may_help)
 {
 	struct rig *r = rig_up(INVADER);
@@ -236,6 +437,23 @@ START_TEST(the_second_or_third_reset_may_help)
 	model_set_state(r->model, 0xf);
 	rig_wait(is_reset(r, 1));
 	ck_assert_uint_eq(seen(r, n_chip_reset), 3);
+	job_submit(job_rw(r, 0, LD0, DMA_FROM_DEVICE, 0, 1));
+	job_wait(&r->job[0]);
+	ck_assert_int_eq(r->job[0].result, HBA_DONE);
+	rig_down(r);
+}
+END_TEST
+
+/* It is not waited for until the INIT's own time limit, which is longer than this test. */
+START_TEST(firmware_that_dies_over_the_init_is_reset_again)
+{
+	struct rig *r = rig_up((enum model_gen)_i);
+
+	tell(r, init_faults, 2);
+	model_set_state(r->model, 0xf);
+	rig_wait(is_reset(r, 1));
+	ck_assert_uint_eq(seen(r, n_chip_reset), 3);
+	ck_assert_uint_eq(seen(r, n_init), 4);
 	job_submit(job_rw(r, 0, LD0, DMA_FROM_DEVICE, 0, 1));
 	job_wait(&r->job[0]);
 	ck_assert_int_eq(r->job[0].result, HBA_DONE);
@@ -286,6 +504,42 @@ START_TEST(resets_may_be_forbidden)
 }
 END_TEST
 
+/* What it has in its cache is to be written out, even if it must come back for that first. */
+START_TEST(a_stop_in_the_middle_of_a_reset_waits_for_the_flush)
+{
+	struct rig *r = rig_new((enum model_gen)_i);
+
+	r->ladder.reset_ms = RIG_WAIT_MS;
+	rig_must_start(r);
+	/* So many looks until the INIT may be sent. */
+	tell(r, busy_reads, 100);
+	model_set_state(r->model, 0xf);
+	rig_wait(stat_of(r, resets) == 1);
+	hba_stop(r->h);
+	ck_assert_uint_eq(seen(r, n_init), 2);
+	ck_assert_uint_eq(seen(r, n_flush), 1);
+	ck_assert_uint_eq(seen(r, n_shutdown), 1);
+	rig_down(r);
+}
+END_TEST
+
+/* Not for ever. */
+START_TEST(a_stop_does_not_wait_for_a_reset_that_does_not_end)
+{
+	struct rig *r = rig_new(INVADER);
+
+	r->ladder.reset_ms = 50;
+	rig_must_start(r);
+	tell(r, chip_dead, true);
+	model_set_state(r->model, 0xf);
+	rig_wait(stat_of(r, resets) == 1);
+	hba_stop(r->h);
+	ck_assert_int_eq(hba_state(r->h), HBA_FAILED);
+	ck_assert_uint_eq(seen(r, n_flush), 0);
+	rig_down(r);
+}
+END_TEST
+
 START_TEST(firmware_that_writes_out_its_cache_is_not_interrupted)
 {
 	struct rig *r = rig_up(INVADER);
@@ -324,190 +578,6 @@ START_TEST(a_device_that_is_gone_ends_everything)
 }
 END_TEST
 
-/* --- nonsense --- */
-
-/* Numbers 1 to 489 are requests', to 495 management's, to 499 task management's. */
-static const struct {
-	uint64_t desc;
-	unsigned queue;
-} wild[] = {
-	{0x0000000000000000, 0},
-	{0x00000000000000ff, 3},
-	{0x0000000001f40000, 0}, /* 500: beyond the last */
-	{0x00000000ffff0000, 1},
-	{0x00000000fffe00ff, 15},
-	{0x000000000003000f, 0}, /* 3: one of ours, and not at firmware */
-	{0x0000000001ea0000, 0}, /* the polled slot */
-	{0x0000000001eb0000, 0}, /* the flush */
-	{0x0000000001f00000, 0}, /* task management */
-	{0x7fffffff12345678, 2},
-};
-
-START_TEST(a_reply_that_names_nobody_costs_a_reset)
-{
-	struct rig *r = rig_up((enum model_gen)_i);
-
-	/* Firmware of this generation has no pad for depth: the numbers end earlier, which is as wild. */
-	for (unsigned i = 0; i < ARRAY_SIZE(wild); i++) {
-		unsigned queue = _i == THUNDERBOLT ? wild[i].queue % 8 : wild[i].queue;
-
-		tell(r, hold, true);
-		/* Others are at work: the first numbers are not free any more, nor theirs. */
-		for (unsigned n = 0; n < 10; n++)
-			job_submit(job_rw(r, n, n % 3, DMA_FROM_DEVICE, n, 1));
-		tell(r, hold, false);
-		model_post(r->model, queue, i == 5 ? 0x1e00000f : wild[i].desc);
-		for (unsigned n = 0; n < 10; n++) {
-			job_wait(&r->job[n]);
-			ck_assert_int_eq(r->job[n].result, HBA_DONE);
-		}
-		rig_wait(is_reset(r, i + 1));
-	}
-	rig_down(r);
-}
-END_TEST
-
-START_TEST(a_reply_that_comes_twice_completes_nobody_twice)
-{
-	struct rig *r = rig_up(INVADER);
-	uint16_t first;
-
-	tell(r, hold, true);
-	held_read(r, 0, LD0);
-	first = model_smid(r->model, 0);
-	model_complete(r->model, 0);
-	job_wait(&r->job[0]);
-	/* The next requests have other numbers, although one alone is there at a time. */
-	for (unsigned n = 1; n < 10; n++)
-		held_read(r, n, LD0);
-	tell(r, hold, false);
-	model_post(r->model, 0, (uint64_t)first << 16);
-	rig_wait(is_reset(r, 1));
-	for (unsigned n = 0; n < 10; n++)
-		job_wait(&r->job[n]);
-	rig_down(r);
-}
-END_TEST
-
-/* Either half all ones: firmware has not written all of it yet. */
-START_TEST(half_a_descriptor_is_none)
-{
-	struct rig *r = rig_up(INVADER);
-
-	model_post(r->model, 5, 0xffffffff00010000);
-	model_post(r->model, 6, 0x00000000ffffffff);
-	for (unsigned n = 0; n < 64; n++)
-		job_submit(job_cdb(r, n, LD0, (const uint8_t[6]){0}, 6, DMA_NONE, 0)); /* queue 0 */
-	for (unsigned n = 0; n < 64; n++)
-		job_wait(&r->job[n]);
-	ck_assert_int_eq(stat_of(r, resets), 0);
-	rig_down(r);
-}
-END_TEST
-
-/* --- events --- */
-
-START_TEST(a_drive_that_goes_offline_is_noticed)
-{
-	struct rig *r = rig_up((enum model_gen)_i);
-
-	rig_wait(seen(r, n_event_wait) == 1);
-	ck_assert_uint_eq(seen(r, event_from), 1000);
-	ck_assert_uint_eq(seen(r, event_filter), 0x0000ffff);
-	tell(r, ld_state[1], 0);
-	model_event(r->model, 0x51, "state of VD 5 changed\n\x01");
-	rig_wait(__atomic_load_n(&r->h->unit[LD5].state, __ATOMIC_RELAXED) == HBA_UNIT_OFFLINE);
-	rig_wait(seen(r, n_event_wait) == 2);
-	ck_assert_uint_eq(seen(r, event_from), 1001);
-	tell(r, ld_state[1], 2);
-	model_event(r->model, 0x8a, "created");
-	rig_wait(__atomic_load_n(&r->h->unit[LD5].state, __ATOMIC_RELAXED) == HBA_UNIT_DEGRADED);
-	ck_assert_int_eq(r->h->unit[LD0].state, HBA_UNIT_OPTIMAL);
-	rig_down(r);
-}
-END_TEST
-
-START_TEST(a_drive_that_is_pulled_is_noticed_and_its_handle_forgotten)
-{
-	struct rig *r = rig_new(INVADER);
-
-	r->model->pd_map = true;
-	rig_must_start(r);
-	rig_wait(seen(r, n_event_wait) == 1);
-	tell(r, pd_gone, true);
-	tell(r, pd_handle, 0xffff);
-	model_event(r->model, 0x70, "removed");
-	rig_wait(seen(r, n_event_wait) == 2);
-	ck_assert_int_eq(r->h->unit[PD8].state, HBA_UNIT_OFFLINE);
-	tell(r, pd_gone, false);
-	tell(r, pd_handle, 0x33);
-	model_event(r->model, 0x5b, "inserted");
-	rig_wait(seen(r, n_event_wait) == 3);
-	ck_assert_int_eq(r->h->unit[PD8].state, HBA_UNIT_OPTIMAL);
-	job_submit(job_rw(r, 0, PD8, DMA_FROM_DEVICE, 0, 1));
-	job_wait(&r->job[0]);
-	ck_assert_int_eq(r->job[0].result, HBA_DONE);
-	ck_assert_uint_eq(seen(r, n_fast_path), 1);
-	rig_down(r);
-}
-END_TEST
-
-START_TEST(what_happened_during_a_reset_is_told_after_it)
-{
-	struct rig *r = rig_up(INVADER);
-
-	tell(r, ld_state[0], 1);
-	model_event_missed(r->model, 0xfc);
-	model_set_state(r->model, 0xf);
-	rig_wait(__atomic_load_n(&r->h->unit[LD0].state, __ATOMIC_RELAXED) == HBA_UNIT_DEGRADED);
-	ck_assert_uint_ge(stat_of(r, resets), 1);
-	rig_down(r);
-}
-END_TEST
-
-START_TEST(events_that_change_nothing_ask_nothing)
-{
-	struct rig *r = rig_up(INVADER);
-	unsigned lists = seen(r, n_ld_list);
-
-	for (unsigned n = 0; n < 200; n++) {
-		rig_wait(seen(r, n_event_wait) == n + 1);
-		model_event(r->model, 0x12f, "storm");
-	}
-	rig_wait(seen(r, n_event_wait) == 201);
-	ck_assert_uint_eq(seen(r, n_ld_list), lists);
-	rig_down(r);
-}
-END_TEST
-
-/* A list that makes no sense changes nothing; the wait goes on. */
-START_TEST(a_list_without_sense_is_ignored)
-{
-	struct rig *r = rig_up(INVADER);
-
-	tell(r, ld_count, 0xffffffff);
-	model_event(r->model, 0x51, "");
-	rig_wait(seen(r, n_event_wait) == 2);
-	ck_assert_int_eq(r->h->unit[LD0].state, HBA_UNIT_OPTIMAL);
-	rig_down(r);
-}
-END_TEST
-
-START_TEST(firmware_without_events_is_not_asked_again)
-{
-	struct rig *r = rig_new(INVADER);
-
-	r->model->event_info_status = 2;
-	r->model->event_status = 2;
-	rig_must_start(r);
-	rig_wait(seen(r, n_event_wait) == 1);
-	job_submit(job_rw(r, 0, LD0, DMA_FROM_DEVICE, 0, 1));
-	job_wait(&r->job[0]);
-	ck_assert_uint_eq(seen(r, n_event_wait), 1);
-	rig_down(r);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("fusion recovery");
@@ -521,25 +591,24 @@ int main(void)
 	tcase_add_test(t, a_drive_is_named_by_its_handle);
 	tcase_add_test(t, a_drive_without_handle_is_not_aborted);
 	tcase_add_test(t, more_aborts_than_there_are_frames_for);
+	tcase_add_loop_test(t, the_number_that_an_abort_names_is_nobody_elses_until_it_is_answered, 0, 2);
+	tcase_add_test(t, aborts_that_are_not_answered_cost_no_depth);
+	tcase_add_loop_test(t, task_management_that_is_not_answered_costs_a_reset, 0, 8);
 	tcase_add_test(t, a_refused_abort_resets_the_unit_and_nobody_else_notices);
 	tcase_add_test(t, an_io_error_by_itself_is_not_sent_again);
 	tcase_add_loop_test(t, firmware_that_ignores_all_that_is_reset, 0, 4);
 	tcase_add_loop_test(t, a_fault_sends_everything_again, 0, 4);
+	tcase_add_loop_test(t, handles_of_drives_do_not_outlive_a_reset, 0, 4);
 	tcase_add_test(t, what_was_answered_before_the_fault_is_not_run_again);
+	tcase_add_loop_test(t, flushes_in_each_of_their_steps_begin_anew_after_a_reset, 0, 4);
 	tcase_add_test(t, the_second_or_third_reset_may_help);
+	tcase_add_loop_test(t, firmware_that_dies_over_the_init_is_reset_again, 0, 4);
 	tcase_add_loop_test(t, a_reset_that_never_helps_ends_everything, 0, N_HOPELESS);
 	tcase_add_test(t, resets_may_be_forbidden);
+	tcase_add_loop_test(t, a_stop_in_the_middle_of_a_reset_waits_for_the_flush, 0, 4);
+	tcase_add_test(t, a_stop_does_not_wait_for_a_reset_that_does_not_end);
 	tcase_add_test(t, firmware_that_writes_out_its_cache_is_not_interrupted);
 	tcase_add_loop_test(t, a_device_that_is_gone_ends_everything, 0, 4);
-	tcase_add_loop_test(t, a_reply_that_names_nobody_costs_a_reset, 0, 2);
-	tcase_add_test(t, a_reply_that_comes_twice_completes_nobody_twice);
-	tcase_add_test(t, half_a_descriptor_is_none);
-	tcase_add_loop_test(t, a_drive_that_goes_offline_is_noticed, 0, 4);
-	tcase_add_test(t, a_drive_that_is_pulled_is_noticed_and_its_handle_forgotten);
-	tcase_add_test(t, what_happened_during_a_reset_is_told_after_it);
-	tcase_add_test(t, events_that_change_nothing_ask_nothing);
-	tcase_add_test(t, a_list_without_sense_is_ignored);
-	tcase_add_test(t, firmware_without_events_is_not_asked_again);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

@@ -290,8 +290,8 @@ START_TEST(read_of_a_drive_by_its_handle)
 			       {0x7a, "3412"}, {0x7c, "0100"}, {0x80, "0070665544332211 00100000 00000040"},
 			       {0, NULL}});
 	build(&fusion_gen_thunderbolt, &io);
-	expect(&frame, (const struct piece[]){PD_READ, {0x24, "0a00"}, {0x79, "01"},
-			       {0x80, "0070665544332211 00100000"}, {0, NULL}});
+	expect(&frame, (const struct piece[]){PD_READ, {0x24, "0a00"}, {0x60, "12"}, {0x64, "88"},
+			       {0x79, "01"}, {0x7a, "3412"}, {0x80, "0070665544332211 00100000"}, {0, NULL}});
 }
 END_TEST
 
@@ -371,9 +371,9 @@ START_TEST(reset_of_a_drive)
 	struct fusion_task t;
 
 	memset(&t, 0xa5, sizeof(t));
-	fusion_build_task(&t, FUSION_TASK_LUN_RESET, false, 0x0119, 0);
+	fusion_build_task(&t, FUSION_TASK_TARGET_RESET, false, 0x0119, 0);
 	expect(&t, (const struct piece[]){
-			   {0x00, "1901"}, {0x03, "01"}, {0x05, "05"}, {0x80, "02000000"}, {0, NULL}});
+			   {0x00, "1901"}, {0x03, "01"}, {0x05, "03"}, {0x80, "02000000"}, {0, NULL}});
 }
 END_TEST
 
