@@ -106,6 +106,13 @@ struct ame_fifo {
 	uint32_t slot[2048], in, out;
 };
 
+/* What the fault "late-dma" still writes after the command has ended. */
+struct ame_late {
+	struct wheel timer;
+	struct ame *a;
+	struct ame_sge sge;
+};
+
 struct ame {
 	struct model_env *env;
 	uint16_t device;
@@ -121,6 +128,7 @@ struct ame {
 	struct ame_cmd *inband;
 	bool events_on;
 	uint32_t events; /* not yet told */
+	struct ame_late late[8];
 	uint8_t *buf;
 };
 
@@ -170,5 +178,7 @@ void ame_finish(struct ame_cmd *c);
 void ame_execute(struct ame_cmd *c);
 struct unit *ame_unit_of(const struct ame_cmd *c);
 bool ame_sg_load(struct ame_cmd *c);
+/* No "late-dma" comes any more. */
+void ame_late_stop(struct ame *a);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ame.h"
+#include "base/clock.h"
 
 #define SENSE_BLOCK 64
 enum { SB_FLAGS = 0x02, SB_STATUS = 0x03, SB_RESIDUAL = 0x04, SB_SENSE_LEN = 0x08, SB_DATA = 0x10 };
@@ -231,6 +232,48 @@ static void exec_event_switch(struct ame_cmd *c)
 	c->reply[AR_EVENT] = 0xaa;
 }
 
+static void on_late(struct wheel *w)
+{
+	struct ame_late *l = container_of(w, struct ame_late, timer);
+	static uint8_t garbage[4096];
+
+	memset(garbage, 0xdb, sizeof(garbage));
+	log_info("ame: late DMA by fault rule: %u bytes at 0x%llx", l->sge.len,
+		(unsigned long long)l->sge.addr);
+	for (uint32_t done = 0, part; done < l->sge.len; done += part) {
+		part = MIN(l->sge.len - done, (uint32_t)sizeof(garbage));
+		if (bus_write(l->a->env->bus, l->sge.addr + done, garbage, part) < 0)
+			break;
+	}
+}
+
+/* After 0 ms is at once, before the command's end is told: late, but not too late. */
+static void late_dma(struct ame_cmd *c)
+{
+	struct ame *a = c->a;
+
+	if (!ame_sg_load(c) || !c->n_sge)
+		return;
+	for (unsigned i = 0; i < ARRAY_SIZE(a->late); i++) {
+		struct ame_late *l = &a->late[i];
+
+		if (clockwork_armed(&l->timer))
+			continue;
+		*l = (struct ame_late){.timer.cb = on_late, .a = a, .sge = c->sge[0]};
+		if (c->fault_arg)
+			clockwork_after(a->env->clock, &l->timer, c->fault_arg * NS_PER_MS);
+		else
+			on_late(&l->timer);
+		return;
+	}
+}
+
+void ame_late_stop(struct ame *a)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(a->late); i++)
+		clockwork_stop(&a->late[i].timer);
+}
+
 /* [4.5], defined but never seen in use: the page cannot say whether real firmware does it. */
 static void exec_task(struct ame_cmd *c)
 {
@@ -246,6 +289,8 @@ static void exec_task(struct ame_cmd *c)
 		if (v->fault == FAULT_DROP && c->f[AQ_LUN] == 1)
 			continue;
 		clockwork_stop(&v->timer);
+		if (v->fault == FAULT_LATE_DMA)
+			late_dma(v);
 		v->reply[AR_STATUS] = AST_TERMINATED;
 		ame_finish(v);
 		ended++;

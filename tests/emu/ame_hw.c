@@ -237,6 +237,7 @@ static void destroy(struct ctrl *c)
 	clockwork_stop(&c->ame.boot);
 	clockwork_stop(&c->ame.answer);
 	clockwork_stop(&c->ame.heartbeat);
+	ame_late_stop(&c->ame);
 	ame_queue_fini(&c->ame);
 	free(c);
 }

@@ -79,22 +79,36 @@ static void send_frame(struct ame *a, const uint8_t *reply)
 		announce(a, 0x80000000u | low >> 1);
 }
 
+/* The name under which a command is answered: its own, but for the faults. */
+static uint32_t told_id(const struct ame_cmd *c)
+{
+	if (c->fault == FAULT_WRONG_CONTEXT)
+		return c->id ^ 0x40000000u;
+	if (c->fault == FAULT_OTHER_CONTEXT)
+		list_for_each(pos, &c->a->flying) {
+			const struct ame_cmd *other = container_of(pos, struct ame_cmd, link);
+
+			if (other != c && other->f[AQ_FUNCTION] == c->f[AQ_FUNCTION] && !other->executed)
+				return other->id;
+		}
+	return c->id;
+}
+
 void ame_finish(struct ame_cmd *c)
 {
 	struct ame *a = c->a;
+	uint32_t id = told_id(c);
 
 	if (!c->plain && fifo_count(&a->frames) < c->twice) {
 		list_remove(&c->link);
 		list_append(&a->waiting, &c->link);
 		return;
 	}
-	if (c->fault == FAULT_WRONG_CONTEXT)
-		c->id ^= 0x40000000u;
 	c->reply[AR_FUNCTION] = c->f[AQ_FUNCTION];
-	ame_put32(c->reply, AR_ID, c->id);
+	ame_put32(c->reply, AR_ID, id);
 	for (uint32_t i = 0; i < c->twice; i++) {
 		if (c->plain)
-			announce(a, c->id);
+			announce(a, id);
 		else
 			send_frame(a, c->reply);
 	}

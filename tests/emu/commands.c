@@ -100,8 +100,9 @@ static int cmd_status(struct call *c)
 	char text[768];
 
 	c->m->model->describe(c->m->fn.ctrl, text, sizeof(text));
-	fprintf(c->out, ",\"model\":\"%s\",\"client\":%s,\"gone\":%s,%s,\"units\":[", c->m->model->name,
-		c->m->server.negotiated ? "true" : "false", c->m->fn.gone ? "true" : "false", text);
+	fprintf(c->out, ",\"model\":\"%s\",\"client\":%s,\"gone\":%s,\"dma_maps\":%u,%s,\"units\":[",
+		c->m->model->name, c->m->server.negotiated ? "true" : "false",
+		c->m->fn.gone ? "true" : "false", c->m->server.dma.n, text);
 	for (unsigned i = 0; i < MAX_UNITS; i++) {
 		if (!us->unit[i].used)
 			continue;
@@ -128,6 +129,7 @@ static int cmd_stats(struct call *c)
 		STAT(dma_blocked),
 		STAT(odd_maps),
 		STAT(interrupts),
+		STAT(lost_irqs),
 		STAT(protocol_errors),
 		STAT(commands),
 		STAT(replies),
@@ -244,6 +246,16 @@ static int cmd_unplug_request(struct call *c)
 {
 	pcifn_irq_trigger(&c->m->fn, VFIO_PCI_REQ_IRQ_INDEX, 0);
 	return 0;
+}
+
+static int cmd_lose_irqs(struct call *c)
+{
+	uint64_t n;
+	int r = number(c, "the number of interrupts", UINT32_MAX, &n);
+
+	if (r == 0)
+		c->m->fn.lose_irqs = (uint32_t)n;
+	return r;
 }
 
 static int cmd_fw_fault(struct call *c)
@@ -387,7 +399,7 @@ static int cmd_quit(struct call *c)
 const char emu_commands_help[] =
 	"help, status, stats, quit\n"
 	"power-cut [survive=none|all|prefix|random|reorder] [seed=N] [keep-client]\n"
-	"gone [ff|socket], back, disconnect, unplug-request, fw-fault [HEX]\n"
+	"gone [ff|socket], back, disconnect, unplug-request, fw-fault [HEX], lose-irqs N\n"
 	"fault RULE, fault-clear (see --help for rules), aen-storm N,\n"
 	"notice HEX (ame: 2 restart, 4 flush, 8 pause, 10 resume)\n"
 	"add SPEC, remove UNIT, resize UNIT SIZE, offline UNIT, online UNIT\n"
@@ -407,6 +419,7 @@ static const struct {
 	{"disconnect", cmd_disconnect},
 	{"unplug-request", cmd_unplug_request},
 	{"fw-fault", cmd_fw_fault},
+	{"lose-irqs", cmd_lose_irqs},
 	{"fault", cmd_fault},
 	{"fault-clear", cmd_fault_clear},
 	{"aen-storm", cmd_aen_storm},

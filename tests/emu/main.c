@@ -310,7 +310,10 @@ static int parse(struct args *a, int argc, char **argv)
 		return r;
 	if (optind < argc)
 		return bad("one argument too many:", argv[optind]);
-	return a->cfg.socket || a->dump ? 0 : bad("where is it to be served? --socket is missing", "");
+	if (a->cfg.socket || a->dump)
+		return 0;
+	fputs("hba-emu: where is it to be served? --socket is missing\nTry 'hba-emu --help'.\n", stderr);
+	return EXIT_USAGE;
 }
 
 static int dump(const struct args *a)

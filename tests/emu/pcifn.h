@@ -30,6 +30,7 @@ struct pcifn {
 	/* interrupts: eventfds by VFIO index and vector, -1 when there is none */
 	int efd[VFIO_PCI_NUM_IRQS][MODEL_MAX_VECTORS];
 	bool line, line_masked;
+	uint32_t lose_irqs; /* so many of the next ones never arrive */
 };
 
 int pcifn_init(struct pcifn *p, const struct model *m, struct emu_stats *stats);

@@ -27,6 +27,15 @@ static bool has_messages(const struct pcifn *p, unsigned index)
 	return false;
 }
 
+static bool lose(struct pcifn *p)
+{
+	if (!p->lose_irqs)
+		return false;
+	p->lose_irqs--;
+	p->stats->lost_irqs++;
+	return true;
+}
+
 void pcifn_bus_message(struct emu_bus *b, unsigned vector)
 {
 	struct pcifn *p = container_of(b, struct pcifn, bus);
@@ -35,6 +44,8 @@ void pcifn_bus_message(struct emu_bus *b, unsigned vector)
 
 	/* They are writes to memory: nothing without bus mastering. */
 	if (p->gone || !pcifn_master(p) || vector >= MODEL_MAX_VECTORS)
+		return;
+	if (p->efd[index][vector] >= 0 && lose(p))
 		return;
 	if (!signal_fd(p->efd[index][vector]))
 		return;
@@ -54,6 +65,9 @@ static void look_at_line(struct pcifn *p)
 	if (has_messages(p, VFIO_PCI_MSIX_IRQ_INDEX) || has_messages(p, VFIO_PCI_MSI_IRQ_INDEX))
 		return;
 	if (!p->line || p->line_masked || p->gone || !pcifn_intx_allowed(p))
+		return;
+	/* Whoever asserts the line next, or opens it, brings it to light. */
+	if (p->efd[VFIO_PCI_INTX_IRQ_INDEX][0] >= 0 && lose(p))
 		return;
 	if (signal_fd(p->efd[VFIO_PCI_INTX_IRQ_INDEX][0])) {
 		record_irq(p->record, 0, 0);

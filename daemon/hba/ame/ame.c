@@ -3,6 +3,7 @@
 #include "ame.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,7 +127,23 @@ static void ame_quiesce(struct hba *h)
 	if (!a || !a->mem.cpu)
 		return;
 	ame_forget(a);
-	ame_hush(a);
+	if (!h->gone)
+		ame_hush(a);
+}
+
+/* What nobody asked for, in one line: whoever reads the log after trouble wants to know what the box had to say. */
+static void tell_seen(const struct ame *a)
+{
+	uint64_t notices = a->seen.restart + a->seen.flush + a->seen.pause + a->seen.unknown;
+
+	if (!notices && !a->seen.luns && !a->seen.records && !a->seen.resume)
+		return;
+	log_info("%s: the box has told of %" PRIu64 " restarts, %" PRIu64
+		 " times of giving up all commands, %" PRIu64 " pauses, %" PRIu64 " unknown notices, %" PRIu64
+		 " changes of units, %" PRIu64 " other events; it has asked %" PRIu64
+		 " times whether the host is alive",
+		a->h->pci->uri, a->seen.restart, a->seen.flush, a->seen.pause, a->seen.unknown, a->seen.luns,
+		a->seen.records, a->seen.resume);
 }
 
 static void ame_detach(struct hba *h)
@@ -135,6 +152,7 @@ static void ame_detach(struct hba *h)
 
 	if (!a)
 		return;
+	tell_seen(a);
 	dma_arena_free(&a->mem);
 	free(a);
 	h->drv = NULL;
@@ -220,14 +238,12 @@ static int ame_start(struct hba *h, struct err *e)
 	return r;
 }
 
-/* Events off, so that nothing is written to memory that is somebody else's soon [I]: the vendor's driver leaves them
- * on. */
 static int ame_shutdown(struct hba *h, struct err *e)
 {
 	struct ame *a = ame_of(h);
 	int r = ame_flush_all(a, e);
 
-	return ame_switch_polled(a, false, r < 0 ? NULL : e) < 0 && r == 0 ? -EIO : r;
+	return ame_events_off(a, r < 0 ? NULL : e) < 0 && r == 0 ? -EIO : r;
 }
 
 static const char name_341[] = "Accusys 341 (ACS-61xxx, ACS-62xxx)";

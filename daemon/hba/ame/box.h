@@ -292,9 +292,9 @@ uint16_t ame_map_entry(const struct ame *a, unsigned lun);
 /* --- discover.c: set-up thread, by polling --- */
 
 int ame_discover(struct ame *a, struct err *e);
-int ame_switch_polled(struct ame *a, bool on, struct err *e);
-/* SYNCHRONIZE CACHE to all units */
+/* For the orderly end, both within what hba_ops.shutdown() has. SYNCHRONIZE CACHE to all units: */
 int ame_flush_all(struct ame *a, struct err *e);
+int ame_events_off(struct ame *a, struct err *e);
 
 /* --- reset.c --- */
 

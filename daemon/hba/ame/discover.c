@@ -12,6 +12,7 @@ enum {
 	OP_MODE_SENSE_6 = 0x1a,
 	OP_READ_CAPACITY_10 = 0x25,
 	OP_SYNCHRONIZE_CACHE_10 = 0x35,
+	OP_SYNCHRONIZE_CACHE_16 = 0x91,
 	OP_SERVICE_ACTION_IN_16 = 0x9e,
 };
 #define SCSI_GOOD	    0x00
@@ -22,7 +23,10 @@ enum {
 #define BUSY_MS		    100
 #define SPINS		    200 /* before sleeping: emulated boxes answer at once */
 #define LOOK_EVERY	    256
-#define FLUSH_TOTAL_NS	    (170 * NS_PER_SEC) /* shutdown() has 180 s */
+#define MAP_TRIES	    5
+/* shutdown() has 180 s */
+#define FLUSH_TOTAL_NS (160 * NS_PER_SEC)
+#define LAST_SWITCH_MS 15000
 
 struct question {
 	uint8_t lun;
@@ -30,15 +34,14 @@ struct question {
 	uint8_t cdb_len;
 	uint32_t len; /* of data in */
 	uint32_t timeout_ms;
+	uint64_t until_ns;  /* not asked again after that; 0: always */
 	struct hba_req req; /* the result; nothing else of it */
 };
 
 /* --- one polled request --- */
 
-static int wait_for(struct ame *a, const bool *at_box, uint32_t timeout_ms)
+static int wait_for(struct ame *a, const bool *at_box, uint64_t until)
 {
-	uint64_t until = clock_ns() + timeout_ms * NS_PER_MS;
-
 	for (unsigned n = 1; *at_box; n++) {
 		int r = ame_drain(a);
 
@@ -60,9 +63,8 @@ static int wait_for(struct ame *a, const bool *at_box, uint32_t timeout_ms)
 }
 
 /* A pause may be asked for at any time; then there may be no room as well. */
-static int wait_for_room(struct ame *a, uint32_t timeout_ms)
+static int wait_for_room(struct ame *a, uint64_t until)
 {
-	uint64_t until = clock_ns() + timeout_ms * NS_PER_MS;
 	int r = 0;
 
 	while (r >= 0 && (ame_held(a) || !ame_has_room(a))) {
@@ -77,12 +79,13 @@ static int wait_for_room(struct ame *a, uint32_t timeout_ms)
 /* The frame has been built. */
 static int ask_slot(struct ame *a, enum ame_own_slot own, enum ame_function function, uint32_t timeout_ms)
 {
-	int r = wait_for_room(a, timeout_ms);
+	uint64_t until = clock_ns() + timeout_ms * NS_PER_MS;
+	int r = wait_for_room(a, until);
 
 	if (r < 0)
 		return r;
 	ame_fire(a, own, function);
-	return wait_for(a, &a->slot[own].at_box, timeout_ms);
+	return wait_for(a, &a->slot[own].at_box, until);
 }
 
 static int ask_once(struct ame *a, struct question *q)
@@ -123,6 +126,8 @@ static int ask(struct ame *a, struct question *q)
 
 	q->timeout_ms = q->timeout_ms ? q->timeout_ms : ame_times(a)->polled;
 	for (unsigned try = 0; try < TRIES; try++) {
+		if (q->until_ns && clock_ns() >= q->until_ns)
+			return -ETIMEDOUT;
 		r = ask_once(a, q);
 		if (r < 0)
 			break;
@@ -218,31 +223,39 @@ static int look_at(struct ame *a, uint8_t lun, struct err *e)
 
 /* --- the box --- */
 
-/* The map, and the name. That it cannot be had is no failure: then all LUNs are asked, as the vendor's driver does. */
-static int read_page0(struct ame *a, struct err *e)
+static int ask_for_page(struct ame *a, struct err *e)
 {
 	uint32_t slot = AME_SLOT_INBAND;
 	int r;
 
-	a->map_known = false;
+	a->map_known = a->want_map = false;
 	memset(a->page_mem, 0, AME_PAGE_SIZE);
 	ame_build_page(a, slot, 0, ame_iova(a, a->page_mem));
 	r = ask_slot(a, AME_SLOT_INBAND, AME_F_INBAND, ame_times(a)->inband);
-	if (r < 0)
-		return err_set(e, r, "the box does not answer a management request (%s); restart the box",
-			strerror(-r));
-	a->want_map = false;
-	return 0;
+	return r < 0 ? err_set(e, r, "the box does not answer a management request (%s); restart the box",
+			       strerror(-r))
+		     : 0;
 }
 
-int ame_switch_polled(struct ame *a, bool on, struct err *e)
+/* The map, and the name. That it cannot be had is no failure: then all LUNs are asked, as the vendor's driver does.
+ * One that changed while it was read is of no use. One that changed since, or was refused, is read again while running. */
+static int read_page0(struct ame *a, struct err *e)
+{
+	int r = ask_for_page(a, e);
+
+	for (unsigned n = 1; r == 0 && !a->map_known && !a->page_after_ns && n < MAP_TRIES; n++)
+		r = ask_for_page(a, e);
+	return r;
+}
+
+static int switch_within(struct ame *a, bool on, uint32_t timeout_ms, struct err *e)
 {
 	int r;
 
 	if (a->slot[AME_SLOT_SWITCH].at_box)
 		return err_set(e, -EBUSY, "the box has not answered the event switch");
 	ame_build_switch(a, AME_SLOT_SWITCH, on);
-	r = ask_slot(a, AME_SLOT_SWITCH, AME_F_EVENT, ame_times(a)->inband);
+	r = ask_slot(a, AME_SLOT_SWITCH, AME_F_EVENT, timeout_ms);
 	return r < 0 ? err_set(e, r, "the box does not answer the event switch (%s)", strerror(-r)) : 0;
 }
 
@@ -281,7 +294,7 @@ int ame_discover(struct ame *a, struct err *e)
 	int r = read_page0(a, e);
 
 	if (r == 0)
-		r = ame_switch_polled(a, true, e);
+		r = switch_within(a, true, ame_times(a)->inband, e);
 	if (r == 0)
 		r = read_page0(a, e);
 	if (r < 0)
@@ -296,29 +309,56 @@ int ame_discover(struct ame *a, struct err *e)
 
 /* --- the end --- */
 
+/* The long one for firmware that does not know the short one, as in flush.c. */
+static int flush_unit(struct ame *a, const struct hba_unit *u, uint64_t until, struct question *q)
+{
+	static const uint8_t cdb10[10] = {OP_SYNCHRONIZE_CACHE_10}, cdb16[16] = {OP_SYNCHRONIZE_CACHE_16};
+	uint64_t now = clock_ns();
+	int r;
+
+	*q = (struct question){
+		.lun = (uint8_t)u->target, .cdb = cdb10, .cdb_len = sizeof(cdb10), .until_ns = until};
+	if (now + NS_PER_MS >= until)
+		return -ETIMEDOUT;
+	q->timeout_ms = (uint32_t)MIN(ame_times(a)->flush, (until - now) / NS_PER_MS);
+	r = ask(a, q);
+	if (r < 0 || !ame_sense_is(&q->req, KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE))
+		return r;
+	q->cdb = cdb16;
+	q->cdb_len = sizeof(cdb16);
+	return ask(a, q);
+}
+
+/* One that was taken away has no cache any more, and one that knows no flush may have none. */
+static bool is_flushed(const struct hba_unit *u, const struct question *q)
+{
+	return good(q, 0) || ame_recovered(&q->req) || q->req.result == HBA_NO_UNIT ||
+	       (!u->write_back && ame_sense_is(&q->req, KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE));
+}
+
 int ame_flush_all(struct ame *a, struct err *e)
 {
-	static const uint8_t cdb[10] = {OP_SYNCHRONIZE_CACHE_10};
 	uint64_t until = clock_ns() + FLUSH_TOTAL_NS;
+	struct question q;
 	int ret = 0;
 
 	for (unsigned i = 0; i < a->h->n_units; i++) {
-		struct question q = {.lun = (uint8_t)a->h->unit[i].target,
-			.cdb = cdb,
-			.cdb_len = sizeof(cdb),
-			.timeout_ms = ame_times(a)->flush};
-		int r = clock_ns() < until ? ask(a, &q) : -ETIMEDOUT;
+		const struct hba_unit *u = &a->h->unit[i];
+		int r = flush_unit(a, u, until, &q);
 
 		if (r < 0)
 			return no_answer(&q, r, e);
-		/* One that was taken away has no cache any more. */
-		if (good(&q, 0) || q.req.result == HBA_NO_UNIT ||
-			(!a->h->unit[i].write_back &&
-				ame_sense_is(&q.req, KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE)))
-			continue;
-		ret = err_set(e, -EIO,
-			"%s did not write its cache out (reply status %02xh, SCSI status %02xh)",
-			a->h->unit[i].name, q.req.fw_status, q.req.scsi_status);
+		if (!is_flushed(u, &q))
+			ret = err_set(e, -EIO,
+				"%s did not write its cache out (reply status %02xh, SCSI status %02xh)",
+				u->name, q.req.fw_status, q.req.scsi_status);
 	}
 	return ret;
+}
+
+/* What is written to our memory without having been asked for is somebody else's soon [I]: the vendor's driver leaves
+ * events on. */
+int ame_events_off(struct ame *a, struct err *e)
+{
+	return switch_within(a, false, MIN(ame_times(a)->inband, (uint32_t)LAST_SWITCH_MS), e);
 }

@@ -328,6 +328,20 @@ static int check_presence(struct ame *a)
 	return -EIO;
 }
 
+/* While the box has asked for patience, which has its own limits (ame_notice_limits()), no request's time runs: neither
+ * errors nor a reset must come of it. An abort that was asked for is not put off. */
+static void stop_the_clock(struct ame *a)
+{
+	list_for_each(pos, &a->waiting)
+		hba_req_rearm(container_of(pos, struct hba_req, drv_link));
+	for (uint32_t tag = 0; tag < AME_DEPTH; tag++) {
+		struct hba_req *req = a->slot_of[tag] >= 0 ? hba_req_by_tag(a->h, tag) : NULL;
+
+		if (req)
+			hba_req_rearm(req);
+	}
+}
+
 static int check_health(struct ame *a)
 {
 	uint64_t now = clock_ns();
@@ -336,6 +350,8 @@ static int check_health(struct ame *a)
 	if (now - a->health_ns < ame_times(a)->health * NS_PER_MS)
 		return 0;
 	a->health_ns = now;
+	if (ame_held(a))
+		stop_the_clock(a);
 	r = check_presence(a);
 	if (r == 0)
 		r = ame_notice_limits(a, now);

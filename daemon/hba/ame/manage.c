@@ -3,6 +3,7 @@
 #include "box.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define PAGE_TRIES 5
@@ -11,10 +12,15 @@
 
 static void on_record(struct ame *a, const uint8_t *e)
 {
+	char text[HBA_EVENT_TEXT];
+
 	a->seen.records++;
+	/* What they mean is only told by the vendor's manager. */
+	snprintf(text, sizeof(text), "event %02x %02x %02x %02x %02x %02x %02x %02x", e[0], e[1], e[2], e[3],
+		e[4], e[5], e[6], e[7]);
+	hba_tell(a->h, e[0], text);
 	if (log_limit_ok(&a->event_limit, 10, 60 * NS_PER_SEC))
-		log_info("%s: event %02x %02x %02x %02x %02x %02x %02x %02x", a->h->pci->uri, e[0], e[1],
-			e[2], e[3], e[4], e[5], e[6], e[7]);
+		log_info("%s: %s", a->h->pci->uri, text);
 }
 
 static void on_luns_changed(struct ame *a)
@@ -39,15 +45,16 @@ static void on_switched(struct ame *a, const struct ame_reply *r)
 		ame_write(a, AME_PAD_HOST, AME_HOST_NORMAL);
 }
 
-/* The identifier tells an answer to the switch from what comes unasked, whose identifier means nothing [5.1]. */
+/* The identifier tells an answer to the switch from what comes unasked, whose identifier means nothing [5.1], and may
+ * be anything: a change of the units is none whatever it says. */
 void ame_event_reply(struct ame *a, const struct ame_reply *r)
 {
 	uint32_t slot = AME_SLOT_SWITCH;
 
-	if (a->slot[slot].at_box && le32_to_cpu(r->id) == ame_id(slot))
-		on_switched(a, r);
-	else if (r->event[0] == AME_E_LUNS)
+	if (r->event[0] == AME_E_LUNS)
 		on_luns_changed(a);
+	else if (a->slot[slot].at_box && le32_to_cpu(r->id) == ame_id(slot))
+		on_switched(a, r);
 	else if (r->event[0] != AME_E_USING && r->event[0] != AME_E_COMPLETE)
 		on_record(a, r->event);
 }
@@ -67,47 +74,64 @@ static struct hba_unit *unit_of(struct hba *h, unsigned lun)
 	return NULL;
 }
 
-static void set_state(struct hba_unit *u, enum hba_unit_state state)
+static void set_there(struct hba_unit *u, bool there)
 {
-	/* Alone of all fields it may change while others look. */
-	if (u)
-		__atomic_store_n(&u->state, state, __ATOMIC_RELAXED);
+	/* These two alone may change while others look. */
+	__atomic_store_n(&u->missing, !there, __ATOMIC_RELAXED);
+	__atomic_store_n(&u->state, there ? HBA_UNIT_OPTIMAL : HBA_UNIT_OFFLINE, __ATOMIC_RELAXED);
+}
+
+/* Whether it is a disk, and how large, the SCSI layer asks it. What is not known of its cache is volatile. */
+static const char *add_unit(struct ame *a, unsigned lun)
+{
+	struct hba_unit u = {
+		.kind = HBA_UNIT_LD, .target = (uint16_t)lun, .state = HBA_UNIT_OPTIMAL, .write_back = true};
+
+	snprintf(u.name, sizeof(u.name), "lun%u", lun);
+	return hba_add_unit(a->h, &u) ? "is new" : "is new, but there are too many units";
 }
 
 /* What the values mean is [?]; the vendor's driver takes any change of them for a removal. Here only those who
- * disappear are gone. Check on real hardware: grow a unit, and see whether this is logged. */
+ * disappear are gone; whether one that changed is still the same disk, it is asked. Check on real hardware: grow a unit,
+ * and see whether this is logged. */
 static void on_entry(struct ame *a, unsigned lun, uint16_t before, uint16_t now)
 {
 	struct hba_unit *u = unit_of(a->h, lun);
-	const char *what;
+	const char *what = "has changed";
 
 	if (before == now)
 		return;
-	if (now == AME_LUN_NOT_THERE) {
-		set_state(u, HBA_UNIT_OFFLINE);
-		what = "was removed";
+	if (u && (now == AME_LUN_NOT_THERE || before == AME_LUN_NOT_THERE)) {
+		set_there(u, now != AME_LUN_NOT_THERE);
+		what = now == AME_LUN_NOT_THERE ? "was removed" : "is back";
 	} else if (before == AME_LUN_NOT_THERE) {
-		set_state(u, HBA_UNIT_OPTIMAL);
-		what = u ? "is back" : "is new: it can be used after the instance was restarted";
-	} else {
-		what = "has changed: \"hbactl rescan\" looks at its size";
+		what = add_unit(a, lun);
+	} else if (now == AME_LUN_NOT_THERE) {
+		what = "was removed";
 	}
+	hba_units_changed(a->h);
 	if (log_limit_ok(&a->event_limit, 20, 60 * NS_PER_SEC))
 		log_info("%s: lun%u %s", a->h->pci->uri, lun, what);
+}
+
+/* Without a map of before there are the units, all of which were there; of other LUNs nothing is known. */
+static uint16_t entry_before(const struct ame *a, unsigned lun, uint16_t now)
+{
+	if (a->map_known)
+		return a->map[lun];
+	return now == AME_LUN_NOT_THERE && unit_of(a->h, lun) ? 0 : now;
 }
 
 static void take_map(struct ame *a)
 {
 	struct ame_page0 page;
-	bool compare = a->map_known;
 
 	memcpy(&page, a->page_mem, sizeof(page));
 	for (unsigned i = 0; i < AME_MAX_LUNS; i++) {
-		uint16_t now = (uint16_t)(page.map[i][0] | page.map[i][1] << 8), before = a->map[i];
+		uint16_t now = (uint16_t)(page.map[i][0] | page.map[i][1] << 8);
 
+		on_entry(a, i, entry_before(a, i, now), now);
 		a->map[i] = now;
-		if (compare)
-			on_entry(a, i, before, now);
 	}
 	a->map_known = true;
 }

@@ -3,7 +3,7 @@
  * Recovery of the box while running: a step machine that never blocks for long.
  *
  *   - A box that restarts by itself (it said so, or has forgotten its configuration) is waited for.
- *   - One that has given up all commands by a flush notice is talked to anew.
+ *   - One that has given up all commands by a flush notice is talked to anew, unless it is about to restart.
  *   - In all other cases a command is stuck, or firmware talks nonsense, and nothing else is known that ends a command
  *     for certain: beginning the conversation anew only makes the box forget reply frames [I]. So the function is
  *     reset, with bus mastering off. (The vendor's driver resets the bus through the switch before the box; it does so
@@ -52,6 +52,11 @@ static int fail(struct ame *a, unsigned *phase, uint64_t now, uint64_t *next, co
 	return go(phase, RESET_FUNCTION, now + pause, next);
 }
 
+static int without_restart(struct ame *a, unsigned *phase, uint64_t now, uint64_t *next)
+{
+	return a->reset.flushed ? wait_for_boot(a, phase, now, next) : go(phase, RESET_FUNCTION, now, next);
+}
+
 static int begin(struct ame *a, unsigned *phase, uint64_t now, uint64_t *next)
 {
 	enum ame_presence p = ame_look(a);
@@ -64,10 +69,10 @@ static int begin(struct ame *a, unsigned *phase, uint64_t now, uint64_t *next)
 	ame_forget(a);
 	a->reset.tries = 0;
 	a->reset.restarted |= ame_restarted(a, p);
-	if (a->reset.restarted || a->reset.flushed)
+	if (a->reset.restarted)
 		return wait_for_boot(a, phase, now, next);
 	if (!a->restart_ns)
-		return go(phase, RESET_FUNCTION, now, next);
+		return without_restart(a, phase, now, next);
 	a->reset.until_ns = now + ame_times(a)->away * NS_PER_MS;
 	return go(phase, RESET_AWAIT, now, next);
 }
@@ -84,7 +89,7 @@ static int await(struct ame *a, unsigned *phase, uint64_t now, uint64_t *next)
 	if (now < a->reset.until_ns)
 		return soon(a, now, next);
 	a->restart_ns = 0;
-	return go(phase, RESET_FUNCTION, now, next);
+	return without_restart(a, phase, now, next);
 }
 
 static int reset_function(struct ame *a, unsigned *phase, uint64_t now, uint64_t *next)
@@ -109,7 +114,9 @@ static int reset_function(struct ame *a, unsigned *phase, uint64_t now, uint64_t
  * [3.3], nor does it mean anything after a flush. */
 static bool firmware_up(const struct ame *a)
 {
-	return !a->family->doorbells || a->reset.flushed || ame_read(a, AME_PAD_READY) == 1;
+	bool never_went = a->reset.flushed && !a->reset.restarted;
+
+	return !a->family->doorbells || never_went || ame_read(a, AME_PAD_READY) == 1;
 }
 
 static int boot(struct ame *a, unsigned *phase, uint64_t now, uint64_t *next)
@@ -126,7 +133,13 @@ static int boot(struct ame *a, unsigned *phase, uint64_t now, uint64_t *next)
 	}
 	if (now < a->reset.until_ns)
 		return soon(a, now, next);
-	return p == AME_GONE ? -ENODEV : fail(a, phase, now, next, "the box's firmware does not start");
+	if (p == AME_GONE)
+		return -ENODEV;
+	/* Firmware that outlives a reset of its function does not set the mark again [?]. Its answer is what counts. */
+	log_warn("%s: the box's firmware does not say that it is up; speaking to it all the same",
+		a->h->pci->uri);
+	ame_shake_begin(a, true, now);
+	return go(phase, RESET_SHAKE, now, next);
 }
 
 static int finish(struct ame *a)

@@ -315,6 +315,7 @@ static const struct {
 	{"delay=50 on=read+write count=500 one-in=5", 0},
 	{"fw-fault=321 on=write nth=200", 1},
 	{"late-dma=0 on=read nth=100", 0},
+	{"late-dma=0 on=write nth=100", 0},
 	{"status=4 on=dcmd", 0},
 	{"status=2 on=read+write count=0 one-in=20", 0},
 };
@@ -332,6 +333,70 @@ START_TEST(misbehaving_firmware_costs_no_byte)
 		ck_assert_uint_le(load->bad_results, 1);
 	load->bad_results = 0;
 	expect_recovery(trouble[_i].resets);
+}
+END_TEST
+
+/* No driver can tell such an answer from a true one, so data may be wrong; but all is answered once, and the box is
+ * reset when the true one comes. */
+START_TEST(an_answer_under_anothers_name_ends_nothing_twice)
+{
+	up(_i);
+	emu_do(&emu, "fault other-context on=write nth=50 count=3");
+	load_begin(load, UINT64_MAX, 64);
+	wait_for_resets(1);
+	emu_do(&emu, "fault-clear");
+	load_stop(load);
+	ck_assert_uint_eq(load->bad_results, 0);
+	ck_assert_uint_eq(load->gone, 0);
+}
+END_TEST
+
+/* The command was aborted, its memory is the driver's again, and then nobody's: what the box still writes must not come
+ * through, neither when hbad has let go of the box nor to the next one, while the box settles. */
+START_TEST(dma_after_an_abort_reaches_nobody)
+{
+	struct hba_req t = {.kind = HBA_REQ_RW, .nblocks = 64, .block_size = 512, .timeout_ms = 1};
+	static uint8_t data[64 * 512];
+	struct iovec iov = {data, sizeof(data)};
+
+	start(_i, "full");
+	times.settle = 500;
+	load_up(load);
+	load_begin(load, 500, 16);
+	load_wait(load);
+	for (unsigned i = 0; i < 3; i++) {
+		emu_do(&emu, "fault late-dma=100 on=read");
+		t.unit = &load->h->unit[0];
+		t.xfer = (struct dma_xfer){
+			.iov = &iov, .niov = 1, .len = sizeof(data), .dir = DMA_FROM_DEVICE};
+		ck_assert_int_eq(hba_run(load->h, &t), 0);
+		ck_assert_int_eq(t.result, HBA_TIMEOUT);
+		load_down(load);
+		load_up(load);
+		load_verify(load);
+	}
+}
+END_TEST
+
+/* A stop while the box is being recovered, and one while it is held: it ends, and nothing that was acknowledged and
+ * flushed is lost. */
+START_TEST(a_stop_in_the_middle_of_trouble_ends)
+{
+	static const char *const how[] = {
+		"fw-fault", "notice 4", "notice 2", "notice 8", "fault drop on=write"};
+
+	up(_i % N_MODELS);
+	load_begin(load, UINT64_MAX, 64);
+	load_progress(load, 200);
+	emu_do(&emu, "%s", how[_i]);
+	usleep(1000 * (unsigned)_i);
+	load_begin(load, 0, 0); /* nothing more; what was sent goes on */
+	load_down(load);
+	ck_assert_uint_eq(__atomic_load_n(&load->active, __ATOMIC_ACQUIRE), 0);
+	emu_do(&emu, "fault-clear");
+	load_up(load);
+	load_verify_cut(load);
+	ck_assert_uint_eq(load->wrong_blocks, 0);
 }
 END_TEST
 
@@ -429,6 +494,34 @@ START_TEST(units_come_and_go)
 }
 END_TEST
 
+/* Others come, go and are replaced while two units are at work. */
+START_TEST(units_come_and_go_under_load)
+{
+	struct hba_stats s;
+
+	up(_i);
+	load_begin(load, UINT64_MAX, 64);
+	for (unsigned i = 0; i < 5; i++) {
+		emu_do(&emu, "remove ld63");
+		emu_do(&emu, "aen-storm 50");
+		wait_for_state(2, HBA_UNIT_OFFLINE);
+		emu_do(&emu, "add ld63,size=16M");
+		wait_for_state(2, HBA_UNIT_OPTIMAL);
+		emu_do(&emu, "add ld%u,size=1M", 10 + i);
+		for (unsigned n = 0; n < 60000 && hba_n_units(load->h) != 4 + i; n++)
+			clock_sleep_ms(1);
+		ck_assert_uint_eq(hba_n_units(load->h), 4 + i);
+		wait_for_state(3 + i, HBA_UNIT_OPTIMAL);
+		load_progress(load, 100);
+	}
+	ck_assert_str_eq(load->h->unit[7].name, "lun14");
+	load_stop(load);
+	expect_recovery(0);
+	hba_get_stats(load->h, &s);
+	ck_assert_uint_eq(s.resets, 0);
+}
+END_TEST
+
 START_TEST(an_event_storm_disturbs_nobody)
 {
 	struct hba_stats s;
@@ -493,10 +586,14 @@ static void add_all(TCase *t)
 	tcase_add_test(t, test_unit_ready_and_synchronize_cache_go_to_the_device);
 	tcase_add_loop_test(t, a_box_that_restarts_or_gives_up_costs_a_reset_and_no_byte, 0, 3 * N_MODELS);
 	tcase_add_loop_test(t, misbehaving_firmware_costs_no_byte, 0, (int)ARRAY_SIZE(trouble));
+	tcase_add_loop_test(t, an_answer_under_anothers_name_ends_nothing_twice, 0, N_MODELS);
+	tcase_add_loop_test(t, dma_after_an_abort_reaches_nobody, 0, N_MODELS);
+	tcase_add_loop_test(t, a_stop_in_the_middle_of_trouble_ends, 0, 5);
 	tcase_add_loop_test(t, a_box_that_vanishes_under_load_ends_everything_and_can_come_back, 0, 4);
 	tcase_add_loop_test(t, pauses_under_load_cost_nothing, 0, N_MODELS);
 	tcase_add_loop_test(t, a_restart_that_does_not_come_is_not_waited_for_for_ever, 0, N_MODELS);
 	tcase_add_loop_test(t, units_come_and_go, 0, N_MODELS);
+	tcase_add_loop_test(t, units_come_and_go_under_load, 0, N_MODELS);
 	tcase_add_loop_test(t, an_event_storm_disturbs_nobody, 0, N_MODELS);
 	tcase_add_loop_test(t, attaching_again_and_again_works, 0, N_MODELS);
 	tcase_add_test(t, nobody_there_is_told_plainly);

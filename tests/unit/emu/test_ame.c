@@ -477,6 +477,87 @@ START_TEST(flush_forgets_what_is_outstanding)
 }
 END_TEST
 
+static void abort_task(unsigned n, unsigned victim)
+{
+	uint8_t *q = request(n, 1, 0x01);
+
+	le32(q, 0x0c, victim << 2);
+	submit(n);
+}
+
+/* Waits until the emulator has begun with one more command. */
+static void begun(uint64_t before)
+{
+	rig_wait(rig_stats(rig).commands > before);
+}
+
+START_TEST(dma_after_an_abort_really_comes)
+{
+	uint64_t before;
+
+	bring_up_ame(8);
+	rig_do(rig, _i ? "fault late-dma=300 on=read" : "fault late-dma=0 on=read");
+	rw(1, false, 0, 0, 1);
+	memset(data_at(1), 0xee, 512);
+	before = rig_stats(rig).commands;
+	submit(1);
+	begun(before);
+	abort_task(2, 1);
+	ck_assert_uint_eq(normal(1, 0x00)[0x01], 0x27);
+	/* After 0 ms is before the command's end. */
+	if (_i == 0)
+		ck_assert_uint_eq(data_at(1)[511], 0xdb);
+	ck_assert_uint_eq(normal(2, 0x01)[0x01], 0x00);
+	rig_wait(*(volatile uint8_t *)(data_at(1) + 511) == 0xdb);
+}
+END_TEST
+
+START_TEST(dma_after_an_abort_is_refused_without_bus_mastering)
+{
+	uint64_t before, blocked;
+
+	bring_up_ame(8);
+	rig_do(rig, "fault late-dma=200 on=read");
+	rw(1, false, 0, 0, 1);
+	memset(data_at(1), 0xee, 512);
+	before = rig_stats(rig).commands;
+	submit(1);
+	begun(before);
+	abort_task(2, 1);
+	normal(1, 0x00);
+	normal(2, 0x01);
+	blocked = rig_stats(rig).dma_blocked;
+	client_bus_master(&c, false);
+	/* On a slow machine it came before that. */
+	rig_wait(rig_stats(rig).dma_blocked > blocked || data_at(1)[511] == 0xdb);
+}
+END_TEST
+
+/* The one that is still at work: the answer is taken for its own. */
+START_TEST(an_answer_may_bear_anothers_name)
+{
+	uint64_t before;
+
+	bring_up_ame(4);
+	rig_do(rig, "fault drop on=write");
+	rig_do(rig, "fault other-context on=read");
+	before = rig_stats(rig).commands;
+	rw(1, true, 0, 0, 1);
+	submit(1);
+	begun(before);
+	rw(2, false, 0, 8, 1);
+	submit(2);
+	ck_assert_uint_eq(pop(), 1 << 2);
+	/* Without another there is only its own. */
+	rig_do(rig, "fault-clear");
+	abort_task(3, 1);
+	ck_assert_uint_eq(normal(3, 0x01)[0x01], 0x30);
+	rw(4, true, 0, 0, 1);
+	submit(4);
+	ck_assert_uint_eq(pop(), 4 << 2);
+}
+END_TEST
+
 START_TEST(the_older_id_differs_in_its_id_only)
 {
 	teardown();
@@ -539,6 +620,9 @@ int main(void)
 	tcase_add_loop_test(t, synchronize_cache_saves_what_was_written, 0, 2);
 	tcase_add_test(t, a_restarting_box_loses_its_addresses);
 	tcase_add_test(t, flush_forgets_what_is_outstanding);
+	tcase_add_loop_test(t, dma_after_an_abort_really_comes, 0, 2);
+	tcase_add_test(t, dma_after_an_abort_is_refused_without_bus_mastering);
+	tcase_add_test(t, an_answer_may_bear_anothers_name);
 	tcase_add_test(t, the_older_id_differs_in_its_id_only);
 	tcase_add_loop_test(t, requests_that_mean_nothing, 0, 4);
 	suite_add_tcase(s, t);

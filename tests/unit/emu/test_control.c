@@ -70,6 +70,7 @@ static const struct {
 	{"set ld0 color 3", "start-ms"},
 	{"set ld0 failing", "the value is missing"},
 	{"aen-storm many", "the number of events"},
+	{"lose-irqs", "the number of interrupts"},
 	{"fault explode", "'explode' is not understood"},
 	{"stats now", "'now' was too much"},
 	{"frobnicate", "no such command: 'frobnicate'"},

@@ -285,6 +285,32 @@ START_TEST(messages_signal_the_eventfd_of_their_vector)
 }
 END_TEST
 
+START_TEST(interrupts_can_be_lost)
+{
+	int message = eventfd(0, EFD_NONBLOCK), line = eventfd(0, EFD_NONBLOCK);
+
+	ck_assert_int_eq(client_irq(&c, EVENTFD_TRIGGER, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &line, 1), 0);
+	rig_do(rig, "lose-irqs 1");
+	client_write32(&c, 0, 0x14, 0x100);
+	ck_assert_uint_eq(client_irq_wait(line, 20), 0);
+	/* It was not masked: whoever asserts it next is heard. */
+	client_write32(&c, 0, 0x14, 0x100);
+	ck_assert_uint_eq(client_irq_wait(line, LIMIT_MS), 1);
+	ck_assert_int_eq(client_irq(&c, EVENTFD_TRIGGER, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &message, 1), 0);
+	rig_do(rig, "lose-irqs 2");
+	/* Nobody listens: nothing to lose. */
+	client_write32(&c, 0, 0x14, 3);
+	client_write32(&c, 0, 0x14, 0);
+	client_write32(&c, 0, 0x14, 0);
+	ck_assert_uint_eq(client_irq_wait(message, 20), 0);
+	client_write32(&c, 0, 0x14, 0);
+	ck_assert_uint_eq(client_irq_wait(message, LIMIT_MS), 1);
+	ck_assert_uint_eq(rig_stats(rig).lost_irqs, 3);
+	close(message);
+	close(line);
+}
+END_TEST
+
 START_TEST(messages_need_bus_mastering)
 {
 	int efd = eventfd(0, EFD_NONBLOCK);
@@ -445,6 +471,8 @@ START_TEST(an_unmap_of_a_range_takes_all_mappings_in_it)
 {
 	for (uint32_t i = 0; i < 16; i++)
 		ck_assert_int_eq(client_map(&c, 0x100000 + i * 0x2000, 0x1000, 3, c.memfd, i * 0x1000), 0);
+	/* The client's own memory is one. */
+	ck_assert_ptr_nonnull(strstr(rig_do(rig, "status"), "\"dma_maps\":17,"));
 	/* half of one */
 	ck_assert_int_eq(client_unmap(&c, 0x100000, 0x2800), EINVAL);
 	ck_assert_uint_eq(engine(1, 0x100000, 16), 0);
@@ -716,6 +744,7 @@ int main(void)
 	tcase_add_test(t, several_writes_in_one_message_are_done_in_order);
 	tcase_add_test(t, reset_reaches_the_model_and_stops_bus_mastering);
 	tcase_add_test(t, messages_signal_the_eventfd_of_their_vector);
+	tcase_add_test(t, interrupts_can_be_lost);
 	tcase_add_test(t, messages_need_bus_mastering);
 	tcase_add_test(t, the_status_register_shows_the_line);
 	tcase_add_test(t, the_line_is_masked_when_it_fires_and_fires_again_after_unmask_while_up);

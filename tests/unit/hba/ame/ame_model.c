@@ -112,7 +112,8 @@ static void inbound(struct model *m, uint32_t val)
 
 static uint32_t answer(struct model *m)
 {
-	if (!m->talking || !m->ready_bits)
+	/* Firmware that is not up says nothing. (The 341 has no mark by which that could be told.) */
+	if (!m->talking || !m->ready_bits || (m->boot_reads && m->family != BOX_341))
 		return m->outbound;
 	if (m->ready_left && !--m->ready_left)
 		m->outbound |= m->ready_bits;
@@ -262,6 +263,8 @@ static int op_reset(struct pci_dev *pci, struct err *e)
 		fn_error(&m->fn, "a reset with bus mastering on");
 	if (m->reset_fails)
 		r = err_set(e, -ENOTSUP, "no reset");
+	else if (m->reset_keeps_firmware)
+		forget(m);
 	else
 		restart(m);
 	if (m->reset_kills)

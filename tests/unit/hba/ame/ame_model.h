@@ -44,6 +44,10 @@ struct model {
 	bool stuck_doorbell; /* bits cannot be cleared */
 	bool ring_stuck;     /* 2208: empty reply frames are not taken out of the ring */
 	bool reset_fails, reset_kills;
+	bool reset_keeps_firmware; /* it goes on as if nothing had been, and does not say that it is up */
+	unsigned event_at_page;	   /* the units change while this page is read, or right behind it */
+	bool event_behind;
+	uint32_t notice_at_sync; /* doorbell bits while it flushes */
 	enum model_tm tm;
 	uint8_t page_status; /* of get page */
 	bool no_sync10, no_sync16, sync_recovered;

@@ -129,6 +129,7 @@ static void sync_cache(struct model *m, bool ten, struct outcome *o)
 		m->n_sync10++;
 	else
 		m->n_sync16++;
+	m->outbound |= m->notice_at_sync;
 	if (ten ? m->no_sync10 : m->no_sync16)
 		check(o, 5, 0x20);
 	else if (m->sync_recovered)
@@ -239,6 +240,14 @@ static void exec_scsi(struct model *m, const uint8_t *f)
 
 /* --- management --- */
 
+static void units_change(struct model *m)
+{
+	const uint8_t r[96] = {[3] = 2, [8] = 0x14};
+
+	if (m->n_page == m->event_at_page)
+		model_reply_frame(m, r);
+}
+
 static void exec_inband(struct model *m, const uint8_t *f)
 {
 	uint8_t page[512] = {0};
@@ -257,7 +266,11 @@ static void exec_inband(struct model *m, const uint8_t *f)
 		}
 	if (!m->page_status)
 		fn_write(&m->fn, to, page, sizeof(page));
+	if (!m->event_behind)
+		units_change(m);
 	only_status(m, f, m->page_status);
+	if (m->event_behind)
+		units_change(m);
 }
 
 static void exec_switch(struct model *m, const uint8_t *f)

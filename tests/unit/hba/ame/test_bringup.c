@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static struct rig *rig;
 
@@ -19,7 +21,7 @@ static unsigned expect_write(unsigned at, uint32_t off, uint32_t val)
 	ck_abort_msg("%08xh was not written to %02xh", val, off);
 }
 
-/* Facts page, section 3.3. */
+/* What public drivers of these boxes do. */
 START_TEST(doorbell_families_start_in_the_vendors_order)
 {
 	static const struct {
@@ -277,8 +279,74 @@ START_TEST(an_end_that_cannot_flush_comes_all_the_same)
 {
 	rig = rig_up(BOX_3108);
 	tell(rig, no_sync10, true);
+	tell(rig, no_sync16, true);
 	hba_stop(rig->h);
 	ck_assert(!seen(rig, events_on));
+	rig_down(rig);
+}
+END_TEST
+
+START_TEST(an_orderly_end_flushes_as_firmware_knows_it)
+{
+	rig = rig_up(BOX_3108);
+	tell(rig, no_sync10, true);
+	hba_stop(rig->h);
+	ck_assert_uint_eq(seen(rig, n_sync16), 3);
+	rig_down(rig);
+}
+END_TEST
+
+/* One unit after the other, and a hang costs no more than all of them may. */
+START_TEST(an_end_that_hangs_ends)
+{
+	rig = rig_new(BOX_3108);
+	rig_times(rig)->flush = 50;
+	rig_times(rig)->inband = 50;
+	rig_must_start(rig);
+	tell(rig, hold, true);
+	tell(rig, hold_inband, true);
+	hba_stop(rig->h);
+	ck_assert(!seen(rig, fn.bus_master));
+	rig_down(rig);
+}
+END_TEST
+
+START_TEST(what_the_box_had_to_say_is_told_in_the_end)
+{
+	int file = memfd_create("log", 0), before = dup(STDERR_FILENO);
+	char text[4096] = "";
+
+	rig = rig_up(BOX_3108);
+	model_notice(rig->model, 0x18);
+	rig_wait(seen(rig, outbound) == 0);
+	model_event(rig->model, 0x14);
+	rig_wait(seen(rig, n_page) == 3);
+	log_set_level(LOG_LV_INFO);
+	/* The last steps are this thread's, so the line is written at once. */
+	ck_assert_int_eq(dup2(file, STDERR_FILENO), STDERR_FILENO);
+	hba_stop(rig->h);
+	dup2(before, STDERR_FILENO);
+	ck_assert_int_gt(pread(file, text, sizeof(text) - 1, 0), 0);
+	ck_assert_msg(strstr(text, "0 restarts, 0 times of giving up all commands, 1 pauses, 0 unknown "
+				   "notices, 1 changes of units, 0 other events"),
+		"%s", text);
+	close(file);
+	close(before);
+	rig_down(rig);
+}
+END_TEST
+
+/* No reset is begun for that: the I/O thread has nothing to do with the controller any more. */
+START_TEST(a_flush_notice_in_an_orderly_end_is_no_fault)
+{
+	rig = rig_up(BOX_3108);
+	tell(rig, notice_at_sync, 0x04);
+	hba_stop(rig->h);
+	ck_assert_uint_eq(seen(rig, n_sync10), 1);
+	ck_assert_uint_eq(stat_of(rig, resets), 0);
+	rig_sync(rig);
+	rig_sync(rig);
+	ck_assert(!seen(rig, fn.bus_master));
 	rig_down(rig);
 }
 END_TEST
@@ -310,6 +378,10 @@ int main(void)
 	tcase_add_loop_test(t, without_a_line_the_box_is_polled, 0, 3);
 	tcase_add_loop_test(t, an_orderly_end_flushes_switches_off_and_takes_the_frames_back, 0, 3);
 	tcase_add_test(t, an_end_that_cannot_flush_comes_all_the_same);
+	tcase_add_test(t, an_orderly_end_flushes_as_firmware_knows_it);
+	tcase_add_test(t, an_end_that_hangs_ends);
+	tcase_add_test(t, a_flush_notice_in_an_orderly_end_is_no_fault);
+	tcase_add_test(t, what_the_box_had_to_say_is_told_in_the_end);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

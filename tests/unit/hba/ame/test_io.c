@@ -301,6 +301,57 @@ START_TEST(nothing_is_sent_in_a_pause)
 }
 END_TEST
 
+static uint32_t new_limit_ms;
+
+static void give_limit(void *arg)
+{
+	struct job *j = arg;
+
+	j->req->timeout_ms = new_limit_ms;
+	hba_req_rearm(j->req);
+}
+
+/* Only once the pause is known, so that a slow machine is not too late for it. */
+static void limit_both(struct job *a, struct job *b, uint32_t ms)
+{
+	new_limit_ms = ms;
+	rig_io(rig, give_limit, a);
+	rig_io(rig, give_limit, b);
+}
+
+/* Nor does a pause, or a restart that was announced, cost commands their lives, when it is longer than their limit. */
+START_TEST(no_time_runs_in_a_pause)
+{
+	struct job *waits = job_rw(rig, 0, 0, DMA_TO_DEVICE, 0, 1),
+		   *flies = job_rw(rig, 1, 0, DMA_FROM_DEVICE, 9, 1);
+
+	tell(rig, hold, true);
+	job_submit(flies);
+	rig_wait(model_pending(rig->model) == 1);
+	tell(rig, hold, false);
+	model_notice(rig->model, _i ? 0x02 : 0x08);
+	rig_wait(seen(rig, outbound) == 0);
+	job_submit(waits);
+	limit_both(waits, flies, 40);
+	clock_sleep_ms(400);
+	ck_assert_uint_eq(job_done(waits), 0);
+	ck_assert_uint_eq(job_done(flies), 0);
+	limit_both(waits, flies, 30000);
+	if (_i) {
+		model_restart(rig->model, true);
+	} else {
+		model_complete(rig->model, 0);
+		model_notice(rig->model, 0x10);
+	}
+	job_wait(waits);
+	job_wait(flies);
+	expect_good(waits);
+	expect_good(flies);
+	ck_assert_uint_eq(stat_of(rig, timeouts), 0);
+	ck_assert_uint_eq(stat_of(rig, resets), _i);
+}
+END_TEST
+
 START_TEST(an_abort_in_a_pause_ends_what_has_not_been_sent)
 {
 	struct job *j = job_rw(rig, 0, 0, DMA_TO_DEVICE, 0, 1);
@@ -354,16 +405,74 @@ static enum hba_unit_state state(unsigned unit)
 
 START_TEST(units_that_go_and_come_change_their_state)
 {
+	uint32_t news;
+
 	setup_of((enum model_family)_i);
 	tell(rig, lun[3].present, false);
 	model_event(rig->model, 0x14);
 	rig_wait(state(1) == HBA_UNIT_OFFLINE);
 	ck_assert_int_eq(state(0), HBA_UNIT_OPTIMAL);
+	ck_assert(__atomic_load_n(&rig->h->unit[1].missing, __ATOMIC_RELAXED));
+	ck_assert(!__atomic_load_n(&rig->h->unit[0].missing, __ATOMIC_RELAXED));
+	news = hba_unit_news(rig->h);
 	tell(rig, lun[3].present, true);
-	tell(rig, lun[7].present, true); /* nobody knows it */
 	model_event(rig->model, 0x14);
 	rig_wait(state(1) == HBA_UNIT_OPTIMAL);
+	rig_wait(hba_unit_news(rig->h) != news);
+	ck_assert(!__atomic_load_n(&rig->h->unit[1].missing, __ATOMIC_RELAXED));
 	rig_wait(seen(rig, n_frames) == 510);
+}
+END_TEST
+
+START_TEST(a_unit_that_is_new_can_be_used)
+{
+	struct job *j;
+
+	setup_of((enum model_family)_i);
+	/* Those that are there and are no disks do not become new ones. */
+	tell(rig, lun[7].present, true);
+	model_event(rig->model, 0x14);
+	rig_wait(hba_n_units(rig->h) == 4);
+	ck_assert_str_eq(rig->h->unit[3].name, "lun7");
+	ck_assert_uint_eq(rig->h->unit[3].index, 3);
+	j = job_rw(rig, 0, 3, DMA_TO_DEVICE, 0, 1);
+	run(j);
+	expect_good(j);
+	ck_assert_uint_eq(rig->model->last[0x02], 7);
+	/* It goes, and comes again as the same. */
+	tell(rig, lun[7].present, false);
+	model_event(rig->model, 0x14);
+	rig_wait(state(3) == HBA_UNIT_OFFLINE);
+	tell(rig, lun[7].present, true);
+	model_event(rig->model, 0x14);
+	rig_wait(state(3) == HBA_UNIT_OPTIMAL);
+	ck_assert_uint_eq(hba_n_units(rig->h), 4);
+}
+END_TEST
+
+/* Another value in the map: perhaps another disk. It has to be asked. */
+START_TEST(a_unit_that_changes_is_news)
+{
+	uint32_t news = hba_unit_news(rig->h);
+
+	tell(rig, map_value, 9);
+	model_event(rig->model, 0x14);
+	rig_wait(hba_unit_news(rig->h) != news);
+	ck_assert_int_eq(state(1), HBA_UNIT_OPTIMAL);
+	ck_assert_uint_eq(hba_n_units(rig->h), 3);
+}
+END_TEST
+
+START_TEST(records_are_told)
+{
+	const uint8_t record[96] = {[3] = 2, [8] = 0x21, [9] = 0x43, [15] = 0x65};
+	struct hba_event e = {0};
+
+	model_say_frame(rig->model, record);
+	rig_wait(hba_next_event(rig->h, &e));
+	ck_assert_uint_eq(e.code, 0x21);
+	ck_assert_str_eq(e.text, "event 21 43 00 00 00 00 00 65");
+	ck_assert(!hba_next_event(rig->h, &e));
 }
 END_TEST
 
@@ -384,6 +493,41 @@ START_TEST(a_change_while_the_map_is_read_makes_it_be_read_again)
 	model_complete(rig->model, 0);
 	rig_wait(state(1) == HBA_UNIT_OFFLINE);
 	ck_assert_uint_ge(seen(rig, n_page), before + 2);
+}
+END_TEST
+
+/* While its second page is on its way, or right behind that; and then there is a change that must not be missed. */
+START_TEST(a_change_during_the_start_is_not_the_last_one_seen)
+{
+	rig_down(rig);
+	rig = rig_new(BOX_3108);
+	rig->model->event_at_page = 2;
+	rig->model->event_behind = _i;
+	rig_must_start(rig);
+	ck_assert_uint_eq(rig->h->n_units, 3);
+	/* It is read once more, for the change that was told. */
+	rig_wait(seen(rig, n_page) >= 3);
+	tell(rig, lun[3].present, false);
+	model_event(rig->model, 0x14);
+	rig_wait(state(1) == HBA_UNIT_OFFLINE);
+	ck_assert_int_eq(state(0), HBA_UNIT_OPTIMAL);
+}
+END_TEST
+
+/* All answers to pages fail at first: there is no map to compare the first good one with, but there are the units. */
+START_TEST(the_first_map_is_compared_with_the_units)
+{
+	rig_down(rig);
+	rig = rig_new(BOX_3108);
+	rig->model->page_status = 0x11;
+	rig_must_start(rig);
+	ck_assert_uint_eq(rig->h->n_units, 3);
+	tell(rig, page_status, 0);
+	tell(rig, lun[3].present, false);
+	model_event(rig->model, 0x14);
+	rig_wait(state(1) == HBA_UNIT_OFFLINE);
+	ck_assert_int_eq(state(0), HBA_UNIT_OPTIMAL);
+	ck_assert_int_eq(state(2), HBA_UNIT_OPTIMAL);
 }
 END_TEST
 
@@ -432,6 +576,7 @@ int main(void)
 	tcase_add_loop_test(all, segments_beyond_the_frame_go_into_a_list, 0, 3);
 	tcase_add_loop_test(all, a_flush_is_a_synchronize_cache, 0, 3);
 	tcase_add_loop_test(all, units_that_go_and_come_change_their_state, 0, 3);
+	tcase_add_loop_test(all, a_unit_that_is_new_can_be_used, 0, 3);
 	tcase_add_test(t, all_slots_at_once);
 	tcase_add_test(t, a_full_box_is_waited_for);
 	tcase_add_test(t, short_data_in_is_told_and_the_rest_is_zeros);
@@ -445,12 +590,17 @@ int main(void)
 	tcase_add_test(t, a_flush_that_fails_is_not_good);
 	tcase_add_test(t, heartbeats_are_answered_without_an_interrupt);
 	tcase_add_test(t, nothing_is_sent_in_a_pause);
+	tcase_add_loop_test(t, no_time_runs_in_a_pause, 0, 2);
 	tcase_add_test(t, an_abort_in_a_pause_ends_what_has_not_been_sent);
 	tcase_add_test(t, a_restart_that_does_not_come_ends_its_pause);
 	tcase_add_test(t, unknown_notices_are_cleared);
 	tcase_add_test(t, a_change_while_the_map_is_read_makes_it_be_read_again);
+	tcase_add_loop_test(t, a_change_during_the_start_is_not_the_last_one_seen, 0, 2);
+	tcase_add_test(t, the_first_map_is_compared_with_the_units);
 	tcase_add_test(t, a_page_that_fails_is_asked_for_again_and_not_for_ever);
 	tcase_add_test(t, other_events_mean_nothing);
+	tcase_add_test(t, a_unit_that_changes_is_news);
+	tcase_add_test(t, records_are_told);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, all);
 	sr = srunner_create(s);

@@ -329,6 +329,60 @@ START_TEST(a_flush_notice_costs_no_reset_of_the_function)
 }
 END_TEST
 
+/* It may be saving its cache: it is neither reset nor spoken to before it has done so. */
+START_TEST(a_box_that_gives_up_and_restarts_is_waited_for)
+{
+	struct job *j = hold_one(0, 0, 30000);
+
+	tell(rig, hold, false);
+	model_notice(rig->model, 0x06);
+	rig_wait(stat_of(rig, resets) == 1);
+	clock_sleep_ms(30);
+	ck_assert_uint_eq(model_wrote(rig->model, 0xb8, 0x0001ffff), 0);
+	ck_assert_uint_eq(job_done(j), 0);
+	model_restart(rig->model, _i);
+	job_wait(j);
+	expect_good(j);
+	ck_assert_uint_eq(seen(rig, n_reset), 0);
+	ck_assert_uint_eq(stat_of(rig, resets), 1);
+}
+END_TEST
+
+/* The restart that does not come is not waited for for ever; and what was given up need not be reset for that. */
+START_TEST(a_box_that_gives_up_and_does_not_restart_is_spoken_to)
+{
+	struct job *j;
+
+	fresh()->away = 50;
+	rig_must_start(rig);
+	j = hold_one(0, 0, 30000);
+	tell(rig, hold, false);
+	model_notice(rig->model, 0x06);
+	job_wait(j);
+	expect_good(j);
+	ck_assert_uint_eq(seen(rig, n_reset), 0);
+}
+END_TEST
+
+/* The mark was taken away by the first recovery, and nobody sets it again. */
+START_TEST(firmware_that_survives_a_reset_is_spoken_to_again_and_again)
+{
+	struct job *j;
+
+	fresh()->boot = 50;
+	rig_must_start(rig);
+	tell(rig, reset_keeps_firmware, true);
+	for (unsigned i = 0; i < 3; i++) {
+		j = hold_one(i, 0, 30000);
+		tell(rig, hold, false);
+		model_say(rig->model, 0x00000404);
+		job_wait(j);
+		expect_good(j);
+		ck_assert_uint_eq(seen(rig, n_reset), i + 1);
+	}
+}
+END_TEST
+
 START_TEST(a_box_that_restarts_is_waited_for)
 {
 	struct job *j = hold_one(0, 0, 30000);
@@ -421,9 +475,11 @@ END_TEST
 
 START_TEST(firmware_that_does_not_come_up_is_tried_again_and_then_given_up)
 {
+	struct ame_times *times = fresh();
 	struct job *j;
 
-	fresh()->boot = 200;
+	times->boot = 200;
+	times->ready = 200;
 	rig_must_start(rig);
 	j = hold_one(0, 0, 30000);
 	tell(rig, boot_reads, 1000000000);
@@ -561,6 +617,9 @@ int main(void)
 	tcase_add_test(t, replies_full_of_nonsense_end_their_request_only);
 	tcase_add_test(t, a_doorbell_that_cannot_be_cleared_costs_resets_and_then_the_box);
 	tcase_add_test(t, a_flush_notice_costs_no_reset_of_the_function);
+	tcase_add_loop_test(t, a_box_that_gives_up_and_restarts_is_waited_for, 0, 2);
+	tcase_add_test(t, a_box_that_gives_up_and_does_not_restart_is_spoken_to);
+	tcase_add_test(t, firmware_that_survives_a_reset_is_spoken_to_again_and_again);
 	tcase_add_loop_test(t, a_box_that_restarts_is_waited_for, 0, 3);
 	tcase_add_test(t, nothing_is_sent_to_a_box_that_is_about_to_restart);
 	tcase_add_test(t, a_pause_without_end_costs_a_reset);
