@@ -310,35 +310,57 @@ static int take_cmd(struct front_ring *r, const struct ring_entry *e)
 	return 0;
 }
 
-/* They may wait for the blocks of an older one, and would go to the controller at its end. */
-static struct front_cmd *youngest_named(struct front_ring *r)
+/* The youngest first: they may wait for the blocks of an older one, and would go to the controller at its end. */
+static struct front_cmd *youngest_due(struct front_ring *r, uint64_t now)
 {
 	for (struct list *pos = r->taken.prev; pos != &r->taken; pos = pos->prev) {
 		struct front_cmd *c = container_of(pos, struct front_cmd, link);
 
-		if (c->named && !c->aborted)
+		if (c->named_ns && !c->aborted && now - c->named_ns >= r->grace_ns)
 			return c;
 	}
 	return NULL;
 }
 
 /* Looked for anew each time: an abort may end its own command and others, or the ring, before it returns. */
-static void abort_named(struct front_ring *r)
+static void abort_due(struct front_ring *r)
 {
+	const uint64_t now = loop_now(r->loop);
 	struct front_cmd *c;
 
-	while ((c = youngest_named(r))) {
+	while ((c = youngest_due(r, now))) {
 		c->aborted = true;
 		scsi_task_abort(&c->task);
 	}
 }
 
+/* Is one named whose time is not over yet, and when is the first of them due? */
+static bool more_due(struct front_ring *r, uint64_t *ret_due_ns)
+{
+	bool more = false;
+
+	list_for_each(pos, &r->taken) {
+		struct front_cmd *c = container_of(pos, struct front_cmd, link);
+
+		if (!c->named_ns || c->aborted || (more && c->named_ns + r->grace_ns >= *ret_due_ns))
+			continue;
+		more = true;
+		*ret_due_ns = c->named_ns + r->grace_ns;
+	}
+	return more;
+}
+
+/* Each command has its own time, from the first function that names it: with one resets after another, the last one
+ * named would have none if it were counted from the first. */
 static void on_abort_timer(struct loop_timer *self)
 {
 	struct front_ring *r = container_of(self, struct front_ring, abort_timer);
+	uint64_t due_ns = 0;
 
-	r->abort_armed = false;
-	abort_named(r);
+	abort_due(r);
+	r->abort_armed = more_due(r, &due_ns);
+	if (r->abort_armed)
+		loop_arm(r->loop, self, due_ns);
 }
 
 /* LIO answers the task management function when the named commands are completed, so there is nothing to
@@ -348,12 +370,12 @@ static void take_tmr(struct front_ring *r, const struct ring_entry *e)
 	for (uint32_t i = 0; i < e->count; i++) {
 		struct front_cmd *c = slots_find(&r->slots, ring_tmr_id(&r->ring, e, i));
 
-		if (c && c->state == FRONT_CMD_TAKEN)
-			c->named = true;
+		if (c && c->state == FRONT_CMD_TAKEN && !c->named_ns)
+			c->named_ns = MAX(loop_now(r->loop), 1u);
 	}
 	ring_advance(&r->ring, e);
 	if (!r->grace_ns) {
-		abort_named(r);
+		abort_due(r);
 	} else if (!r->abort_armed) {
 		r->abort_armed = true;
 		r->abort_timer.cb = on_abort_timer;

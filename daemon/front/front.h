@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A TCMU command ring consumed by this process: design.md section 1, ring rule of section C of ring-hazards.
+ * A TCMU command ring consumed by this process. Comments name the hazards of that by number; README.md has the list.
  * Knows rings; of SCSI only status, sense and residual.
  *
  * Threads: control thread for create, start, stop, destroy (they hand over to the I/O thread by messages and
@@ -26,9 +26,10 @@ struct front_config {
 	 * may be older than this, less a margin, when it is found is answered BUSY and not executed (hazard
 	 * H2). */
 	uint32_t cmd_time_out_s;
-	/* How long commands that a task management function names may go on to their own end before they are
-	 * aborted; 0: not at all. LIO waits for them either way. What it was told to abort it does not answer
-	 * with our status, and tcm_loop then says GOOD: true for what was done, and wrong data for what was not. */
+	/* How long a command that a task management function names may go on to its own end, from the first one
+	 * that names it, before it is aborted; 0: not at all. LIO waits for it either way. What it was told to
+	 * abort it does not answer with our status, and tcm_loop then says GOOD: true for what was done, and wrong
+	 * data for what was not. */
 	uint32_t abort_after_ms;
 };
 
@@ -49,7 +50,7 @@ int front_create(const struct front_config *cfg, struct front_ring **ret, struct
  * not start later unless it was just doing so. -EIO: the ring makes no sense. After any failure:
  * front_destroy(). */
 int front_start(struct front_ring *r, struct err *e);
-/* Drain for a ring that changes hands (rule 4): the gate is closed outside; consume everything, complete
+/* Drain for a ring that changes hands (hazard H2): the gate is closed outside; consume everything, complete
  * everything. 0 when the ring is empty, -ETIMEDOUT when time is over (it goes on consuming), -EIO when it was
  * dropped: it will never be empty. */
 int front_drain(struct front_ring *r, unsigned timeout_ms);

@@ -9,7 +9,7 @@
  *	read        slots before it were taken (copied); from here to cmd_head nobody has looked yet
  *
  * A reply goes into the command slot at tail, which need not be the slot that its command came in. Every
- *reply was preceded by a taken command slot, so tail never passes read and no unread entry is overwritten.
+ * reply was preceded by a taken command slot, so tail never passes read and no unread entry is overwritten.
  *
  * The memory is shared with the kernel: everything is copied once, checked, and used from the copy.
  */

@@ -82,7 +82,7 @@ struct front_cmd *slots_get(struct slots *s, uint16_t id, uint32_t n_iov, struct
 	c->index = i;
 	c->generation++;
 	c->id = id;
-	c->named = false;
+	c->named_ns = 0;
 	c->aborted = false;
 	list_init(&c->link);
 	s->by_id[id] = i + 1;

@@ -34,9 +34,9 @@ struct front_cmd {
 	struct list link;    /* by age among the taken ones, or by completion among the done ones */
 	uint32_t index;	     /* of this slot */
 	uint32_t generation; /* changes with each use; odd while in use */
+	uint64_t named_ns;   /* when a task management function named it; 0: none did */
 	uint16_t id;	     /* for the reply; finds this slot only when a TMR entry names it */
 	uint8_t state;	     /* enum front_cmd_state */
-	bool named;	     /* by a task management function */
 	bool aborted;
 	uint8_t iov_class; /* 0: inline */
 	uint32_t iov_index;

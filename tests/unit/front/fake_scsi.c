@@ -161,6 +161,8 @@ void scsi_task_abort(struct scsi_task *task)
 	must(*where(task) < fake.n && fake.task[*where(task)] == task);
 	must(fake.aborts < FAKE_MAX);
 	fake.aborted[fake.aborts++] = task;
+	if (fake.on_abort)
+		fake.on_abort();
 	if (fake.abort_at_once)
 		fake_status(task, SCSI_TASK_ABORTED);
 }

@@ -18,6 +18,7 @@ struct fake_scsi {
 	unsigned submitted, aborts, bad_data, retired;
 	struct scsi_task *aborted[FAKE_MAX]; /* in order */
 	void (*on_submit)(struct scsi_task *task);
+	void (*on_abort)(void);
 };
 extern struct fake_scsi fake;
 

@@ -565,6 +565,79 @@ START_TEST(a_named_command_may_end_by_itself_before_it_is_aborted)
 }
 END_TEST
 
+/* One reset after another: the time of what the last one names does not begin with the first one's. */
+START_TEST(each_named_command_has_the_whole_time)
+{
+	struct model_cmd *c[4];
+	uint64_t between;
+
+	start_with_grace(3600000);
+	for (unsigned i = 0; i < 4; i++)
+		c[i] = harness_queue(0x28, i, MODEL_READ, 512);
+	harness_spin();
+	ck_assert_int_eq(model_tmr(&h.m, 5, (uint16_t[]){c[0]->id, c[2]->id}, 2), 0);
+	harness_spin();
+	clock_sleep_ms(2);
+	harness_spin();
+	between = loop_now(h.loop);
+	clock_sleep_ms(2);
+	/* the first one again: that it was named before counts */
+	ck_assert_int_eq(model_tmr(&h.m, 5, (uint16_t[]){c[0]->id, c[1]->id}, 2), 0);
+	harness_spin();
+	/* as if so much time were allowed as has gone by since between the two */
+	h.r->grace_ns = loop_now(h.loop) - between;
+	h.r->abort_timer.cb(&h.r->abort_timer);
+	ck_assert_uint_eq(fake.aborts, 2);
+	ck_assert_uint_eq(fake_tag(fake.aborted[0]), 2);
+	ck_assert_uint_eq(fake_tag(fake.aborted[1]), 0);
+	ck_assert(h.r->abort_armed);
+	for (unsigned i = 0; i < 600 && h.r->abort_armed; i++)
+		loop_once(h.loop, 100);
+	ck_assert_uint_eq(fake.aborts, 3);
+	ck_assert_uint_eq(fake_tag(fake.aborted[2]), 1);
+	fake_finish_all();
+	harness_spin();
+	for (unsigned i = 0; i < 4; i++) {
+		ck_assert_uint_eq(c[i]->answers, 1);
+		model_cmd_free(c[i]);
+	}
+}
+END_TEST
+
+/* What an abort sets free may end others, named ones too, before the abort returns. */
+static void end_all_but_one(void)
+{
+	for (unsigned i = 0; i < 3; i++)
+		if (fake_by_tag(i) && fake_by_tag(i) != fake.aborted[0])
+			fake_good(fake_by_tag(i));
+}
+
+START_TEST(an_abort_may_end_other_named_commands)
+{
+	struct model_cmd *c[4];
+	uint16_t ids[4];
+
+	for (unsigned i = 0; i < 4; i++) {
+		c[i] = harness_queue(0x28, i, MODEL_READ, 512);
+		ids[i] = c[i]->id;
+	}
+	harness_spin();
+	fake.on_abort = end_all_but_one;
+	ck_assert_int_eq(model_tmr(&h.m, 5, ids, 4), 0);
+	harness_spin();
+	/* the youngest alone: the others had ended */
+	ck_assert_uint_eq(fake.aborts, 1);
+	ck_assert_uint_eq(fake_tag(fake.aborted[0]), 3);
+	fake.on_abort = NULL;
+	fake_finish_all();
+	harness_spin();
+	for (unsigned i = 0; i < 4; i++) {
+		ck_assert_uint_eq(c[i]->answers, 1);
+		model_cmd_free(c[i]);
+	}
+}
+END_TEST
+
 START_TEST(a_ring_that_ends_meanwhile_aborts_nothing_later)
 {
 	struct model_cmd *c = harness_queue(0x28, 1, MODEL_READ, 512);
@@ -1429,6 +1502,8 @@ static Suite *suite(void)
 	tcase_add_test(t, a_tmr_does_not_reach_a_later_command_with_the_same_id);
 	tcase_add_test(t, an_abort_that_ends_the_task_at_once_is_answered);
 	tcase_add_test(t, a_named_command_may_end_by_itself_before_it_is_aborted);
+	tcase_add_test(t, each_named_command_has_the_whole_time);
+	tcase_add_test(t, an_abort_may_end_other_named_commands);
 	tcase_add_test(t, a_ring_that_ends_meanwhile_aborts_nothing_later);
 	tcase_add_test(t, a_tmr_alone_gives_its_space_back);
 	suite_add_tcase(s, t);
