@@ -7,6 +7,8 @@
 
 #define PREFIX	HBAD_SUBTYPE "/"
 #define EXAMPLE HBAD_SUBTYPE "/g2/ld0"
+/* What people type: targetcli puts the prefix in front. */
+#define TYPED "cfgstring=g2/ld0"
 
 static size_t trimmed_length(const char *s)
 {
@@ -58,7 +60,7 @@ static int check_unit(const char *unit, struct err *e)
 	if (!*unit || *unit == ';')
 		return err_set(e, -EINVAL,
 			"the configuration string names no unit: write one after the controller, such as "
-			"\"" EXAMPLE "\" (\"hbactl units NAME\" lists them)");
+			"\"" TYPED "\" (\"hbactl units NAME\" lists them)");
 	/* The runner cuts this option out of what open() sees, and with it the semicolon after it. */
 	if (strstr(unit, ";tcmur_cmd_time_out="))
 		return err_set(e, -EINVAL,
@@ -73,7 +75,7 @@ static int parse_name(const char *s, struct cfgstring *c, struct err *e)
 	if (!len || (s[len] != '/' && s[len] != '\0'))
 		return err_set(e, -EINVAL,
 			"\"%.40s\" is no controller name: it is made of a-z, 0-9, _ and -, such as in "
-			"\"" EXAMPLE "\" (\"hbactl list\" shows the names)",
+			"\"" TYPED "\" (\"hbactl list\" shows the names)",
 			s);
 	if (len > HANDOFF_NAME_MAX)
 		return err_set(e, -EINVAL,

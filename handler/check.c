@@ -27,6 +27,12 @@ static int explain_absence(const struct cfgstring *c, int r, struct err *e)
 		return err_set(
 			e, r, "hbad@%s is not running: systemctl start hbad@%s", c->instance, c->instance);
 	place_list(names, sizeof(names));
+	if (!strcmp(c->instance, HBAD_SUBTYPE))
+		return err_set(e, r,
+			"there is no controller \"" HBAD_SUBTYPE
+			"\"; known: %s. targetcli puts \"" HBAD_SUBTYPE
+			"/\" in front by itself: write it like \"cfgstring=g2/ld0\"",
+			names);
 	return err_set(e, r,
 		"there is no controller \"%s\"; known: %s (see \"hbactl list\"); to add one: hbactl attach "
 		"PCI-ADDRESS "

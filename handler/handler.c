@@ -14,6 +14,7 @@
 #include "hlog.h"
 #include "instance.h"
 #include "tcmu_abi.h"
+#include "timing.h"
 
 static bool hba_check_config(const char *cfgstring, char **reason)
 {
@@ -50,9 +51,26 @@ static void say_closed(const struct device *d, const struct err *e)
 			d->name, d->cfg.text, e->text);
 }
 
-static int hand_over(struct device *d, struct err *e)
+/* The runner has one thread for all handlers (H24): an hbad that gives no answer is waited for with one device, not with
+ * each. The watcher offers the others to it. */
+static enum offer offer_in_turn(struct device *d, struct instance *i, struct err *e)
 {
-	enum offer o = device_offer(d, e);
+	uint64_t start = clock_ns();
+	enum offer o;
+
+	if (d->known && i->mute_ns && start < i->mute_ns + timing.mute * NS_PER_MS) {
+		err_set(e, -ETIMEDOUT, "hbad@%s did not answer a moment ago", d->cfg.instance);
+		return OFFER_ABSENT;
+	}
+	o = device_offer(d, e);
+	if (o != OFFER_SERVED && o != OFFER_REFUSED && clock_ns() >= start + timing.call * NS_PER_MS)
+		i->mute_ns = clock_ns();
+	return o;
+}
+
+static int hand_over(struct device *d, struct instance *i, struct err *e)
+{
+	enum offer o = offer_in_turn(d, i, e);
 	int r;
 
 	if (o == OFFER_SERVED) {
@@ -74,7 +92,7 @@ static int hand_over(struct device *d, struct err *e)
 static int adopt(struct device *d, struct err *e)
 {
 	struct instance *i = registry_get(d->cfg.instance, e);
-	int r = i ? hand_over(d, e) : -ENOMEM;
+	int r = i ? hand_over(d, i, e) : -ENOMEM;
 
 	if (r)
 		return r;
@@ -132,13 +150,23 @@ static void abort_device(struct device *d)
 	device_free(d);
 }
 
+/* Will somebody answer commands when the runner has opened the gate? Not one that is about to end, or has let go. */
+static bool is_well_served(const struct device *d)
+{
+	return device_served(d) && !d->stopping && !d->dropped && !d->killed_ns &&
+	       !proc_dead(d->server.pidfd);
+}
+
 /* The runner stops. Whoever serves goes on, and says goodbye to the next runner's HELLO. */
 static void leave_device(struct device *d)
 {
-	if (device_served(d))
+	if (is_well_served(d)) {
 		device_free(d);
-	else
-		instance_park(d);
+		return;
+	}
+	if (d->dropped)
+		device_take_back(d);
+	instance_park(d);
 }
 
 static void hba_close(struct tcmu_device *dev)
@@ -175,8 +203,6 @@ static int refuse(const struct device *d, const char *what)
 
 static int resize_borrowed(struct device *d, uint64_t bytes, struct err *e)
 {
-	if (bytes == d->blocks * d->block_size)
-		return 0;
 	if (bytes % d->block_size)
 		return err_set(e, -EINVAL, "%llu bytes are no whole number of blocks of %u bytes",
 			(unsigned long long)bytes, d->block_size);
@@ -186,8 +212,12 @@ static int resize_borrowed(struct device *d, uint64_t bytes, struct err *e)
 static int resize(struct device *d, uint64_t bytes)
 {
 	struct err e = {""};
-	int r = d->instance ? instance_borrow(d->instance, d) : -ENODEV;
+	int r;
 
+	/* It changes in this thread only. A restore writes it anew, and must not wait for a watcher that waits for hbad. */
+	if (bytes == d->blocks * d->block_size)
+		return 0;
+	r = d->instance ? instance_borrow(d->instance, d) : -ENODEV;
 	if (r)
 		return refuse(d, "it is being handed over just now: try again");
 	r = resize_borrowed(d, bytes, &e);
@@ -245,10 +275,11 @@ static int hba_handle_cmd(struct tcmu_device *dev, struct tcmur_cmd *cmd)
 static struct tcmur_handler handler = {
 	.name = "SCSI HBA owned by hbad",
 	.subtype = HBAD_SUBTYPE,
-	.cfg_desc = "NAME/UNIT[;ro=1][;allow=WHAT+WHAT...]\n"
+	.cfg_desc = "NAME/UNIT[;ro=1][;hold=SECONDS][;allow=WHAT+WHAT...]\n"
 		    "NAME: the controller, as \"hbactl list\" shows it\n"
 		    "UNIT: ldN, pdN or a stable naa. name, as \"hbactl units NAME\" shows it\n"
 		    "ro=1: refuse commands that write\n"
+		    "hold: so long commands wait for a controller that is gone, 0 to 3600 s\n"
 		    "allow: commands that are refused otherwise: format, sanitize, buffer, security, ata, "
 		    "nodata, "
 		    "copy, power, or vendor opcodes like c1-in, c2-out, c3-none; see hbad-handler(7)\n"

@@ -52,7 +52,7 @@ static bool say(struct link *l, const char *name, struct until u)
 
 static void hear(struct link *l, const char *name, struct until u)
 {
-	union link_message m;
+	union link_message m = {.reply = {.handle = 0}};
 	int r = until_ready(u, l->fd, POLLIN);
 
 	if (!r)

@@ -97,8 +97,12 @@ static bool has_uio(struct instance *i, const char *uio)
 	bool found = false;
 
 	pthread_mutex_lock(&i->lock);
-	list_for_each(pos, &i->devices)
-		found |= !strcmp(container_of(pos, struct device, link)->uio, uio);
+	list_for_each(pos, &i->devices) {
+		const struct device *d = container_of(pos, struct device, link);
+
+		/* One that its watcher did not let go of is ours no more, and its number may be another one's. */
+		found |= !d->closing && !strcmp(d->uio, uio);
+	}
 	pthread_mutex_unlock(&i->lock);
 	return found;
 }
@@ -211,6 +215,8 @@ void instance_return(struct instance *i, struct device *d)
 	d->busy = false;
 	pthread_cond_broadcast(&i->changed);
 	pthread_mutex_unlock(&i->lock);
+	/* It has been passed over meanwhile. */
+	instance_wake(i);
 }
 
 void instance_park(struct device *d)
@@ -237,13 +243,16 @@ unsigned instance_each(struct instance *i, void (*fn)(struct device *d, void *ar
 	unsigned n = 0;
 
 	pthread_mutex_lock(&i->lock);
-	list_for_each(pos, &i->devices)
-		container_of(pos, struct device, link)->visited = false;
+	list_for_each(pos, &i->devices) {
+		d = container_of(pos, struct device, link);
+		d->visited = false;
+		/* One that is borrowed comes back: without it the watcher would go to sleep as if it had none. */
+		n += !d->closing;
+	}
 	while ((d = next_unvisited(i))) {
 		d->visited = d->busy = true;
 		pthread_mutex_unlock(&i->lock);
 		fn(d, arg);
-		n++;
 		pthread_mutex_lock(&i->lock);
 		d->busy = false;
 		pthread_cond_broadcast(&i->changed);
@@ -290,7 +299,11 @@ void registry_stop(void)
 		struct device *d = container_of(pos, struct device, link);
 
 		list_remove(&d->link);
-		device_guard(d);
+		/* While its process lives no ring is reset (H1); whoever ends it does so then. */
+		if (device_served(d) && !proc_dead(d->server.pidfd))
+			device_block(d);
+		else
+			device_guard(d);
 		hlog_warn("%s (%s): nobody serves it, its gate stays closed", d->name, d->cfg.text);
 		device_free(d);
 	}

@@ -27,6 +27,7 @@ struct instance {
 	bool ended;   /* the watcher is about to return; under the lock */
 	atomic_bool stop;
 	_Atomic uint64_t unfenceable_ns; /* when killing this hbad last did not help; 0: never */
+	uint64_t mute_ns;		 /* when it last gave no answer to open(); 0: never; main thread */
 };
 
 /* Random, one per process. */
@@ -47,15 +48,16 @@ int instance_release(struct instance *i, struct device *d);
 int instance_borrow(struct instance *i, struct device *d);
 void instance_return(struct instance *i, struct device *d);
 /*
- * For a device without a server when the runner stops: once all its devices are closed, the runner opens their gates,
- * and then nobody would answer. registry_stop() comes after that and closes this one again. Takes d over.
+ * For a device without a server, or with one that is about to end, when the runner stops: once all its devices are
+ * closed, the runner opens their gates, and then nobody would answer. registry_stop() comes after that and closes this
+ * one again; it resets the ring if nobody can be at work on it any more. Takes d over.
  */
 void instance_park(struct device *d);
 void instance_wake(struct instance *i);
 
 /*
- * The watcher's way to walk: calls fn for each device that is not being closed, without the lock, marked busy. Returns
- * how many there were.
+ * The watcher's way to walk: calls fn for each device that is neither being closed nor borrowed, without the lock, marked
+ * busy. Returns how many there were, with those that are borrowed.
  */
 unsigned instance_each(struct instance *i, void (*fn)(struct device *d, void *arg), void *arg);
 

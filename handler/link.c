@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include "base/cleanup.h"
 #include "place.h"
@@ -29,20 +30,44 @@ static_assert(sizeof(struct handoff_handle) == 32, "handoff_handle");
 static_assert(offsetof(struct handoff_event, what) == 24, "handoff_event.what");
 static_assert(sizeof(struct handoff_resize) == 40, "handoff_resize");
 
+/* Whoever listens may be killed by us, who are root; and hbad's user, who owns the folder, may lay anybody's socket
+ * there, or keep one open whose listener has long ended and left its id to another process. So both must be the
+ * folder's owner. The folder itself lies in one of root's. */
+static int check_owner(const char *folder, uid_t listener, pid_t pid)
+{
+	struct stat st;
+	uid_t user;
+	int r;
+
+	if (lstat(folder, &st))
+		return -errno;
+	r = proc_user(pid, &user);
+	if (r)
+		return r == -ESRCH ? -ECONNREFUSED : r;
+	return S_ISDIR(st.st_mode) && st.st_uid == listener && st.st_uid == user ? 0 : -EPERM;
+}
+
 /* Who listens. The socket must still be connected afterwards: a process closes its sockets before its id can be
  * used again, so the id named the process that listens when the pidfd was made. */
-static int take_pidfd(int fd, int *ret_pidfd, pid_t *ret_pid)
+static int take_pidfd(int fd, const char *folder, int *ret_pidfd, pid_t *ret_pid)
 {
 	struct pollfd p = {.fd = fd};
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 	hb_autoclose int pidfd = -1;
+	int r;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
 		return -errno;
 	pidfd = proc_open(cred.pid);
 	if (pidfd < 0)
 		return pidfd == -ESRCH ? -ECONNREFUSED : pidfd;
+	/* The pidfd holds on to the process: if it is alive afterwards, it was that one's user. */
+	r = check_owner(folder, cred.uid, cred.pid);
+	if (r)
+		return r;
+	if (proc_dead(pidfd))
+		return -ECONNREFUSED;
 	if (poll(&p, 1, 0) < 0 || (p.revents & (POLLHUP | POLLERR)))
 		return -ECONNREFUSED;
 	*ret_pidfd = TAKE_FD(pidfd);
@@ -70,6 +95,7 @@ static int connect_until(int fd, const struct sockaddr_un *addr, struct until u)
 int link_connect(struct link *l, const char *instance, struct until u)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	char folder[sizeof(addr.sun_path)];
 	hb_autoclose int fd = -1;
 	int n = snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%s/" HBAD_HANDOFF_SOCKET, place_runtime(),
 		instance);
@@ -78,12 +104,13 @@ int link_connect(struct link *l, const char *instance, struct until u)
 
 	if (n < 0 || (size_t)n >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
+	snprintf(folder, sizeof(folder), "%s/%s", place_runtime(), instance);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	r = connect_until(fd, &addr, u);
 	if (!r)
-		r = take_pidfd(fd, &pidfd, &pid);
+		r = take_pidfd(fd, folder, &pidfd, &pid);
 	if (r)
 		return r;
 	*l = (struct link){.fd = TAKE_FD(fd), .pidfd = pidfd, .pid = pid};
@@ -108,6 +135,8 @@ const char *link_error(int r)
 		return "its answer breaks the hand-off protocol";
 	case -ECANCELED:
 		return "the device is being closed";
+	case -EPERM:
+		return "who listens is not the owner of its folder";
 	default:
 		return strerror(-r);
 	}

@@ -3,11 +3,15 @@
 #include "proc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "base/cleanup.h"
 
 struct until until_ms(unsigned ms, int cancel_fd)
 {
@@ -57,6 +61,27 @@ int proc_open(pid_t pid)
 	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 
 	return fd < 0 ? -errno : fd;
+}
+
+int proc_user(pid_t pid, uid_t *ret)
+{
+	char path[40], text[512], *at;
+	hb_autoclose int fd = -1;
+	unsigned uid;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%ld/status", (long)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	text[n] = '\0';
+	/* A name cannot fake the line: the kernel escapes the line feeds in it. Real, then effective. */
+	at = strstr(text, "\nUid:");
+	if (!at || sscanf(at, " Uid: %*u %u", &uid) != 1)
+		return -EPROTO;
+	*ret = uid;
+	return 0;
 }
 
 bool proc_dead(int pidfd)

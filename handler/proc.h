@@ -20,6 +20,8 @@ int until_ready(struct until u, int fd, short events);
 int until_slept(struct until u);
 
 int proc_open(pid_t pid); /* a pidfd (close-on-exec), or -errno */
+/* Its effective user: of the process that a pidfd stands for, while that is not dead. -ESRCH: there is none. */
+int proc_user(pid_t pid, uid_t *ret);
 bool proc_dead(int pidfd);
 /* 0: the process is dead, all its threads included; -ETIMEDOUT, -ECANCELED. */
 int proc_wait(int pidfd, struct until u);

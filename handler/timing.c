@@ -21,5 +21,6 @@ struct timing timing = {
 	.grace = 1000,
 	.release = 2000,
 	.unfenceable = 30000,
+	.mute = 30000,
 	.join = 10000,
 };

@@ -21,7 +21,8 @@ struct timing {
 	unsigned grace;	      /* an hbad that closed a connection may be about to die by itself */
 	unsigned release;     /* for a dying or polite hbad to let go of a ring */
 	unsigned unfenceable; /* after a kill that did not help, the next devices are refused at once */
-	unsigned join;	      /* a watcher lets go of a device, or ends, at once; more than this is a bug */
+	unsigned mute; /* after an hbad that gave no answer, the next devices are not offered at once */
+	unsigned join; /* a watcher lets go of a device, or ends, at once; more than this is a bug */
 };
 
 extern struct timing timing;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The watcher (design.md section 8, hazards H4, H9, H10). Everything hangs on one fact per device: which process, if
+ * The watcher (hazards H4, H9, H10). Everything hangs on one fact per device: which process, if
  * any, may be consuming its ring (device->server). It changes in three ways only: hbad takes the device (offer.c),
  * hbad says that it has let go, or the process is proven dead through its pidfd. Only then is reset_ring allowed.
  *
@@ -303,8 +303,8 @@ static void guard_device(struct device *d, void *arg)
 			device_guard(d);
 		w->unserved++;
 	} else if (w->stopping) {
-		/* Also one that open() handed over in the last moment. */
-		device_block(d);
+		/* Also one that open() handed over in the last moment, or that was borrowed when hbad said so. */
+		stop_device(d, w);
 	}
 }
 

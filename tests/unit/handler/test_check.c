@@ -76,6 +76,7 @@ START_TEST(unknown_controller_is_explained)
 	fake_write("etc/not-one.txt", "");
 	check("hba/g3/ld0",
 		"known: a1, g2 (see \"hbactl list\"); to add one: hbactl attach PCI-ADDRESS --name g3");
+	check("hba/hba/g2/ld0", "known: a1, g2. targetcli puts \"hba/\" in front by itself");
 }
 END_TEST
 

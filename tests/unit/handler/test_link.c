@@ -452,6 +452,69 @@ START_TEST(dead_listener_is_found_out)
 }
 END_TEST
 
+#define OTHER_UID 12345
+
+/* We are root and may kill who does not answer: so it is not enough that somebody listens. */
+START_TEST(only_the_folders_owner_is_spoken_to)
+{
+	/* user of the folder; of who listens, then and now */
+	static const struct {
+		uid_t folder, listens, now;
+		int expected;
+	} cases[] = {
+		{OTHER_UID, 0, 0, -EPERM}, /* another service's socket, laid there */
+		{0, OTHER_UID, OTHER_UID, -EPERM},
+		{OTHER_UID, 0, OTHER_UID, -EPERM},
+		{0, 0, OTHER_UID, -EPERM},
+		{OTHER_UID, OTHER_UID, OTHER_UID, 0},
+		{0, 0, 0, 0},
+	};
+	struct link c = LINK_INIT;
+	char folder[80], byte = 0;
+	int fd, pipe_fds[2], r;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		return; /* only root can play others */
+	make_socket(-1, &fd);
+	snprintf(folder, sizeof(folder), "%s/g2", root);
+	ck_assert_int_eq(pipe(pipe_fds), 0);
+	pid = fork();
+	if (!pid) {
+		r = seteuid(cases[_i].listens) || listen(fd, 4) || seteuid(0) || seteuid(cases[_i].now) ||
+		    write(pipe_fds[1], "x", 1) != 1;
+		if (!r)
+			pause();
+		_exit(1);
+	}
+	ck_assert_int_eq(read(pipe_fds[0], &byte, 1), 1);
+	ck_assert_int_eq(byte, 'x');
+	ck_assert_int_eq(chown(folder, cases[_i].folder, 0), 0);
+	ck_assert_int_eq(link_connect(&c, "g2", until_ms(BUSY_MS, -1)), cases[_i].expected);
+	link_close(&c);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+	close(fd);
+}
+END_TEST
+
+START_TEST(users_of_processes_are_known)
+{
+	uid_t uid = 4711;
+	pid_t pid;
+
+	ck_assert_int_eq(proc_user(getpid(), &uid), 0);
+	ck_assert_uint_eq(uid, geteuid());
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	waitpid(pid, NULL, 0);
+	ck_assert_int_eq(proc_user(pid, &uid), -ESRCH);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("handler link");
@@ -477,6 +540,8 @@ static Suite *suite(void)
 	tcase_add_test(c, connection_knows_the_process_that_listens);
 	tcase_add_test(c, nobody_there_is_told_from_nobody_accepts);
 	tcase_add_test(c, dead_listener_is_found_out);
+	tcase_add_loop_test(c, only_the_folders_owner_is_spoken_to, 0, 6);
+	tcase_add_test(c, users_of_processes_are_known);
 	suite_add_tcase(s, c);
 	return s;
 }

@@ -386,6 +386,35 @@ START_TEST(known_device_is_taken_when_hbad_is_silent_and_nobody_is_killed_for_it
 END_TEST
 
 /* It may be consuming: the runner opens the gate next, so it has to be known first (H6, H10). */
+/* The runner waits for all of them, and all its handlers wait with it (H24). */
+START_TEST(known_devices_wait_for_a_silent_hbad_once)
+{
+	struct tcmu_device *more[2];
+
+	timing.mute = 3600 * 1000;
+	act(HANDOFF_WATCH, ACT_SILENT); /* so that the watcher offers nothing */
+	act(HANDOFF_OPEN, ACT_SILENT);
+	ck_assert_int_eq(open_dev(true), 0);
+	more[0] = fake_device("vol2", "hba/g2/ld1", true);
+	more[1] = fake_device("vol3", "hba/g2/ld2", true);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_int_eq(fake.handler->open(more[i], false), 0);
+		ck_assert(map_is_decoy(more[i]));
+	}
+	ck_assert_uint_eq(hbad_count(fake.a, "OPEN"), 1);
+	ck_assert_uint_eq(log_count("did not answer a moment ago"), 2);
+	/* A new one is asked for at once: it has no second chance. */
+	act(HANDOFF_OPEN, ACT_REFUSE);
+	ck_assert_int_ne(fake.handler->open(fake_device("vol4", "hba/g2/ld3", false), false), 0);
+	ck_assert_uint_eq(hbad_count(fake.a, "OPEN"), 2);
+	act(HANDOFF_OPEN, ACT_OK);
+	act(HANDOFF_WATCH, ACT_OK);
+	eventually(record_count("vol1/block_dev=0") && record_count("vol2/block_dev=0") &&
+		   record_count("vol3/block_dev=0"));
+	ck_assert(hbad_alive(fake.a));
+}
+END_TEST
+
 START_TEST(known_device_with_silence_on_start_fences)
 {
 	act(HANDOFF_START, ACT_SILENT);
@@ -449,6 +478,22 @@ START_TEST(a_new_size_is_hbads_to_take)
 	ck_assert_int_lt(reconfig(TCMULIB_CFG_DEV_SIZE, 8192 * 512, NULL), 0);
 	ck_assert_uint_eq(log_count("did not say whether it took the new size"), 1);
 	ck_assert_int_eq(reconfig(TCMULIB_CFG_DEV_SIZE, 4096 * 512, NULL), 0);
+}
+END_TEST
+
+/* A restore writes the size that there is, while the watcher may wait for an hbad that does not answer. */
+START_TEST(the_size_that_it_has_waits_for_nobody)
+{
+	kill(fake.a->pid, SIGKILL);
+	hbad_wait_dead(fake.a);
+	ck_assert_int_eq(open_dev(true), 0);
+	fake_patient();
+	atomic_store(&fake.b->act[HANDOFF_OPEN], ACT_SILENT);
+	hbad_start(fake.b);
+	eventually(hbad_count(fake.b, "OPEN") == 1);
+	ck_assert_int_eq(reconfig(TCMULIB_CFG_DEV_SIZE, 2048 * 512, NULL), 0);
+	ck_assert_uint_eq(hbad_count(fake.b, "OPEN"), 1);
+	fake.handler->close(dev);
 }
 END_TEST
 
@@ -538,11 +583,13 @@ static Suite *suite(void)
 	tcase_add_test(known, gate_that_the_runner_opens_is_closed_again);
 	tcase_add_test(known, known_device_is_taken_when_hbad_refuses);
 	tcase_add_test(known, known_device_is_taken_when_hbad_is_silent_and_nobody_is_killed_for_it);
+	tcase_add_test(known, known_devices_wait_for_a_silent_hbad_once);
 	tcase_add_test(known, known_device_with_silence_on_start_fences);
 
 	tcase_add_test(rest, reconfig_accepts_what_does_not_change);
 	tcase_add_test(rest, reconfig_refuses_changes_and_says_why);
 	tcase_add_test(rest, a_new_size_is_hbads_to_take);
+	tcase_add_test(rest, the_size_that_it_has_waits_for_nobody);
 	tcase_add_test(rest, reconfig_and_watcher_do_not_disturb_each_other);
 	tcase_add_test(rest, reconfig_puts_the_time_out_right_again);
 	tcase_add_test(rest, commands_are_not_handled_and_that_is_said_once);

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "fake.h"
+#include "handler/instance.h"
 #include "handler/timing.h"
 
 static struct tcmu_device *dev;
@@ -99,10 +100,10 @@ START_TEST(commands_fail_when_hbad_stays_away)
 
 	timing.absent = 400;
 	kill(fake.a->pid, SIGKILL);
-	eventually(record_count("vol1/reset_ring=1") > 0);
-	ck_assert_uint_eq(record_count("vol1/reset_ring=2"), 0);
-	ck_assert_uint_eq(record_count("vol1/block_dev=0"), 0);
 	eventually(record_count("vol1/reset_ring=2") > 1); /* again and again */
+	/* BUSY first, however late this thread looks. */
+	ck_assert_int_ge(record_index("vol1/reset_ring=1", 0), 0);
+	ck_assert_int_lt(record_index("vol1/reset_ring=1", 0), record_index("vol1/block_dev=0", 0));
 	ck_assert_int_lt(record_index("vol1/block_dev=0", 0), record_index("vol1/reset_ring=2", 0));
 	ck_assert_uint_eq(log_count("has been away"), 1);
 	guards = record_count("vol1/reset_ring=1");
@@ -136,6 +137,36 @@ START_TEST(second_death_is_answered_too)
 	kill(fake.b->pid, SIGKILL);
 	eventually(record_count("vol1/reset_ring=1") > n);
 	ck_assert_uint_eq(kicks(dev), 2);
+}
+END_TEST
+
+/* The only one there is, while it gets a new size. */
+START_TEST(device_that_is_borrowed_is_watched_on)
+{
+	struct device *d = dev->priv;
+
+	ck_assert_int_eq(instance_borrow(d->instance, d), 0);
+	atomic_store(&fake.a->hang_up_watch, 1);
+	eventually(hbad_count(fake.a, "WATCH") == 2);
+	instance_return(d->instance, d);
+	kill(fake.a->pid, SIGKILL);
+	eventually(record_count("vol1/reset_ring=1") > 0);
+	expect_next_hbad();
+}
+END_TEST
+
+/* A round has passed it over, and the next one would be late. */
+START_TEST(device_that_comes_back_is_looked_at_at_once)
+{
+	struct device *d = dev->priv;
+
+	ck_assert_int_eq(instance_borrow(d->instance, d), 0);
+	kill(fake.a->pid, SIGKILL);
+	hbad_wait_dead(fake.a);
+	usleep(200000);
+	ck_assert_uint_eq(record_count("vol1/reset_ring=1"), 0);
+	instance_return(d->instance, d);
+	eventually(record_count("vol1/reset_ring=1") > 0);
 }
 END_TEST
 
@@ -312,6 +343,25 @@ START_TEST(planned_stop_closes_the_gates_before_it_is_confirmed)
 END_TEST
 
 /* Flushing the controller's cache can take longer than anything else that hbad is silent about. */
+/* It is just getting a new size when hbad says that it ends, and is treated like the others afterwards. */
+START_TEST(device_that_is_borrowed_when_hbad_stops_is_gated_and_has_more_time)
+{
+	struct device *d = dev->priv;
+
+	ck_assert_int_eq(instance_borrow(d->instance, d), 0);
+	atomic_store(&fake.a->stop_event, 1);
+	eventually(hbad_count(fake.a, "GATED") == 1);
+	ck_assert(!d->stopping && !record_count("vol1/block_dev=1"));
+	instance_return(d->instance, d);
+	eventually(record_count("vol1/block_dev=1") > 0);
+	/* Not between two looks of the watcher. */
+	ck_assert_int_eq(instance_borrow(d->instance, d), 0);
+	ck_assert(d->stopping);
+	instance_return(d->instance, d);
+	ck_assert_uint_eq(record_count("vol1/reset_ring=1"), 0);
+}
+END_TEST
+
 START_TEST(stopping_hbad_has_more_time)
 {
 	uint64_t start;
@@ -455,6 +505,7 @@ static Suite *suite(void)
 	tcase_add_test(t, healthy_hbad_is_left_alone);
 	tcase_add_test(t, death_is_answered_with_kick_block_reset);
 	tcase_add_test(t, second_death_is_answered_too);
+	tcase_add_test(t, device_that_is_borrowed_is_watched_on);
 	tcase_add_test(t, lost_connection_to_a_living_hbad_resets_nothing);
 	tcase_add_test(t, living_hbad_that_does_not_let_watch_is_killed_in_time);
 	tcase_add_test(t, living_hbad_that_refuses_to_be_watched_is_left_alone);
@@ -467,6 +518,7 @@ static Suite *suite(void)
 	tcase_add_test(t, runner_that_was_stopped_itself_kills_nobody);
 	tcase_add_test(t, hbad_that_does_not_die_is_blocked_and_not_reset);
 	tcase_add_test(t, planned_stop_closes_the_gates_before_it_is_confirmed);
+	tcase_add_test(t, device_that_is_borrowed_when_hbad_stops_is_gated_and_has_more_time);
 	tcase_add_test(t, stopping_hbad_has_more_time);
 	tcase_add_test(t, netlink_replies_are_switched_on_once_and_late);
 	tcase_add_test(t, netlink_replies_that_are_on_are_left_alone);
@@ -483,6 +535,7 @@ static Suite *suite(void)
 	tcase_set_timeout(never, 100);
 	tcase_add_checked_fixture(never, setup_never, fake_teardown);
 	tcase_add_test(never, death_is_answered_at_once);
+	tcase_add_test(never, device_that_comes_back_is_looked_at_at_once);
 	suite_add_tcase(s, never);
 
 	tcase_set_timeout(slow, 100);
