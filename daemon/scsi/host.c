@@ -42,7 +42,10 @@ static void apply_attach(void *arg)
 	s->gate = SCSI_GATE_OPEN;
 	s->hba->ready_user = s;
 	s->hba->ready = host_ready;
+	/* What waited for the controller is handed down in turn, when all LUNs are open. */
+	s->kicking = true;
 	resolve_all(s);
+	s->kicking = false;
 	host_kick(s);
 }
 
@@ -104,6 +107,7 @@ int scsi_host_create(struct loop *loop, struct scsi_host **ret)
 	s->loop = loop;
 	s->gate = SCSI_GATE_BECOMING_READY;
 	s->close_msg.cb = apply_detach;
+	s->tick_msg.cb = hold_tick;
 	list_init(&s->luns);
 	list_init(&s->ready);
 	list_init(&s->starved);
@@ -196,7 +200,7 @@ static int look_at_unit(
 	return 0;
 }
 
-static int look_at_units(struct hba *h, struct scsi_units *units)
+static int look_at_units(struct hba *h, struct scsi_units *units, unsigned n)
 {
 	struct scsi_raw *raw = malloc(sizeof(*raw));
 	unsigned patience = READY_BUDGET;
@@ -204,7 +208,7 @@ static int look_at_units(struct hba *h, struct scsi_units *units)
 
 	if (!raw)
 		return -ENOMEM;
-	for (; r == 0 && units->n < h->n_units; units->n += r == 0)
+	for (; r == 0 && units->n < n; units->n += r == 0)
 		r = look_at_unit(h, units, units->n, raw, &patience);
 	free(raw);
 	return r;
@@ -212,12 +216,13 @@ static int look_at_units(struct hba *h, struct scsi_units *units)
 
 int scsi_host_attach(struct scsi_host *s, struct hba *h, struct err *e)
 {
-	struct scsi_units *units = calloc(1, sizeof(*units) + h->n_units * sizeof(units->facts[0]));
+	unsigned n = hba_n_units(h);
+	struct scsi_units *units = calloc(1, sizeof(*units) + n * sizeof(units->facts[0]));
 	int r;
 
 	if (!units)
 		return err_set(e, -ENOMEM, "out of memory for the units of the controller");
-	r = look_at_units(h, units);
+	r = look_at_units(h, units, n);
 	if (r < 0) {
 		free(units);
 		return err_set(e, r, "the controller went away while its units were asked who they are: %s",

@@ -48,6 +48,9 @@ struct scsi_host {
 	_Atomic int closing; /* enum scsi_gate that scsi_host_detach() asks for */
 	atomic_bool close_posted;
 	struct loop_msg close_msg;
+	atomic_uint holding; /* LUNs whose gate is SCSI_GATE_HELD */
+	atomic_bool tick_posted;
+	struct loop_msg tick_msg;
 
 	/* I/O thread */
 	struct hba *hba; /* NULL while detached */
@@ -97,6 +100,14 @@ struct scsi_lun {
 	bool d_sense, swp; /* of the control mode page: sense format, software write protection */
 	struct log_limit refusals;
 
+	uint64_t taken;	      /* tasks, ever */
+	struct list parked;   /* tasks that wait for the controller's return, in the order they came */
+	uint64_t hold_end_ns; /* while the gate is SCSI_GATE_HELD */
+	/* Writes that were answered with GOOD, and those of them that a GOOD flush has covered. */
+	uint64_t written, flushed;
+	enum scsi_sense attention; /* for the next command, whoever sends it (hazard H22); SENSE_NONE */
+	bool lost; /* some of the others may have been lost with the controller, and no flush has said so yet */
+
 	struct list wait;   /* tasks with something to hand down, oldest first */
 	struct list ranged; /* tasks that touch the medium, in the order they came; see range.c */
 	unsigned exclusive; /* those of them with TASK_EXCLUSIVE */
@@ -114,11 +125,25 @@ void lun_copy_left(struct scsi_lun *lun);
 void lun_resolve(struct scsi_lun *lun);
 /* Closes: what waits is answered with the gate's condition, what is at the controller comes back through it. */
 void lun_close(struct scsi_lun *lun, enum scsi_gate why);
+/* A task that waits for the LUN's gate, or NULL. */
+struct scsi_task *lun_first_waiting(struct scsi_lun *lun);
 const struct scsi_unit *units_find(const struct scsi_units *units, const char *name);
 /* Why the unit does not fit the configuration: 0, or an errno of scsi_lun_check() with its sentence. */
 int lun_fits(const struct scsi_unit *u, const struct scsi_lun_config *cfg, struct err *e);
 /* The controller has failed or was removed: close all gates. */
 void host_lost(struct scsi_host *s, enum scsi_gate why);
+/* ... if it has, and they are not closed yet. */
+void host_notice_loss(struct scsi_host *s);
+
+/* --- hold.c --- */
+
+/* The gate that a LUN gets whose controller is gone: SCSI_GATE_HELD, or SCSI_GATE_GONE. */
+enum scsi_gate hold_gate(struct scsi_lun *lun);
+/* The gate changes to now: counts LUNs that hold, and remembers writes that nobody can vouch for. */
+void hold_gate_changes(struct scsi_lun *lun, enum scsi_gate now);
+/* The gate is open again: what waited is done, in the order it came. */
+void hold_release(struct scsi_lun *lun);
+void hold_tick(struct loop_msg *msg);
 
 static inline void stat_add(_Atomic uint64_t *counter, uint64_t n)
 {

@@ -23,22 +23,41 @@ static struct scsi_task *first_starved(struct scsi_lun *lun)
 	return NULL;
 }
 
+struct scsi_task *lun_first_waiting(struct scsi_lun *lun)
+{
+	struct scsi_task *t = list_first(&lun->wait, struct scsi_task, link);
+
+	if (!t)
+		t = first_starved(lun);
+	return t ? t : range_first_held(lun);
+}
+
 /* Why it is closed is asked for anew each time: done() of a task may do what it likes. */
 static void fail_waiting(struct scsi_lun *lun)
 {
 	struct scsi_task *t;
 
-	while ((t = list_first(&lun->wait, struct scsi_task, link)) || (t = first_starved(lun)) ||
-		(t = range_first_held(lun))) {
-		task_fail_at(t, t->next, gate_sense(lun_gate(lun)), NULL);
+	while ((t = lun_first_waiting(lun))) {
+		/* While it is held, that takes those that can wait. */
+		if (lun_gate(lun) != SCSI_GATE_HELD)
+			task_fail_at(t, t->next, gate_sense(lun_gate(lun)), NULL);
+		task_advance(t);
+	}
+	while (lun_gate(lun) != SCSI_GATE_HELD && lun_gate(lun) != SCSI_GATE_OPEN &&
+		(t = list_first(&lun->parked, struct scsi_task, link))) {
+		hold_leave(t);
+		task_fail_at(t, 0, gate_sense(lun_gate(lun)), NULL);
 		task_advance(t);
 	}
 }
 
 void lun_close(struct scsi_lun *lun, enum scsi_gate why)
 {
+	if (why == SCSI_GATE_GONE)
+		why = hold_gate(lun);
 	if (lun_gate(lun) == why)
 		return;
+	hold_gate_changes(lun, why);
 	atomic_store_explicit(&lun->gate, (int)why, memory_order_relaxed);
 	fail_waiting(lun);
 	lun->unit = NULL;
@@ -64,7 +83,9 @@ static void lun_open(struct scsi_lun *lun, const struct scsi_unit *u, const stru
 	lun->no_lba_status = false;
 	lun->wiper = wipe_find(lun);
 	lun->fua_native = lun->host->hba->fua_native;
+	hold_gate_changes(lun, SCSI_GATE_OPEN);
 	atomic_store_explicit(&lun->gate, SCSI_GATE_OPEN, memory_order_relaxed);
+	hold_release(lun);
 }
 
 /* A unit of the same name, but another disk: an initiator's cache and file systems belong to the old one. */
@@ -92,6 +113,12 @@ void lun_resolve(struct scsi_lun *lun)
 		err_set(&why, 0,
 			"it was %s with blocks of %u bytes and is now %s with %u: remove the LUN to use it",
 			lun->facts.id.naa_text, lun->facts.id.block_size, u->id.naa_text, u->id.block_size);
+	/* Drives may need longer than their controller. Another disk in place of the LUN's is not waited for. */
+	if (lun_gate(lun) == SCSI_GATE_HELD && !(u && u->identified && is_another(lun, u)) &&
+		loop_now(s->loop) < lun->hold_end_ns) {
+		log_warn("the LUN of unit %s waits: %s", lun->cfg.unit, why.text);
+		return;
+	}
 	log_warn("the LUN of unit %s answers that there is no unit: %s", lun->cfg.unit, why.text);
 	lun_close(lun, SCSI_GATE_NO_UNIT);
 }
@@ -116,6 +143,7 @@ static void apply_resize(void *arg)
 			continue;
 		lun->cfg.blocks = r->blocks;
 		lun->cfg.may_be_smaller = true;
+		lun->attention = SENSE_CAPACITY_CHANGED;
 		lun_resolve(lun);
 		break;
 	}
@@ -164,6 +192,7 @@ int scsi_lun_create(struct scsi_host *s, const struct scsi_lun_config *cfg, stru
 	lun->cfg = *cfg;
 	list_init(&lun->all);
 	list_init(&lun->wait);
+	list_init(&lun->parked);
 	list_init(&lun->ranged);
 	list_init(&lun->turn);
 	lun->join.cb = lun_join;
@@ -185,6 +214,8 @@ void scsi_lun_destroy(struct scsi_lun *lun)
 		return;
 	}
 	wipe_sweep(lun->host, false);
+	if (lun_gate(lun) == SCSI_GATE_HELD)
+		lun_close(lun, SCSI_GATE_NO_UNIT);
 	lun->dead = true;
 	if (lun->wipe.state != WIPE_NONE)
 		return;

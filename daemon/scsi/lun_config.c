@@ -151,12 +151,30 @@ static int parse_allow(const char *value, size_t len, struct scsi_lun_config *cf
 	return r;
 }
 
+static int parse_hold(const char *value, size_t len, struct scsi_lun_config *cfg, struct err *e)
+{
+	uint32_t v = 0;
+
+	for (size_t i = 0; i < len && isdigit((unsigned char)value[i]) && v <= SCSI_MAX_HOLD_S; i++)
+		v = v * 10 + (uint32_t)(value[i] - '0');
+	if (!len || len > 4 || strspn(value, "0123456789") < len || v > SCSI_MAX_HOLD_S)
+		return err_set(e, -EINVAL,
+			"option hold is a number of seconds from 0 to %u, not \"%.*s\": so long commands "
+			"wait for a "
+			"controller that is gone",
+			SCSI_MAX_HOLD_S, (int)MIN(len, QUOTE_MAX), value);
+	cfg->hold_s = v;
+	cfg->own_hold = true;
+	return 0;
+}
+
 static const struct {
 	const char *name; /* with its '=' */
 	int (*parse)(const char *value, size_t len, struct scsi_lun_config *cfg, struct err *e);
 } options[] = {
 	{"ro=", parse_ro},
 	{"allow=", parse_allow},
+	{"hold=", parse_hold},
 };
 
 /* seen: a bit for each option that has been given */
@@ -174,7 +192,8 @@ static int parse_option(
 		*seen |= 1U << i;
 		return options[i].parse(text + n, len - n, cfg, e);
 	}
-	return err_set(e, -EINVAL, "unknown option \"%.*s\"; known options: ro=0, ro=1, allow=NAME+NAME...",
+	return err_set(e, -EINVAL,
+		"unknown option \"%.*s\"; known options: ro=0, ro=1, hold=SECONDS, allow=NAME+NAME...",
 		(int)MIN(len, QUOTE_MAX), text);
 }
 

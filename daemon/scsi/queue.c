@@ -24,7 +24,9 @@ static uint64_t offset_of(const struct scsi_task *t, const struct hba_req *req)
 
 static void child_good(struct scsi_task *t, const struct hba_req *req)
 {
-	if (req->kind == HBA_REQ_FLUSH)
+	if (req->kind == HBA_REQ_FLUSH && !hold_flush_is_true(t))
+		task_fail_at(t, 0, SENSE_WRITE_ERROR, NULL);
+	else if (req->kind == HBA_REQ_FLUSH)
 		t->phase = t->phase == PHASE_BEFORE ? PHASE_BODY : PHASE_END;
 	else if (t->work->good)
 		t->work->good(t, req, offset_of(t, req));
@@ -65,11 +67,14 @@ static void child_done(struct hba_req *req)
 	bool kicking = s->kicking;
 
 	assert(t->children);
+	/* While t is still seen to have a request there. */
+	if (req->result == HBA_GONE)
+		host_notice_loss(s);
 	t->children--;
 	forget_child(t, req);
 	if (req_is_good(req))
 		child_good(t, req);
-	else
+	else if (req->result != HBA_GONE || !hold_forgives(t, req, offset_of(t, req)))
 		child_failed(t, req);
 	/* ready() comes from here: it must not find t half way. */
 	s->kicking = true;
@@ -142,6 +147,9 @@ static int issue(struct scsi_host *s, struct scsi_task *t)
 	if (r == 0) {
 		remember_child(t, req);
 		t->flags |= TASK_BEGUN;
+		t->once |= req->no_reissue;
+		if (flush)
+			t->flush_mark = t->lun->written;
 		if (flush)
 			stat_add(&t->lun->stats.flushes, 1);
 		return 0;
@@ -184,6 +192,10 @@ static bool kick_round(struct scsi_host *s)
 			list_remove(&lun->turn);
 			list_append(&s->ready, &lun->turn);
 		}
+		if (t->flags & TASK_WAITING && task_is_patient(t)) {
+			list_remove(&t->link);
+			list_append(&lun->wait, &t->link);
+		}
 		task_advance(t);
 	}
 	return true;
@@ -196,6 +208,12 @@ static bool controller_lost(const struct scsi_host *s)
 	return state == HBA_FAILED || state == HBA_REMOVED;
 }
 
+void host_notice_loss(struct scsi_host *s)
+{
+	if (s->hba && s->gate == SCSI_GATE_OPEN && controller_lost(s))
+		host_lost(s, SCSI_GATE_GONE);
+}
+
 void host_kick(struct scsi_host *s)
 {
 	if (s->kicking || !s->hba) {
@@ -203,8 +221,7 @@ void host_kick(struct scsi_host *s)
 		return;
 	}
 	s->kicking = true;
-	if (controller_lost(s) && s->gate == SCSI_GATE_OPEN)
-		host_lost(s, SCSI_GATE_GONE);
+	host_notice_loss(s);
 	do {
 		s->kick_again = false;
 		/* What came free in between has told us so by kick_again; what comes free later calls

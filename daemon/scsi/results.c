@@ -38,6 +38,7 @@ enum scsi_sense gate_sense(enum scsi_gate gate)
 	case SCSI_GATE_OPEN:
 		return SENSE_NONE;
 	case SCSI_GATE_BECOMING_READY:
+	case SCSI_GATE_HELD: /* what is asked for in the meantime is told that it is worth waiting */
 		return SENSE_BECOMING_READY;
 	case SCSI_GATE_NO_UNIT:
 		return SENSE_NO_SUCH_UNIT;

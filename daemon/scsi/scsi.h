@@ -66,7 +66,11 @@ struct scsi_task {
 	uint64_t error_at;	      /* byte offset of the first error so far */
 	uint64_t started_ns;
 	struct hba_req *child[SCSI_MAX_CHILDREN]; /* those at the controller, NULL between them */
-	struct list link;			  /* in the host's queues */
+	uint64_t flush_mark;			  /* lun->written when its flush was handed down */
+	uint64_t order;				  /* in which the LUN has taken them */
+	uint8_t hold;				  /* enum task_hold of task.h */
+	bool once;				  /* a part that must not be done twice was handed down */
+	struct list link;			  /* in the host's queues, or in lun->parked */
 	struct list ranged;			  /* in lun->ranged */
 };
 
@@ -76,6 +80,7 @@ enum scsi_gate {
 	SCSI_GATE_BECOMING_READY, /* 02/04/01: controller boots or the unit is not yet looked at */
 	SCSI_GATE_NO_UNIT, /* 05/25/00: the unit is not there, or is not what the LUN was created for */
 	SCSI_GATE_GONE,	   /* 02/04/03: the controller is gone or failed, manual intervention */
+	SCSI_GATE_HELD,	   /* likewise, but for the LUN's hold time commands wait for its return */
 };
 
 /* What the unit is, found by asking it (INQUIRY, VPD 80h and 83h, READ CAPACITY). Stable across slots. */
@@ -128,6 +133,9 @@ struct scsi_lun_config {
 	uint64_t blocks; /* as the backstore was created or resized; 0: not known yet */
 	uint32_t block_size;
 	bool may_be_smaller; /* than its unit, which may have grown; initiators see the LUN's size */
+	/* How long commands wait for a controller that is gone before they fail; 0: not at all. */
+	uint32_t hold_s;
+	bool own_hold; /* the cfgstring said so */
 };
 
 /* --- set-up thread --- */
@@ -142,10 +150,13 @@ int scsi_host_attach(struct scsi_host *s, struct hba *h, struct err *e);
 /* Control thread, after an attach that succeeded: frees what earlier ones have found. */
 void scsi_host_trim(struct scsi_host *s);
 /* Controller is about to stop or is gone: gates close with the given reason; tasks that are at the controller
- * complete through it. Returns at once; the I/O thread lets go of the controller before it sees anything that
+ * complete through it. With SCSI_GATE_GONE, LUNs with a hold time keep what can be done again, and new commands, until
+ * that is over (SCSI_GATE_HELD). Returns at once; the I/O thread lets go of the controller before it sees anything that
  * is posted to the loop later, so hba_stop() may follow. */
 void scsi_host_detach(struct scsi_host *s, enum scsi_gate why);
 void scsi_host_destroy(struct scsi_host *s); /* no LUNs and tasks left; NULL is fine */
+/* Control thread, now and then: has hold times that are over noticed. Costs nothing while nobody waits. */
+void scsi_host_tick(struct scsi_host *s);
 
 /* Units as found, none while detached; valid until scsi_host_trim(), and their hba pointers until
  * scsi_host_detach(). Control thread. */
@@ -153,7 +164,8 @@ unsigned scsi_host_units(const struct scsi_host *s, const struct scsi_unit **ret
 /* "ldN", "pdN" or "naa.…". NULL with a sentence that lists what there is. */
 const struct scsi_unit *scsi_host_find(const struct scsi_host *s, const char *unit, struct err *e);
 
-/* Parses "UNIT[;ro=1][;allow=NAME+NAME...]": the part of a cfgstring after "hba/CONTROLLER/". Pure; any thread.
+#define SCSI_MAX_HOLD_S 3600
+/* Parses "UNIT[;ro=1][;hold=SECONDS][;allow=NAME+NAME...]": the part of a cfgstring after "hba/CONTROLLER/". Pure; any thread.
  * Unknown options and names are errors that list the known ones. */
 int scsi_lun_parse(const char *text, struct scsi_lun_config *ret, struct err *e);
 /* Does the configuration fit the unit? Names size and block size that would. 0, -ENOENT, -EINVAL (size, block

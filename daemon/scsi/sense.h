@@ -13,6 +13,7 @@ enum scsi_sense {
 	SENSE_MANUAL_INTERVENTION = 0x020403,
 	SENSE_FORMAT_IN_PROGRESS = 0x020404,
 	SENSE_SANITIZE_IN_PROGRESS = 0x02041b,
+	SENSE_WRITE_ERROR = 0x030c00,
 	SENSE_FORMAT_CORRUPTED = 0x033100, /* medium format corrupted */
 	SENSE_FORMAT_FAILED = 0x033101,
 	SENSE_SANITIZE_FAILED = 0x033103,
@@ -25,6 +26,7 @@ enum scsi_sense {
 	SENSE_NO_SUCH_UNIT = 0x052500,	     /* logical unit not supported */
 	SENSE_INVALID_LIST = 0x052600,	     /* invalid field in parameter list */
 	SENSE_SAVING_UNSUPPORTED = 0x053900, /* saving parameters not supported */
+	SENSE_CAPACITY_CHANGED = 0x062a09,
 	SENSE_WRITE_PROTECTED = 0x072700,
 	/* EXTENDED COPY: wrong lists, and then what happened with a segment */
 	SENSE_COPY_TOO_MANY_CSCDS = 0x052606,

@@ -4,10 +4,20 @@
 
 #include <string.h>
 
+/* Its data, if the unit has a cache; what was forced to the medium is there. */
+static bool may_be_cached(const struct scsi_task *t)
+{
+	if (!t->op || !(t->op->flags & OP_WRITE) || t->op->flags & OP_STATE || t->flags & TASK_FLUSH_AFTER)
+		return false;
+	return !(t->flags & TASK_FUA && t->lun->fua_native);
+}
+
 static void count_result(struct scsi_lun *lun, const struct scsi_task *t)
 {
 	bool good = t->status == SCSI_GOOD;
 
+	if (good && may_be_cached(t))
+		lun->written++;
 	if (!good)
 		stat_add(&lun->stats.errors, 1);
 	if (!t->op || t->op->fate != FATE_TRANSLATE)
@@ -39,8 +49,6 @@ static void task_end(struct scsi_task *t)
 	}
 	if (scratch >= 0)
 		scratch_release(s, scratch);
-	else
-		scratch_offer(s);
 	t->done(t);
 }
 
@@ -148,7 +156,7 @@ void task_enqueue(struct scsi_task *t)
 	struct scsi_lun *lun = t->lun;
 
 	/* One that has begun goes in front: the sooner it ends, the sooner its slots and its range are others'. */
-	if (t->flags & TASK_BEGUN)
+	if (t->flags & TASK_BEGUN && !task_is_patient(t))
 		list_prepend(&lun->wait, &t->link);
 	else
 		list_append(&lun->wait, &t->link);
@@ -175,7 +183,12 @@ void task_advance(struct scsi_task *t)
 {
 	enum scsi_gate gate = lun_gate(t->lun);
 
+	/* First: what was lost with the controller must not look like what is done. */
+	if (t->hold == HOLD_AGAIN && hold_takes(t))
+		return;
 	next_phase(t);
+	if (gate == SCSI_GATE_HELD && wants_more(t) && hold_takes(t))
+		return;
 	if (wants_more(t) && gate != SCSI_GATE_OPEN)
 		task_fail_at(t, t->next, gate_sense(gate), NULL);
 	if (t->flags & (TASK_STARVED | TASK_HELD))
@@ -218,18 +231,16 @@ struct iovec *task_scratch(struct scsi_task *t)
 	return t->scratch < 0 ? NULL : &s->scratch_iov[t->scratch];
 }
 
+/* To the one that has waited longest, at once: if it were only told, others could be faster, again and again. So while
+ * somebody waits none is free. */
 void scratch_release(struct scsi_host *s, int32_t scratch)
-{
-	tags_put(&s->scratch, (uint32_t)scratch);
-	scratch_offer(s);
-}
-
-void scratch_offer(struct scsi_host *s)
 {
 	struct scsi_task *t = list_first(&s->starved, struct scsi_task, link);
 
-	if (!t || !s->scratch.n_free)
+	tags_put(&s->scratch, (uint32_t)scratch);
+	if (!t)
 		return;
+	task_scratch(t);
 	list_remove(&t->link);
 	t->flags &= (uint16_t)~TASK_STARVED;
 	task_enqueue(t);
@@ -260,6 +271,9 @@ static void pad_cdb(struct scsi_task *t)
 
 static void task_init(struct scsi_task *t)
 {
+	t->hold = HOLD_NO;
+	t->once = false;
+	t->flush_mark = 0;
 	t->status = SCSI_GOOD;
 	t->sense_len = 0;
 	memset(t->sense, 0, sizeof(t->sense));
@@ -330,25 +344,12 @@ static bool is_write_protected(const struct scsi_task *t)
 	return t->op->flags & OP_WRITE && (lun->cfg.ro || (lun->swp && !(t->op->flags & OP_STATE)));
 }
 
-void scsi_submit(struct scsi_task *t)
+/* What the CDB says, or why not. The gate is open, or the command does not mind. */
+static void dispatch(struct scsi_task *t, enum scsi_sense why)
 {
 	struct scsi_lun *lun = t->lun;
-	enum scsi_gate gate = lun_gate(lun);
-	enum scsi_sense why;
 
-	task_init(t);
-	atomic_fetch_add_explicit(&lun->busy, 1, memory_order_relaxed);
-	stat_add(&lun->stats.tasks, 1);
-	if (!t->cdb_len) {
-		task_check(t, SENSE_INVALID_OPCODE);
-		return;
-	}
-	t->op = scsi_op_find(lun, t->cdb, &why);
-	if (t->op)
-		t->dir = t->op->dir;
-	if (gate != SCSI_GATE_OPEN && !(t->op && t->op->flags & OP_ANY_GATE))
-		task_check(t, gate_sense(gate));
-	else if (why != SENSE_NONE)
+	if (why != SENSE_NONE)
 		refuse_opcode(t, why);
 	else if (has_wrong_length(t))
 		task_bad_field(t, 7, 7);
@@ -364,6 +365,59 @@ void scsi_submit(struct scsi_task *t)
 		t->op->start(t);
 }
 
+static enum scsi_sense find_op(struct scsi_task *t)
+{
+	enum scsi_sense why;
+
+	t->op = scsi_op_find(t->lun, t->cdb, &why);
+	if (t->op)
+		t->dir = t->op->dir;
+	return why;
+}
+
+void task_rewind(struct scsi_task *t)
+{
+	task_init(t);
+	find_op(t);
+}
+
+void task_again(struct scsi_task *t)
+{
+	dispatch(t, find_op(t));
+}
+
+/* Once for the LUN: which initiator sends a command nobody tells us. */
+static void report_attention(struct scsi_task *t)
+{
+	enum scsi_sense code = t->lun->attention;
+
+	t->lun->attention = SENSE_NONE;
+	task_check(t, code);
+}
+
+void scsi_submit(struct scsi_task *t)
+{
+	struct scsi_lun *lun = t->lun;
+	enum scsi_gate gate = lun_gate(lun);
+	enum scsi_sense why;
+
+	task_init(t);
+	why = find_op(t);
+	t->order = ++lun->taken;
+	atomic_fetch_add_explicit(&lun->busy, 1, memory_order_relaxed);
+	stat_add(&lun->stats.tasks, 1);
+	if (!t->cdb_len)
+		task_check(t, SENSE_INVALID_OPCODE);
+	else if (gate == SCSI_GATE_OPEN && lun->attention && !(t->op && t->op->flags & OP_ANY_GATE))
+		report_attention(t);
+	else if (gate == SCSI_GATE_OPEN || (t->op && t->op->flags & OP_ANY_GATE))
+		dispatch(t, why);
+	else if (gate == SCSI_GATE_HELD && t->op)
+		hold_park(t);
+	else
+		task_check(t, gate_sense(gate));
+}
+
 void scsi_task_abort(struct scsi_task *t)
 {
 	struct scsi_host *s = t->lun->host;
@@ -372,6 +426,12 @@ void scsi_task_abort(struct scsi_task *t)
 		return;
 	t->flags |= TASK_ABORTED;
 	task_unqueue(t);
+	if (t->hold == HOLD_PARKED) {
+		hold_leave(t);
+		task_status(t, SCSI_TASK_ABORTED);
+		host_kick(s);
+		return;
+	}
 	if (t->work && t->work->abort) {
 		t->work->abort(t);
 		host_kick(s);

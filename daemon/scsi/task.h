@@ -27,6 +27,12 @@
 #define TASK_OWN_COUNT	  0x4000 /* the command's functions set in_bytes */
 #define TASK_INTERNAL	  0x8000 /* no initiator's: neither counted nor waited for */
 
+enum task_hold {
+	HOLD_NO,
+	HOLD_AGAIN, /* will be done again from its beginning: waits until the controller has let go of all of it */
+	HOLD_PARKED, /* waits in lun->parked for the return of the controller */
+};
+
 enum task_phase { PHASE_BEFORE, PHASE_BODY, PHASE_AFTER, PHASE_END };
 
 /* The body of a task. */
@@ -83,17 +89,39 @@ void task_fail_at(
 /* The task's scratch buffer, taken when it has none yet; NULL when none is free. */
 struct iovec *task_scratch(struct scsi_task *t);
 void scratch_release(struct scsi_host *s, int32_t scratch);
-/* Lets the next one that waits for scratch try again, if there is some: also at the end of a task that has none, which
- * may have been told of it and ended before it took it. */
-void scratch_offer(struct scsi_host *s);
 /* Between two requests of a long command, whose buffer holds nothing any more: those who wait have their turn first. */
 void scratch_share(struct scsi_task *t);
+
+/* --- hold.c --- */
+
+/* The controller is away, and t wants something of it: true if t waits for its return, and nothing else is to be done
+ * with it now. */
+bool hold_takes(struct scsi_task *t);
+/* A new task of a LUN whose gate is SCSI_GATE_HELD. */
+void hold_park(struct scsi_task *t);
+/* The request ended because the controller is gone. True: that is taken care of. */
+bool hold_forgives(struct scsi_task *t, const struct hba_req *req, uint64_t offset);
+/* t waits no longer, if it did. */
+void hold_leave(struct scsi_task *t);
+/* A flush of t comes back GOOD: false if it must not be, for writes before it may have been lost with the controller.
+ * That is said once. */
+bool hold_flush_is_true(struct scsi_task *t);
+
+/* task.c: as if it had just come; then, when the gate is open, it is done. */
+void task_rewind(struct scsi_task *t);
+void task_again(struct scsi_task *t);
 
 /* --- queue.c --- */
 
 void task_advance(struct scsi_task *t); /* waits in its LUN's queue, or completes */
 void task_unqueue(struct scsi_task *t);
 void task_enqueue(struct scsi_task *t);
+/* It holds no blocks that others wait for, and may go on for hours (VERIFY of a whole disk): each of its requests waits
+ * for its turn. */
+static inline bool task_is_patient(const struct scsi_task *t)
+{
+	return !t->nblocks;
+}
 void host_kick(struct scsi_host *s); /* hands down what can be */
 
 /* --- range.c --- */

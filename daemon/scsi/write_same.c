@@ -41,7 +41,7 @@ void pattern_fill(
 	*ret_span = piece;
 }
 
-/* The initiator's memory is read once. */
+/* The initiator's memory is read once; arg[0]: it was. */
 static bool load_block(struct scsi_task *t)
 {
 	uint32_t bs = t->lun->facts.id.block_size;
@@ -52,12 +52,13 @@ static bool load_block(struct scsi_task *t)
 	memset(scratch->iov_base, 0, bs);
 	iov_get(t->iov, t->niov, 0, scratch->iov_base, bs);
 	pattern_repeat(scratch->iov_base, bs);
+	t->arg[0] = true;
 	return true;
 }
 
 static int same_fill(struct scsi_task *t, struct hba_req *req, uint64_t *ret_span)
 {
-	if (t->scratch < 0 && !load_block(t))
+	if (!t->arg[0] && !load_block(t))
 		return -ENOBUFS;
 	pattern_fill(t, req, t->lun->host->pattern_iov[t->scratch], ret_span);
 	return 0;

@@ -445,6 +445,11 @@ static struct fake *fake_of(struct hba *h)
 	return container_of(h, struct fake, hba);
 }
 
+unsigned hba_n_units(const struct hba *h)
+{
+	return h->n_units;
+}
+
 enum hba_state hba_state(const struct hba *h)
 {
 	return __atomic_load_n(&container_of(h, const struct fake, hba)->state, __ATOMIC_ACQUIRE);
@@ -582,6 +587,12 @@ void fake_complete(struct fake *f, unsigned i)
 
 	execute(f, req);
 	req->done(req);
+}
+
+void fake_execute(struct fake *f, unsigned i)
+{
+	ck_assert_uint_lt(i, f->n_flight);
+	execute(f, f->flight[i]);
 }
 
 void fake_end(

@@ -102,6 +102,8 @@ void fake_pattern(uint64_t lba, uint8_t *block, uint32_t block_size);
 
 /* Completes the i-th request in flight as the disk would. */
 void fake_complete(struct fake *f, unsigned i);
+/* The disk does it, but its answer is lost: fake_end() is to follow. */
+void fake_execute(struct fake *f, unsigned i);
 /* ... or with this result, untouched by the disk. */
 void fake_end(struct fake *f, unsigned i, enum hba_result result, uint8_t status, const uint8_t *sense,
 	uint8_t len);

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/endian.h"
 #include "fixture.h"
 
@@ -179,6 +180,32 @@ static void drain(void)
 	ck_assert_uint_eq(scsi_lun_busy(x.lun), 0);
 }
 
+/* The controller goes with all that it has, and comes back before or after those who wait for it have given up. */
+static void lose(void)
+{
+	struct fake *f = x.fake;
+	struct err e;
+
+	f->state = rnd(2) ? HBA_REMOVED : HBA_FAILED;
+	while (f->n_flight)
+		fake_end(f, rnd(f->n_flight), HBA_GONE, 0, NULL, 0);
+	scsi_host_detach(x.host, SCSI_GATE_GONE);
+	for (unsigned n = rnd(4); n; n--) {
+		unsigned i = rnd(FLYING);
+
+		if (!tst[i].buf)
+			step(&tst[i]);
+		else if (!tst[i].done)
+			scsi_task_abort(&tst[i].task);
+	}
+	fake_now += rnd(15) * NS_PER_SEC;
+	scsi_host_tick(x.host);
+	f->state = HBA_RUNNING;
+	f->fault.count = 0;
+	f->hba.fua_native = rnd(2);
+	ck_assert_int_eq(scsi_host_attach(x.host, &f->hba, &e), 0);
+}
+
 START_TEST(every_command_completes_once)
 {
 	struct fake *f = fake_new(1, 16384, 512);
@@ -194,7 +221,8 @@ START_TEST(every_command_completes_once)
 	fake_set_page(&f->disk[0].log[0x00], "\0\0\0\x02\0\x0d", 6);
 	fx_attach(&x, f);
 	scsi_lun_destroy(x.lun);
-	x.lun = fx_lun(&x, "ld0;allow=buffer+security+ata+nodata+c1-in+c2-out");
+	x.lun = fx_lun(&x, _i & 1 ? "ld0;hold=10;allow=buffer+security+ata+nodata+c1-in+c2-out"
+				  : "ld0;allow=buffer+security+ata+nodata+c1-in+c2-out");
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		unsigned i = rnd(FLYING);
 
@@ -214,11 +242,16 @@ START_TEST(every_command_completes_once)
 			struct err e;
 
 			scsi_host_detach(x.host, (enum scsi_gate)(1 + rnd(3)));
+			/* Those who wait for it have waited long enough. */
+			fake_now += 11 * NS_PER_SEC;
+			scsi_host_tick(x.host);
 			drain();
 			f->fault.count = 0;
 			f->hba.fua_native = rnd(2);
 			ck_assert_int_eq(scsi_host_attach(x.host, &f->hba, &e), 0);
 		}
+		if (rnd(300) == 0)
+			lose();
 		f->n_log = 0;
 	}
 	drain();

@@ -413,6 +413,13 @@ START_TEST(a_lun_grows_with_its_unit_when_told)
 	ck_assert_uint_eq(t.buf[2] << 8 | t.buf[3], (BLOCKS - 1) & 0xffff);
 	tst_fini(&t);
 	ck_assert_int_eq(scsi_lun_resize(lun, BLOCKS + 8, &e), 0);
+	/* Whoever comes first learns of it; who only asks who it is does not. */
+	tst_do(&t, &(struct fx){x.fake, x.disk, x.host, lun}, "\x12\0\0\0\x24\0", 6, 36);
+	assert_good(&t);
+	tst_fini(&t);
+	tst_do(&t, &(struct fx){x.fake, x.disk, x.host, lun}, "\0\0\0\0\0\0", 6, 0);
+	assert_check(&t, 0x06, 0x2a, 0x09);
+	tst_fini(&t);
 	tst_do(&t, &(struct fx){x.fake, x.disk, x.host, lun}, "\x25\0\0\0\0\0\0\0\0\0", 10, 8);
 	assert_good(&t);
 	ck_assert_uint_eq(t.buf[2] << 8 | t.buf[3], (BLOCKS + 7) & 0xffff);

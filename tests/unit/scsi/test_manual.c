@@ -131,6 +131,43 @@ START_TEST(every_page_has_its_row)
 }
 END_TEST
 
+static char *read_file(const char *path)
+{
+	char *text = calloc(1, 65536);
+	FILE *f = fopen(path, "r");
+
+	ck_assert_msg(f != NULL, "cannot open %s", path);
+	ck_assert_uint_lt(fread(text, 1, 65535, f), 65535);
+	fclose(f);
+	return text;
+}
+
+/* What targetcli shows of user:hba, and the manual that it names. */
+START_TEST(what_can_be_allowed_is_described_where_people_look)
+{
+	char *manual = read_file(HBAD_HANDLER "/hbad-handler.7");
+	char *handler = read_file(HBAD_HANDLER "/handler.c");
+	unsigned n = 0;
+
+	for (unsigned bit = 1; bit <= UINT16_MAX; bit <<= 1) {
+		const char *name = scsi_allow_name((enum scsi_allow)bit);
+		char tag[64];
+
+		if (!name)
+			continue;
+		n++;
+		snprintf(tag, sizeof(tag), "\n.TP\n.B allow=%s\n", name);
+		ck_assert_msg(strstr(manual, tag), "hbad-handler.7 does not describe allow=%s", name);
+		ck_assert_msg(strstr(handler, name), "the handler's description has no %s", name);
+	}
+	/* and that of the vendors' opcodes, which is set in another way */
+	ck_assert_uint_eq(count(manual, "\n.TP\n.B allow="), n);
+	ck_assert_ptr_nonnull(strstr(manual, "\n.BR allow=c1\\-in "));
+	free(manual);
+	free(handler);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("scsi manual");
@@ -141,6 +178,7 @@ int main(void)
 	tcase_add_test(c, there_are_no_other_rows);
 	tcase_add_test(c, rows_tell_option_limit_and_guards);
 	tcase_add_test(c, every_page_has_its_row);
+	tcase_add_test(c, what_can_be_allowed_is_described_where_people_look);
 	suite_add_tcase(s, c);
 	return run_suite(s);
 }

@@ -328,6 +328,79 @@ START_TEST(long_comparisons_share_the_scratch)
 }
 END_TEST
 
+/* The same within one LUN: what comes back first must not take again what it has just let go of. What is compared has a
+ * range of its own in the second round, and goes in front of what waits for a slot. */
+START_TEST(long_comparisons_share_the_scratch_with_their_own_lun)
+{
+	enum { N = 64, SMALL = 512 };
+	static struct tst v[N];
+	size_t len = _i ? SMALL * 512 : 512;
+	uint8_t cdb[16];
+	struct tst e[2];
+
+	x.fake->slots = 100;
+	memset(x.disk->store, 0, SMALL * 512);
+	for (unsigned i = 0; i < N; i++) {
+		cdb16(cdb, 0x8f, _i ? 0x02 : 0x06, 0, SMALL);
+		tst_init(&v[i], x.lun, cdb, 16, len, 1);
+		memset(v[i].buf, 0, len);
+		v[i].filled = true;
+		tst_submit(&v[i]);
+	}
+	for (unsigned i = 0; i < N; i++)
+		fake_complete(x.fake, 0); /* the flushes before */
+	submit_or(&e[0], 8000, 1);
+	submit_or(&e[1], 8001, 1);
+	/* Each comparison has four parts. Every one comes to its second, and the two to both of theirs. */
+	for (unsigned i = 0; i < 2 * N + 4; i++)
+		fake_complete(x.fake, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_good(&e[i]);
+		tst_fini(&e[i]);
+	}
+	fake_run(x.fake, 0);
+	for (unsigned i = 0; i < N; i++) {
+		assert_good(&v[i]);
+		tst_fini(&v[i]);
+	}
+}
+END_TEST
+
+/* Verifications as long as the disk, one for each slot that there is: others have their turn all the same. */
+START_TEST(long_verifications_share_the_slots_with_their_own_lun)
+{
+	struct tst v[2], r[4];
+	uint8_t cdb[16];
+
+	x.fake->slots = 2;
+	for (unsigned i = 0; i < 2; i++) {
+		cdb16(cdb, 0x8f, _i ? 0x06 : 0x00, 0, 1024);
+		memset(x.disk->store, 0, 1024 * 512);
+		tst_init(&v[i], x.lun, cdb, 16, _i ? 512 : 0, _i ? 1 : 0);
+		memset(v[i].buf, 0, v[i].len);
+		v[i].filled = true;
+		tst_submit(&v[i]);
+	}
+	if (!_i)
+		x.disk->verify = false; /* it is read then, in eight parts */
+	for (unsigned i = 0; i < 4; i++)
+		submit_read(&r[i], 2000 + i, 1);
+	/* Of two slots at least every other one is for who waits. */
+	for (unsigned i = 0; i < 12; i++)
+		fake_complete(x.fake, 0);
+	for (unsigned i = 0; i < 4; i++)
+		assert_good(&r[i]);
+	ck_assert_uint_eq(v[0].done + v[1].done, 0);
+	for (unsigned i = 0; i < 4; i++)
+		finish(&r[i]);
+	fake_run(x.fake, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_good(&v[i]);
+		tst_fini(&v[i]);
+	}
+}
+END_TEST
+
 /* More waiting commands than scratch buffers, all on one block, and others that need scratch meanwhile. */
 START_TEST(a_crowd_on_one_block_gets_through)
 {
@@ -783,6 +856,8 @@ int main(void)
 	tcase_add_test(c, luns_do_not_wait_for_each_other);
 	tcase_add_loop_test(c, a_verification_of_the_medium_holds_up_nobody, 0, 2);
 	tcase_add_test(c, long_comparisons_share_the_scratch);
+	tcase_add_loop_test(c, long_comparisons_share_the_scratch_with_their_own_lun, 0, 2);
+	tcase_add_loop_test(c, long_verifications_share_the_slots_with_their_own_lun, 0, 2);
 	tcase_add_test(c, a_crowd_on_one_block_gets_through);
 	tcase_add_test(c, the_second_step_goes_before_what_waits_for_a_slot);
 	tcase_add_test(c, requests_come_back_while_their_command_waits_for_scratch);

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* LUNs with a hold time: their commands wait for a controller that was unplugged, and are done once. */
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "fixture.h"
+#include "scsi/host.h"
+
+#define BLOCKS 16384
+#define HOLD_S 30
+
+static struct fx x;
+static struct tst t[8];
+
+static void setup(void)
+{
+	fake_loop_defer = false;
+	fx_setup(&x, BLOCKS);
+	scsi_lun_destroy(x.lun);
+	x.lun = fx_lun(&x, "ld0;hold=30");
+	ck_assert_int_eq(scsi_lun_gate(x.lun), SCSI_GATE_OPEN);
+}
+
+static void teardown(void)
+{
+	fx_teardown(&x);
+}
+
+static void rw_init(unsigned n, bool write, uint32_t lba, uint16_t blocks)
+{
+	uint8_t cdb[10];
+
+	cdb10(cdb, write ? 0x2a : 0x28, 0, lba, blocks);
+	tst_init(&t[n], x.lun, cdb, 10, blocks * 512U, 1);
+	if (write)
+		tst_fill(&t[n], (uint8_t)(n + 1));
+}
+
+static void cdb_init(unsigned n, const char *cdb, size_t len, size_t data)
+{
+	tst_init(&t[n], x.lun, cdb, len, data, data != 0);
+}
+
+/* What was at the controller ends, newest first if asked to. */
+static void unplug(bool newest_first)
+{
+	x.fake->state = HBA_REMOVED;
+	while (x.fake->n_flight)
+		fake_end(x.fake, newest_first ? x.fake->n_flight - 1 : 0, HBA_GONE, 0, NULL, 0);
+	scsi_host_detach(x.host, SCSI_GATE_GONE);
+}
+
+static void plug_in(void)
+{
+	struct err e = {""};
+
+	x.fake->state = HBA_RUNNING;
+	ck_assert_msg(scsi_host_attach(x.host, &x.fake->hba, &e) == 0, "%s", e.text);
+	scsi_host_trim(x.host);
+}
+
+static void time_passes(unsigned s)
+{
+	fake_now += s * NS_PER_SEC;
+	scsi_host_tick(x.host);
+}
+
+static unsigned index_of(unsigned from, uint64_t lba)
+{
+	for (unsigned i = from; i < x.fake->n_log; i++)
+		if (x.fake->log[i].kind == HBA_REQ_RW && x.fake->log[i].lba == lba)
+			return i;
+	ck_abort_msg("block %llu was not asked for again", (unsigned long long)lba);
+	return 0;
+}
+
+static void assert_disk(uint32_t lba, const struct tst *w)
+{
+	ck_assert_mem_eq(x.disk->store + lba * 512U, w->buf, w->len);
+}
+
+START_TEST(commands_wait_and_are_done_when_the_controller_is_back)
+{
+	unsigned before;
+
+	rw_init(0, true, 8, 8);
+	rw_init(1, false, 64, 8);
+	rw_init(2, true, 128, 8);
+	cdb_init(3, "\x35\0\0\0\0\0\0\0\0\0", 10, 0);
+	tst_submit(&t[0]);
+	tst_submit(&t[1]);
+	unplug(_i);
+	ck_assert_int_eq(scsi_lun_gate(x.lun), SCSI_GATE_HELD);
+	tst_submit(&t[2]);
+	tst_submit(&t[3]);
+	time_passes(HOLD_S - 1);
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert_uint_eq(t[i].done, 0);
+	ck_assert_uint_eq(scsi_lun_busy(x.lun), 4);
+	before = x.fake->n_log;
+	plug_in();
+	ck_assert_int_eq(scsi_lun_gate(x.lun), SCSI_GATE_OPEN);
+	/* In the order in which they came, whatever the order in which they ended. */
+	ck_assert_uint_lt(index_of(before, 8), index_of(before, 64));
+	ck_assert_uint_lt(index_of(before, 64), index_of(before, 128));
+	fake_run(x.fake, 7);
+	for (unsigned i = 0; i < 4; i++)
+		assert_good(&t[i]);
+	ck_assert(is_pattern(t[1].buf, 64, 8 * 512, 512));
+	assert_disk(8, &t[0]);
+	assert_disk(128, &t[2]);
+	for (unsigned i = 0; i < 4; i++)
+		tst_fini(&t[i]);
+}
+END_TEST
+
+START_TEST(a_second_loss_is_waited_for_like_the_first)
+{
+	rw_init(0, true, 8, 8);
+	tst_submit(&t[0]);
+	for (unsigned i = 0; i < 5; i++) {
+		unplug(false);
+		time_passes(HOLD_S - 1);
+		plug_in();
+		ck_assert_uint_eq(t[0].done, 0);
+		ck_assert_uint_eq(x.fake->n_flight, 1);
+	}
+	fake_run(x.fake, 0);
+	assert_good(&t[0]);
+	tst_fini(&t[0]);
+}
+END_TEST
+
+START_TEST(a_command_of_many_parts_is_done_again_from_its_beginning)
+{
+	unsigned parts, before;
+
+	x.fake->hba.limits.max_transfer = 4096;
+	plug_in();
+	rw_init(0, true, 0, 64); /* 8 parts */
+	tst_submit(&t[0]);
+	parts = x.fake->n_flight;
+	ck_assert_uint_gt(parts, 3);
+	fake_complete(x.fake, 1);
+	fake_complete(x.fake, 0);
+	unplug(true);
+	ck_assert_uint_eq(t[0].done, 0);
+	before = x.fake->n_log;
+	plug_in();
+	fake_run(x.fake, 3);
+	assert_good(&t[0]);
+	for (unsigned lba = 0; lba < 64; lba += 8)
+		index_of(before, lba);
+	assert_disk(0, &t[0]);
+	tst_fini(&t[0]);
+}
+END_TEST
+
+START_TEST(what_waits_too_long_fails)
+{
+	rw_init(0, true, 8, 8);
+	rw_init(1, false, 64, 8);
+	tst_submit(&t[0]);
+	unplug(false);
+	tst_submit(&t[1]);
+	time_passes(HOLD_S - 1);
+	ck_assert_uint_eq(t[0].done + t[1].done, 0);
+	time_passes(2);
+	assert_check(&t[0], 0x02, 0x04, 0x03);
+	assert_check(&t[1], 0x02, 0x04, 0x03);
+	ck_assert_int_eq(scsi_lun_gate(x.lun), SCSI_GATE_GONE);
+	tst_fini(&t[0]);
+	tst_fini(&t[1]);
+	tst_do(&t[2], &x, "\x28\0\0\0\0\0\0\0\x01\0", 10, 512);
+	assert_check(&t[2], 0x02, 0x04, 0x03);
+	tst_fini(&t[2]);
+	/* It may come back all the same. */
+	plug_in();
+	tst_do(&t[2], &x, "\x28\0\0\0\0\0\0\0\x01\0", 10, 512);
+	assert_good(&t[2]);
+	tst_fini(&t[2]);
+}
+END_TEST
+
+START_TEST(without_a_hold_time_nothing_waits)
+{
+	scsi_lun_destroy(x.lun);
+	x.lun = fx_lun(&x, _i ? "ld0;hold=0" : "ld0");
+	rw_init(0, true, 8, 8);
+	tst_submit(&t[0]);
+	unplug(false);
+	assert_check(&t[0], 0x02, 0x04, 0x03);
+	tst_fini(&t[0]);
+	ck_assert_int_eq(scsi_lun_gate(x.lun), SCSI_GATE_GONE);
+}
+END_TEST
+
+START_TEST(what_must_not_be_done_twice_is_not)
+{
+	/* COMPARE AND WRITE of one block: the block is read first. */
+	cdb_init(0, "\x89\0\0\0\0\0\0\0\0\x08\0\0\0\x01\0\0", 16, 1024);
+	tst_fill(&t[0], 1);
+	tst_submit(&t[0]);
+	ck_assert_uint_eq(x.fake->n_flight, 1);
+	/* It has to wait for the first one's range, and so has begun nothing. */
+	cdb_init(1, "\x89\0\0\0\0\0\0\0\0\x08\0\0\0\x01\0\0", 16, 1024);
+	tst_fill(&t[1], 1);
+	tst_submit(&t[1]);
+	unplug(false);
+	assert_check(&t[0], 0x0b, 0x2f, 0x02);
+	ck_assert_uint_eq(t[1].done, 0);
+	tst_fini(&t[0]);
+	plug_in();
+	fake_run(x.fake, 0);
+	assert_check(&t[1], 0x0e, 0x1d, 0x00);
+	tst_fini(&t[1]);
+}
+END_TEST
+
+START_TEST(who_waits_can_be_aborted)
+{
+	rw_init(0, true, 8, 8);
+	rw_init(1, false, 64, 8);
+	tst_submit(&t[0]);
+	unplug(false);
+	tst_submit(&t[1]);
+	for (unsigned i = 0; i < 2; i++) {
+		scsi_task_abort(&t[i].task);
+		ck_assert_uint_eq(t[i].done, 1);
+		ck_assert_uint_eq(t[i].task.status, SCSI_TASK_ABORTED);
+		tst_fini(&t[i]);
+	}
+	plug_in();
+	ck_assert_uint_eq(x.fake->n_flight, 0);
+}
+END_TEST
+
+/* All of it was handed down, and part of that has not come back when it is named: none of it is GOOD. */
+START_TEST(one_that_is_named_while_it_is_being_lost_is_not_good)
+{
+	x.fake->hba.limits.max_transfer = 4096;
+	plug_in();
+	rw_init(0, _i, 0, 16); /* 2 parts */
+	tst_submit(&t[0]);
+	ck_assert_uint_eq(x.fake->n_flight, 2);
+	x.fake->state = HBA_REMOVED;
+	fake_end(x.fake, 0, HBA_GONE, 0, NULL, 0);
+	ck_assert_uint_eq(t[0].done, 0);
+	scsi_task_abort(&t[0].task);
+	fake_end(x.fake, 0, HBA_GONE, 0, NULL, 0);
+	ck_assert_uint_eq(t[0].done, 1);
+	ck_assert_uint_ne(t[0].task.status, SCSI_GOOD);
+	ck_assert_uint_eq(t[0].task.in_bytes, 0);
+	tst_fini(&t[0]);
+	scsi_host_detach(x.host, SCSI_GATE_GONE);
+}
+END_TEST
+
+START_TEST(one_that_was_named_by_a_function_does_not_wait)
+{
+	rw_init(0, true, 8, 8);
+	tst_submit(&t[0]);
+	scsi_task_abort(&t[0].task);
+	unplug(false);
+	ck_assert_uint_eq(t[0].done, 1);
+	tst_fini(&t[0]);
+}
+END_TEST
+
+START_TEST(another_disk_in_its_place_is_not_written_to)
+{
+	rw_init(0, true, 8, 8);
+	tst_submit(&t[0]);
+	unplug(false);
+	fake_default_pages(x.disk, "another");
+	x.disk->vpd[0x83].data[12] ^= 0x55;
+	plug_in();
+	assert_check(&t[0], 0x05, 0x25, 0x00);
+	ck_assert_uint_eq(x.fake->n_flight, 0);
+	tst_fini(&t[0]);
+}
+END_TEST
+
+START_TEST(a_drive_that_needs_longer_than_its_controller_is_waited_for)
+{
+	unsigned n = x.fake->hba.n_units;
+
+	rw_init(0, true, 8, 8);
+	tst_submit(&t[0]);
+	unplug(false);
+	x.fake->hba.n_units = 0;
+	plug_in();
+	ck_assert_int_eq(scsi_lun_gate(x.lun), SCSI_GATE_HELD);
+	if (_i) {
+		time_passes(HOLD_S + 1);
+		assert_check(&t[0], 0x05, 0x25, 0x00);
+	}
+	x.fake->hba.n_units = n;
+	plug_in();
+	fake_run(x.fake, 0);
+	ck_assert_int_eq(scsi_lun_gate(x.lun), SCSI_GATE_OPEN);
+	if (!_i)
+		assert_good(&t[0]);
+	tst_fini(&t[0]);
+}
+END_TEST
+
+START_TEST(a_stop_ends_the_wait_with_becoming_ready)
+{
+	rw_init(0, true, 8, 8);
+	tst_submit(&t[0]);
+	unplug(false);
+	scsi_host_detach(x.host, SCSI_GATE_BECOMING_READY);
+	assert_check(&t[0], 0x02, 0x04, 0x01);
+	tst_fini(&t[0]);
+}
+END_TEST
+
+/* The order of the daemon's threads: letting go of the controller may come after the stop has begun. */
+START_TEST(a_stop_is_not_undone_by_the_loss_before_it)
+{
+	unplug(false);
+	scsi_host_detach(x.host, SCSI_GATE_BECOMING_READY);
+	scsi_host_detach(x.host, SCSI_GATE_GONE);
+	tst_do(&t[0], &x, "\x28\0\0\0\0\0\0\0\x01\0", 10, 512);
+	assert_check(&t[0], 0x02, 0x04, 0x01);
+	tst_fini(&t[0]);
+}
+END_TEST
+
+START_TEST(a_lun_that_is_taken_over_in_the_meantime_waits_too)
+{
+	unplug(false);
+	scsi_lun_destroy(x.lun);
+	x.lun = fx_lun(&x, "ld0;hold=30");
+	ck_assert_int_eq(scsi_lun_gate(x.lun), SCSI_GATE_HELD);
+	rw_init(0, true, 8, 8);
+	tst_submit(&t[0]);
+	plug_in();
+	fake_run(x.fake, 0);
+	assert_good(&t[0]);
+	assert_disk(8, &t[0]);
+	tst_fini(&t[0]);
+}
+END_TEST
+
+START_TEST(while_it_is_held_a_lun_tells_who_it_is)
+{
+	unplug(false);
+	tst_do(&t[0], &x, "\x12\0\0\0\x24\0", 6, 36);
+	assert_good(&t[0]);
+	ck_assert_mem_eq(t[0].buf + 8, "LSI     MR9260-8i       2.13", 28);
+	tst_fini(&t[0]);
+	tst_do(&t[0], &x, "\x03\0\0\0\x12\0", 6, 18);
+	assert_good(&t[0]);
+	ck_assert_uint_eq(t[0].buf[2], 0x02);
+	ck_assert_uint_eq(t[0].buf[12], 0x04);
+	ck_assert_uint_eq(t[0].buf[13], 0x01);
+	tst_fini(&t[0]);
+}
+END_TEST
+
+static void synchronize(void)
+{
+	tst_do(&t[1], &x, "\x35\0\0\0\0\0\0\0\0\0", 10, 0);
+	tst_fini(&t[1]);
+}
+
+/* 0: no battery; 1: battery; 2: battery, but the drives have caches; 3: flushed in time; 4: no cache at all;
+ * 5: written with FUA */
+START_TEST(the_first_flush_tells_of_writes_that_may_be_lost)
+{
+	bool lost = _i == 0 || _i == 2;
+	uint8_t cdb[10];
+
+	x.fake->hba.unit[0].write_back = _i != 4;
+	x.fake->hba.unit[0].cache_protected = _i == 1 || _i == 2;
+	x.fake->hba.unit[0].disk_cache = _i == 2;
+	cdb10(cdb, 0x2a, _i == 5 ? 0x08 : 0, 8, 1);
+	tst_init(&t[0], x.lun, cdb, 10, 512, 1);
+	tst_fill(&t[0], 1);
+	tst_submit(&t[0]);
+	fake_run(x.fake, 0);
+	assert_good(&t[0]);
+	tst_fini(&t[0]);
+	if (_i == 3)
+		synchronize();
+	unplug(false);
+	plug_in();
+	synchronize();
+	if (lost)
+		assert_check(&t[1], 0x03, 0x0c, 0x00);
+	else
+		assert_good(&t[1]);
+	synchronize();
+	assert_good(&t[1]);
+	unplug(false);
+	plug_in();
+	synchronize();
+	assert_good(&t[1]);
+}
+END_TEST
+
+START_TEST(a_lun_that_is_deleted_while_it_is_held_leaves_nothing)
+{
+	unplug(false);
+	ck_assert_uint_eq(atomic_load(&x.host->holding), 1);
+	scsi_lun_destroy(x.lun);
+	ck_assert_uint_eq(atomic_load(&x.host->holding), 0);
+	time_passes(HOLD_S + 1);
+	plug_in();
+	x.lun = fx_lun(&x, "ld0");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("hold");
+	TCase *c = tcase_create("hold");
+
+	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_add_loop_test(c, commands_wait_and_are_done_when_the_controller_is_back, 0, 2);
+	tcase_add_test(c, a_second_loss_is_waited_for_like_the_first);
+	tcase_add_test(c, a_command_of_many_parts_is_done_again_from_its_beginning);
+	tcase_add_test(c, what_waits_too_long_fails);
+	tcase_add_loop_test(c, without_a_hold_time_nothing_waits, 0, 2);
+	tcase_add_test(c, what_must_not_be_done_twice_is_not);
+	tcase_add_test(c, who_waits_can_be_aborted);
+	tcase_add_loop_test(c, one_that_is_named_while_it_is_being_lost_is_not_good, 0, 2);
+	tcase_add_test(c, one_that_was_named_by_a_function_does_not_wait);
+	tcase_add_test(c, another_disk_in_its_place_is_not_written_to);
+	tcase_add_loop_test(c, a_drive_that_needs_longer_than_its_controller_is_waited_for, 0, 2);
+	tcase_add_test(c, a_stop_ends_the_wait_with_becoming_ready);
+	tcase_add_test(c, a_stop_is_not_undone_by_the_loss_before_it);
+	tcase_add_test(c, a_lun_that_is_taken_over_in_the_meantime_waits_too);
+	tcase_add_test(c, while_it_is_held_a_lun_tells_who_it_is);
+	tcase_add_loop_test(c, the_first_flush_tells_of_writes_that_may_be_lost, 0, 6);
+	tcase_add_test(c, a_lun_that_is_deleted_while_it_is_held_leaves_nothing);
+	suite_add_tcase(s, c);
+	return run_suite(s);
+}
