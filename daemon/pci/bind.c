@@ -109,9 +109,12 @@ static int move_init(
 	r = pci_addr_parse(addr, m->addr, e);
 	if (r < 0)
 		return r;
-	if (!tree_exists(root, "/sys/bus/pci/devices/%s", m->addr))
+	if (!tree_exists(root, "/sys/bus/pci/devices/%s", m->addr)) {
+		/* The number of its group may be another device's next. */
+		pci_revoke_vfio(root, m->addr);
 		return err_set(e, -ENOENT,
 			"there is no PCI device %s; 'hbactl candidates' lists what there is", m->addr);
+	}
 	m->group = group_of(root, m->addr);
 	driver_of(m, m->had);
 	return 0;
@@ -247,7 +250,7 @@ int bind_vfio(
 	if (r < 0)
 		return r;
 	m.events = sys->events_open();
-	r = grant_mark(root, m.group);
+	r = grant_mark(root, m.group, m.addr);
 	r = r < 0 ? err_set(e, r, "cannot make " GRANT_MARKS "/%d: %s", m.group, strerror(-r)) : take(&m, e);
 	/* The claims guarded the way out; a driver that comes back in a roll-back must find its disks free. */
 	disks_release(&claims);

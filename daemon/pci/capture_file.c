@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -144,22 +145,45 @@ static int fill_header(const struct capture *c, struct capture_header *h)
 	return 0;
 }
 
+static int cannot_create(const char *path, int error, struct err *e)
+{
+	bool kept_out = error == EROFS || error == EACCES || error == EPERM;
+
+	return err_set(e, -error, "cannot create the capture %s: %s%s", path, strerror(error),
+		kept_out ? "; the unit lets hbad write below /var/lib/hbad only" : "");
+}
+
+/* A capture of before is kept. Nothing else is moved out of the way: /dev/null, say. */
+static int keep_older(const char *path, const char *old, struct err *e)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : cannot_create(path, errno, e);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, -EINVAL,
+			"the capture cannot be %s, which is there and no file: name a file for it", path);
+	if (rename(path, old) < 0 && errno != ENOENT)
+		return err_set(e, -errno, "cannot keep the capture that is there already as %s: %m", old);
+	return 0;
+}
+
 static int create(struct capture *c, const char *path, struct err *e)
 {
 	char old[sizeof(c->path) + sizeof(".old")];
+	int r;
 
 	if (strlen(path) >= sizeof(c->path))
 		return err_set(e, -ENAMETOOLONG, "the capture's path is too long: %zu bytes at most",
 			sizeof(c->path) - 1);
 	strcpy(c->path, path);
 	snprintf(old, sizeof(old), "%s.old", path);
-	if (rename(path, old) < 0 && errno != ENOENT)
-		return err_set(e, -errno, "cannot keep the capture that is there already as %s: %m", old);
+	r = keep_older(path, old, e);
+	if (r < 0)
+		return r;
 	/* Nobody else's file, whatever was put in the way since. */
 	c->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (c->fd < 0)
-		return err_set(e, -errno, "cannot create the capture %s: %m", path);
-	return 0;
+	return c->fd < 0 ? cannot_create(path, errno, e) : 0;
 }
 
 /* Signals are for the threads that wait for them. */
@@ -188,8 +212,10 @@ int cap_file_open(struct capture *c, const char *path, struct err *e)
 	if (r < 0)
 		return r;
 	r = write_all(c->fd, (const uint8_t *)&h, sizeof(h));
-	if (r < 0)
+	if (r < 0) {
+		unlink(path);
 		return err_set(e, r, "cannot write the capture %s: %s", path, strerror(-r));
+	}
 	c->crc = capture_crc(0, &h, sizeof(h));
 	c->written = sizeof(h);
 	r = start_writer(c);

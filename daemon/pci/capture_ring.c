@@ -15,7 +15,7 @@ static_assert(CAP_RING_BYTES > 4 * CAP_RECORD_MAX, "a ring holds the largest rec
 int cap_rings_init(struct capture *c)
 {
 	void *p = mmap(NULL, (size_t)CAP_RINGS * CAP_RING_BYTES, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
 	if (p == MAP_FAILED)
 		return -errno;

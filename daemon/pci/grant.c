@@ -2,28 +2,61 @@
 /* hbad without privileges: the one device node that it opens belongs to its user. */
 #include "grant.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "group.h"
 #include "sysfs.h"
 #include "tree.h"
 
+/* hbad's user has to pass through, whatever the umask of root is. */
 static int make_folder(const char *root, const char *folder)
 {
 	char path[PATH_MAX];
 	int r = tree_path(path, root, "%s", folder);
 
-	if (r == 0 && mkdir(path, 0755) && errno != EEXIST)
-		r = -errno;
-	return r;
+	if (r < 0)
+		return r;
+	if (mkdir(path, 0755))
+		return errno == EEXIST ? 0 : -errno;
+	return chmod(path, 0755) ? -errno : 0;
 }
 
-int grant_mark(const char *root, int group)
+/* What the mark says: whose group it is. "" for one that says nothing (an earlier hbad's). */
+static void marked_for(const char *root, const char *mark, char ret[PCI_ADDR_LEN])
+{
+	ret[0] = '\0';
+	if (tree_line(ret, PCI_ADDR_LEN, root, GRANT_MARKS "/%s", mark) < 0)
+		ret[0] = '\0';
+}
+
+/* All marks for the function, but for that of the group that it is in now. Its old group's number may be another device's
+ * by now. */
+static void unmark_others(const char *root, const char *addr, int keep)
+{
+	hb_autoclosedir DIR *dir = tree_opendir(root, GRANT_MARKS);
+	struct dirent *de;
+
+	while (dir && (de = readdir(dir))) {
+		char whose[PCI_ADDR_LEN];
+
+		if (de->d_name[0] < '0' || de->d_name[0] > '9' || atoi(de->d_name) == keep)
+			continue;
+		marked_for(root, de->d_name, whose);
+		if (strcmp(whose, addr) == 0)
+			unlinkat(dirfd(dir), de->d_name, 0);
+	}
+}
+
+int grant_mark(const char *root, int group, const char *addr)
 {
 	static const char *const folders[] = {"/run", "/run/hbad", GRANT_MARKS};
 	hb_autoclose int fd = -1;
@@ -36,8 +69,11 @@ int grant_mark(const char *root, int group)
 		r = tree_path(path, root, GRANT_MARKS "/%d", group);
 	if (r < 0)
 		return r;
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	return fd < 0 ? -errno : 0;
+	unmark_others(root, addr, group);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return -errno;
+	return dprintf(fd, "%s\n", addr) < 0 ? -EIO : 0;
 }
 
 void grant_unmark(const char *root, int group)
@@ -46,6 +82,11 @@ void grant_unmark(const char *root, int group)
 
 	if (tree_path(path, root, GRANT_MARKS "/%d", group) == 0)
 		unlink(path);
+}
+
+void pci_revoke_vfio(const char *root, const char *addr)
+{
+	unmark_others(root, addr, -1);
 }
 
 static int user_ids(const char *user, uid_t *ret_uid, gid_t *ret_gid, struct err *e)
@@ -77,7 +118,7 @@ int pci_grant_vfio(const char *root, const char *addr, const char *user, struct 
 		return err_set(
 			e, -ENODEV, "%s has no IOMMU group: there is nothing to give to user %s", addr, user);
 	/* Also for a function that somebody else has bound: the next event for the node is udev's. */
-	r = grant_mark(root, group);
+	r = grant_mark(root, group, addr);
 	if (r == 0)
 		r = tree_path(path, root, "/dev/vfio/%d", group);
 	if (r == 0 && lchown(path, uid, gid))

@@ -10,8 +10,8 @@
 /* Below /run/hbad, where no instance can have this name. systemd/60-hbad.rules knows the path as well. */
 #define GRANT_MARKS "/run/hbad/.vfio"
 
-/* Before the node appears. 0 or -errno. */
-int grant_mark(const char *root, int group);
+/* Before the node appears. The mark says for which function it is; older ones for the same function go. 0 or -errno. */
+int grant_mark(const char *root, int group, const char *addr);
 void grant_unmark(const char *root, int group);
 
 #endif

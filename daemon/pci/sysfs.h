@@ -59,6 +59,10 @@ int pci_bind_vfio(const char *root, const char *addr, char ret_previous[32], str
  * pci_bind_vfio() has bound; may be repeated. -ENOENT: no such user. */
 int pci_grant_vfio(const char *root, const char *addr, const char *user, struct err *e);
 
+/* Nobody but root gets the group of this function, whichever it was: for one that was unplugged. pci_unbind_vfio() does it
+ * for others. */
+void pci_revoke_vfio(const char *root, const char *addr);
+
 /* Gives it back to its kernel driver: clears driver_override, unbinds vfio-pci, reprobes, and waits (at most
  * wait_s seconds, listening for uevents) for a driver to bind. previous may be empty: any driver then. */
 int pci_unbind_vfio(const char *root, const char *addr, const char *previous, unsigned wait_s, struct err *e);

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "barguard.h"
 #include "base/cleanup.h"
 #include "cfgspace.h"
 
@@ -95,6 +96,7 @@ int vfio_map_bar(struct pci_dev *dev, unsigned n, struct err *e)
 				       : "");
 	dev->bar[n].map = p;
 	dev->bar[n].map_len = b->mappable;
+	barguard_add(p, b->mappable, dev->request_fd);
 	return 0;
 }
 
@@ -103,6 +105,8 @@ void vfio_unmap_bars(struct vfio_dev *v)
 	for (unsigned i = 0; i < PCI_NUM_BARS; i++) {
 		struct pci_bar *b = &v->pci.bar[i];
 
+		if (b->map)
+			barguard_remove(b->map);
 		if (b->map)
 			v->sys->munmap((void *)(uintptr_t)b->map, b->map_len);
 		b->map = NULL;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "barguard.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cfgspace.h"
@@ -214,6 +215,8 @@ int vuc_map_bar(struct pci_dev *dev, unsigned n, struct err *e)
 		if (p != MAP_FAILED) {
 			dev->bar[n].map = p;
 			dev->bar[n].map_len = g->mappable;
+			/* The file cannot shrink, but its file system may be full. */
+			barguard_add(p, g->mappable, v->end_fd);
 		}
 	}
 	pthread_mutex_unlock(&v->lock);
@@ -225,6 +228,8 @@ void vuc_unmap_bars(struct vuc_dev *v)
 	for (unsigned i = 0; i < PCI_NUM_BARS; i++) {
 		struct pci_bar *b = &v->pci.bar[i];
 
+		if (b->map)
+			barguard_remove(b->map);
 		if (b->map)
 			munmap((void *)(uintptr_t)b->map, b->map_len);
 		b->map = NULL;

@@ -194,6 +194,48 @@ START_TEST(group_is_marked_for_udev_before_its_node_appears)
 }
 END_TEST
 
+static bool mark_is_there(int group)
+{
+	return access(str("%s/run/hbad/.vfio/%d", root, group), F_OK) == 0;
+}
+
+/* It was unplugged: the number of its group may be another device's next. Marks of others stay. */
+START_TEST(mark_of_a_function_that_is_gone_goes)
+{
+	char previous[32];
+
+	ck_assert_int_eq(bind_vfio(&kernel, root, HBA, previous, &e), 0);
+	put("/run/hbad/.vfio/77", "0000:77:00.0\n");
+	put("/run/hbad/.vfio/78", "%s", "");
+	put("/run/hbad/.vfio/other", HBA "\n");
+	drop("/sys/bus/pci/devices/" HBA);
+	if (_i == 0)
+		pci_revoke_vfio(root, HBA);
+	else if (_i == 1)
+		ck_assert_int_eq(bind_vfio(&kernel, root, HBA, previous, &e), -ENOENT);
+	else
+		ck_assert_int_eq(unbind_vfio(&kernel, root, HBA, "megaraid_sas", PATIENT_MS, &e), -ENOENT);
+	ck_assert(!marked());
+	ck_assert(mark_is_there(77));
+	ck_assert(mark_is_there(78));
+	ck_assert(access(str("%s/run/hbad/.vfio/other", root), F_OK) == 0);
+}
+END_TEST
+
+/* Plugged in again it may be in another group. */
+START_TEST(mark_of_an_older_group_goes)
+{
+	char previous[32];
+
+	put("/run/hbad/.vfio/7", HBA "\n");
+	put("/run/hbad/.vfio/8", "0000:77:00.0\n");
+	ck_assert_int_eq(bind_vfio(&kernel, root, HBA, previous, &e), 0);
+	ck_assert(marked());
+	ck_assert(!mark_is_there(7));
+	ck_assert(mark_is_there(8));
+}
+END_TEST
+
 START_TEST(mark_that_cannot_be_made_changes_nothing)
 {
 	char previous[32];
@@ -202,6 +244,23 @@ START_TEST(mark_that_cannot_be_made_changes_nothing)
 	ck_assert_int_eq(bind_vfio(&kernel, root, HBA, previous, &e), -ENOTDIR);
 	ck_assert_msg(strstr(e.text, "cannot make /run/hbad/.vfio/12"), "%s", e.text);
 	ck_assert_str_eq(driver(), "megaraid_sas");
+}
+END_TEST
+
+/* Before any unit has made /run/hbad: hbad's user has to pass through it. */
+START_TEST(folders_of_marks_do_not_depend_on_roots_umask)
+{
+	static const char *const folders[] = {"/run/hbad", "/run/hbad/.vfio"};
+	mode_t before = umask(0077);
+	char previous[32];
+	struct stat st;
+
+	ck_assert_int_eq(bind_vfio(&kernel, root, HBA, previous, &e), 0);
+	umask(before);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_int_eq(stat(str("%s%s", root, folders[i]), &st), 0);
+		ck_assert_uint_eq(st.st_mode & 07777, 0755);
+	}
 }
 END_TEST
 
@@ -483,7 +542,10 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, root_remove);
 	tcase_add_test(tc, binding_listens_before_it_writes_and_tells_the_driver_before);
 	tcase_add_test(tc, group_is_marked_for_udev_before_its_node_appears);
+	tcase_add_loop_test(tc, mark_of_a_function_that_is_gone_goes, 0, 3);
+	tcase_add_test(tc, mark_of_an_older_group_goes);
 	tcase_add_test(tc, mark_that_cannot_be_made_changes_nothing);
+	tcase_add_test(tc, folders_of_marks_do_not_depend_on_roots_umask);
 	tcase_add_test(tc, bound_group_is_given_to_a_user);
 	tcase_add_test(tc, nothing_is_given_to_nobody_in_particular);
 	tcase_add_test(tc, disks_are_claimed_while_the_driver_lets_go_and_free_afterwards);

@@ -517,17 +517,40 @@ START_TEST(a_disk_that_is_full_costs_the_capture_and_nothing_else)
 }
 END_TEST
 
-START_TEST(a_link_in_the_way_is_not_followed)
+/* Neither followed nor moved: "--capture /dev/null" of root must not take that away from everybody. */
+START_TEST(what_is_no_file_stays_where_it_is)
 {
-	char target[sizeof(path) + 8];
+	char target[sizeof(path) + 8], old[sizeof(path) + 4];
+	struct pci_dev *dev = NULL;
+	struct err e = {""};
 	struct stat st;
 
 	snprintf(target, sizeof(target), "%s.target", path);
-	ck_assert_int_eq(symlink(target, path), 0);
-	finish(begin());
-	ck_assert_int_ne(stat(target, &st), 0);
+	snprintf(old, sizeof(old), "%s.old", path);
+	ck_assert_int_eq(_i == 0   ? symlink(target, path)
+			 : _i == 1 ? mkfifo(path, 0600)
+				   : mkdir(path, 0700),
+		0);
+	ck_assert_int_eq(pci_capture(&fake.dev, path, &dev, &e), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(e.text, path));
+	ck_assert_int_ne(lstat(target, &st), 0);
+	ck_assert_int_ne(lstat(old, &st), 0);
 	ck_assert_int_eq(lstat(path, &st), 0);
-	ck_assert(S_ISREG(st.st_mode));
+	ck_assert(!S_ISREG(st.st_mode));
+	ck_assert_uint_eq(fake.closes, 0);
+	ck_assert_int_eq(remove(path), 0);
+}
+END_TEST
+
+/* As the unit's sandbox answers for what is not below /var/lib/hbad; root may write everywhere else. */
+START_TEST(where_a_capture_may_be_is_told)
+{
+	struct pci_dev *dev = NULL;
+	struct err e = {""};
+	int r = pci_capture(&fake.dev, "/sys/capture", &dev, &e);
+
+	ck_assert_msg(r == -EACCES || r == -EPERM || r == -EROFS, "%d", r);
+	ck_assert_ptr_nonnull(strstr(e.text, "/var/lib/hbad"));
 }
 END_TEST
 
@@ -563,7 +586,8 @@ int main(void)
 	tcase_add_test(t, more_threads_than_rings_are_counted);
 	tcase_add_test(t, a_capture_ends_at_its_largest_size);
 	tcase_add_test(t, a_disk_that_is_full_costs_the_capture_and_nothing_else);
-	tcase_add_test(t, a_link_in_the_way_is_not_followed);
+	tcase_add_loop_test(t, what_is_no_file_stays_where_it_is, 0, 3);
+	tcase_add_test(t, where_a_capture_may_be_is_told);
 	tcase_add_test(t, a_folder_that_is_not_there_is_told_and_the_device_stays_the_callers);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
