@@ -148,6 +148,8 @@ int config_check(const struct config *c, struct err *e)
 		return err_set(e, -EINVAL,
 			"queue_depth is %u: use 1 to %d, or 0 for what the controller takes", c->queue_depth,
 			CONFIG_MAX_QUEUE_DEPTH);
+	if (c->hold_s > CONFIG_MAX_HOLD_S)
+		return err_set(e, -EINVAL, "hold_s is %u: use 0 to %d", c->hold_s, CONFIG_MAX_HOLD_S);
 	if (c->bounce_mib < CONFIG_MIN_BOUNCE_MIB || c->bounce_mib > CONFIG_MAX_BOUNCE_MIB)
 		return err_set(e, -EINVAL, "bounce_mib is %u: use %d to %d", c->bounce_mib,
 			CONFIG_MIN_BOUNCE_MIB, CONFIG_MAX_BOUNCE_MIB);

@@ -10,6 +10,9 @@
  *                               this driver. Left out or empty: any driver that wants it
  *   queue_depth=128             cap on commands at the controller, 1 to 4096; 0 or left out: what it
  *                               takes
+ *   hold_s=0                    so long commands wait for a controller that is gone before they fail, 0 to
+ *                               3600 s; 0 or left out: not at all. LUNs may say otherwise (hold= of their
+ *                               cfgstring)
  *   bounce_mib=64               memory for data in flight, 8 to 1024 MiB; left out: 64
  *
  *   [log]
@@ -33,6 +36,7 @@
 #define CONFIG_MIN_BOUNCE_MIB  8
 #define CONFIG_MAX_BOUNCE_MIB  1024
 #define CONFIG_DEF_BOUNCE_MIB  64
+#define CONFIG_MAX_HOLD_S      3600
 
 struct config {
 	char device[96];
@@ -41,6 +45,7 @@ struct config {
 	uint32_t bounce_mib;
 	enum log_level log_level;
 	char capture[128]; /* empty: none */
+	uint32_t hold_s;
 };
 
 /* Every field at its default; device empty. */
@@ -56,8 +61,8 @@ int config_path(const char *dir, const char *name, char *ret, size_t size);
  * *ret is untouched on failure. */
 int config_load(const char *path, struct config *ret, struct err *e);
 
-/* Checks as config_load() does, then writes a temporary file beside path (mode 0640), syncs it, renames it
- * over path and syncs the folder, so that path is the old or the new file at every moment. The folder is made
+/* Checks as config_load() does, then writes a temporary file beside path (mode 0644: hbad is not root), syncs it, renames
+ * it over path and syncs the folder, so that path is the old or the new file at every moment. The folder is made
  * (0755) when it is missing. */
 int config_save(const char *path, const struct config *c, struct err *e);
 

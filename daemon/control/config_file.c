@@ -17,6 +17,7 @@ enum key {
 	KEY_KERNEL_DRIVER,
 	KEY_QUEUE_DEPTH,
 	KEY_BOUNCE_MIB,
+	KEY_HOLD_S,
 	KEY_LOG_LEVEL,
 	KEY_CAPTURE,
 	N_KEYS
@@ -29,6 +30,7 @@ static const struct {
 	[KEY_KERNEL_DRIVER] = {"controller", "kernel_driver"},
 	[KEY_QUEUE_DEPTH] = {"controller", "queue_depth"},
 	[KEY_BOUNCE_MIB] = {"controller", "bounce_mib"},
+	[KEY_HOLD_S] = {"controller", "hold_s"},
 	[KEY_LOG_LEVEL] = {"log", "level"},
 	[KEY_CAPTURE] = {"log", "capture"},
 };
@@ -189,6 +191,8 @@ static int read_values(const struct reading *rd, GKeyFile *kf, struct config *c)
 		r = read_number(
 			rd, kf, KEY_BOUNCE_MIB, CONFIG_MIN_BOUNCE_MIB, CONFIG_MAX_BOUNCE_MIB, &c->bounce_mib);
 	if (!r)
+		r = read_number(rd, kf, KEY_HOLD_S, 0, CONFIG_MAX_HOLD_S, &c->hold_s);
+	if (!r)
 		r = read_level(rd, kf, &c->log_level);
 	if (!r)
 		r = read_text(rd, kf, KEY_CAPTURE, config_check_capture, c->capture, sizeof(c->capture));
@@ -232,6 +236,12 @@ static int read_file(const char *path, char *data, size_t size, size_t *ret_len,
 	if (fd < 0 && errno == ENOENT)
 		return err_set(e, -ENOENT,
 			"there is no %s: \"hbactl attach PCI-ADDRESS --name NAME\" makes it", path);
+	if (fd < 0 && errno == EACCES)
+		return err_set(e, -EACCES,
+			"cannot open %s: permission denied; hbad is not root, so it has to be readable for "
+			"all (\"chmod 644\"), "
+			"and its folder passable (\"chmod 755\")",
+			path);
 	if (fd < 0 || fstat(fd, &st))
 		return cannot(e, "open", path, errno);
 	if (!S_ISREG(st.st_mode))
@@ -280,6 +290,8 @@ static char *to_text(const struct config *c, gsize *ret_len)
 	if (c->queue_depth)
 		g_key_file_set_uint64(kf, "controller", "queue_depth", c->queue_depth);
 	g_key_file_set_uint64(kf, "controller", "bounce_mib", c->bounce_mib);
+	if (c->hold_s)
+		g_key_file_set_uint64(kf, "controller", "hold_s", c->hold_s);
 	g_key_file_set_string(kf, "log", "level", config_level_name(c->log_level));
 	if (c->capture[0])
 		g_key_file_set_string(kf, "log", "capture", c->capture);
@@ -304,7 +316,8 @@ static int write_all(int fd, const char *data, size_t len)
 	return 0;
 }
 
-/* Readable for all: hbad does not run as root, and there is nothing secret in it. Contents and mode are on disk before the name is: a crash leaves the old file or the new one. */
+/* Readable for all: hbad does not run as root, and there is nothing secret in it. Contents and mode are on disk before
+ * the name is: a crash leaves the old file or the new one. */
 static int write_temporary(char *temp, const char *text, size_t len)
 {
 	hb_autoclose int fd = mkostemp(temp, O_CLOEXEC);
@@ -327,6 +340,14 @@ static int sync_folder(const char *dir)
 	return fd < 0 || fsync(fd) ? -errno : 0;
 }
 
+/* hbad's user has to pass through, whatever the umask of root is. */
+static int make_folder(const char *dir)
+{
+	if (!access(dir, F_OK))
+		return 0;
+	return g_mkdir_with_parents(dir, 0755) || chmod(dir, 0755) ? -errno : 0;
+}
+
 int config_save(const char *path, const struct config *c, struct err *e)
 {
 	g_autofree char *dir = g_path_get_dirname(path);
@@ -338,8 +359,9 @@ int config_save(const char *path, const struct config *c, struct err *e)
 
 	if (r)
 		return err_prefix(e, r, "%s is not written", path);
-	if (g_mkdir_with_parents(dir, 0755))
-		return cannot(e, "make the folder", dir, errno);
+	r = make_folder(dir);
+	if (r)
+		return cannot(e, "make the folder", dir, -r);
 	text = to_text(c, &len);
 	r = write_temporary(temp, text, len);
 	if (r)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The guard: answers for a dead hbad (design.md section 8 rule 2, hazards H4 and H9). */
+/* The guard: answers for a dead hbad (hazards H4 and H9). */
 #ifndef HBAD_CONTROL_GUARD_H
 #define HBAD_CONTROL_GUARD_H
 

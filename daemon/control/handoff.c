@@ -302,8 +302,7 @@ void handoff_service_free(struct handoff_service *s)
 	s->stop_done = NULL;
 	if (s->stop_timer)
 		g_source_remove(s->stop_timer);
-	g_source_remove(s->listen_source);
-	hb_close(&s->listen_fd);
+	listener_stop(&s->listener);
 	while (!list_empty(&s->conns))
 		handoff_conn_close(list_first(&s->conns, struct handoff_conn, link));
 	g_free(s);

@@ -153,18 +153,18 @@ static bool peer_allowed(struct handoff_service *s, int fd)
 	return false;
 }
 
-static gboolean on_accept(gint listen_fd, GIOCondition condition, gpointer user)
+static void accepted(int new_fd, void *user)
 {
+	hb_autoclose int fd = new_fd;
 	struct handoff_service *s = user;
-	hb_autoclose int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct handoff_conn *c;
 
-	if (fd < 0 || !peer_allowed(s, fd))
-		return G_SOURCE_CONTINUE;
+	if (!peer_allowed(s, fd))
+		return;
 	if (s->n_conns >= HANDOFF_MAX_CONNS) {
 		if (may_log(s))
 			log_warn("hand-off socket: refused one more than %d connections", HANDOFF_MAX_CONNS);
-		return G_SOURCE_CONTINUE;
+		return;
 	}
 	c = g_new0(struct handoff_conn, 1);
 	c->service = s;
@@ -172,11 +172,9 @@ static gboolean on_accept(gint listen_fd, GIOCondition condition, gpointer user)
 	list_append(&s->conns, &c->link);
 	s->n_conns++;
 	c->source = g_unix_fd_add(c->fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_conn, c);
-	return G_SOURCE_CONTINUE;
 }
 
 void handoff_accept_start(struct handoff_service *s, int listen_fd)
 {
-	s->listen_fd = listen_fd;
-	s->listen_source = g_unix_fd_add(listen_fd, G_IO_IN, on_accept, s);
+	listener_start(&s->listener, listen_fd, accepted, s);
 }

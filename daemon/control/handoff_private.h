@@ -7,13 +7,13 @@
 #include "base/log.h"
 #include "handoff.h"
 #include "handoff_msg.h"
+#include "listen.h"
 
 struct handoff_service {
 	struct luns *luns;
 	struct list conns;
 	unsigned n_conns;
-	int listen_fd;
-	guint listen_source;
+	struct listener listener;
 	uid_t peer_uid;
 	char peer_version[HANDOFF_NAME_LEN];
 	struct log_limit log_limit;

@@ -9,6 +9,12 @@
 #include "base/clock.h"
 #include "proto.h"
 
+struct request {
+	const char *verb;
+	bool has_since;
+	uint64_t since;
+};
+
 static void add_str(JsonBuilder *b, const char *key, const char *value)
 {
 	g_autofree char *valid = g_utf8_make_valid(value, -1);
@@ -107,6 +113,7 @@ static const char *const gates[] = {
 	[SCSI_GATE_BECOMING_READY] = "becoming ready",
 	[SCSI_GATE_NO_UNIT] = "no unit",
 	[SCSI_GATE_GONE] = "gone",
+	[SCSI_GATE_HELD] = "held",
 };
 
 static void add_lun_stats(JsonBuilder *b, const struct lun *lun)
@@ -294,6 +301,34 @@ static void start_rescan(JsonBuilder *b, const struct inventory *inv)
 		add_rescans(b, inv, true);
 }
 
+static void add_event(JsonBuilder *b, const struct event *e)
+{
+	json_builder_begin_object(b);
+	add_int(b, "seq", e->seq);
+	add_int(b, "time_us", (uint64_t)e->time_us);
+	add_str(b, "event", e->what);
+	add_str(b, "unit", e->unit);
+	add_str(b, "naa", e->naa);
+	add_str(b, "text", e->text);
+	json_builder_end_object(b);
+}
+
+/* Without "since" there are none: who begins to follow learns where he is. */
+static void add_events(JsonBuilder *b, const struct inventory *inv, const struct request *rq)
+{
+	uint64_t seq = rq->has_since ? rq->since : UINT64_MAX;
+	const struct event *e;
+
+	add_int(b, "pid", (uint64_t)getpid());
+	add_str(b, "state", state_name(inv));
+	add_int(b, "last", events_last(inv->events));
+	json_builder_set_member_name(b, "events");
+	json_builder_begin_array(b);
+	for (; (e = events_after(inv->events, seq)); seq = e->seq)
+		add_event(b, e);
+	json_builder_end_array(b);
+}
+
 static const struct {
 	const char *verb;
 	void (*add)(JsonBuilder *b, const struct inventory *inv);
@@ -305,30 +340,41 @@ static const struct {
 	{"rescan", start_rescan},
 };
 
-static void add_answer(JsonBuilder *b, const struct inventory *inv, const char *verb)
+static void add_answer(JsonBuilder *b, const struct inventory *inv, const struct request *rq)
 {
 	g_autofree char *sentence = NULL;
+	const char *verb = rq->verb;
 
+	if (!strcmp(verb, "events")) {
+		add_events(b, inv, rq);
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		if (!strcmp(verb, verbs[i].verb)) {
 			verbs[i].add(b, inv);
 			return;
 		}
 	}
-	sentence = g_strdup_printf("hbad %s has no verb \"%.40s\": use status, units, luns, stats or rescan",
+	sentence = g_strdup_printf(
+		"hbad %s has no verb \"%.40s\": use status, units, luns, stats, events or rescan",
 		HBAD_VERSION, verb);
 	add_str(b, "error", sentence);
 }
 
-/* The verb, or NULL when the line is not {"verb": "…"}. */
-static const char *verb_of(JsonNode *node)
+/* False when the line is not {"verb": "…"}. */
+static bool read_request(JsonNode *node, struct request *ret)
 {
-	JsonNode *verb;
+	JsonNode *verb, *since;
 
 	if (!node || !JSON_NODE_HOLDS_OBJECT(node))
-		return NULL;
+		return false;
 	verb = json_object_get_member(json_node_get_object(node), "verb");
-	return verb && JSON_NODE_HOLDS_VALUE(verb) ? json_node_get_string(verb) : NULL;
+	since = json_object_get_member(json_node_get_object(node), "since");
+	ret->verb = verb && JSON_NODE_HOLDS_VALUE(verb) ? json_node_get_string(verb) : NULL;
+	ret->has_since = since && JSON_NODE_HOLDS_VALUE(since) &&
+			 json_node_get_value_type(since) == G_TYPE_INT64 && json_node_get_int(since) >= 0;
+	ret->since = ret->has_since ? (uint64_t)json_node_get_int(since) : 0;
+	return ret->verb;
 }
 
 char *inventory_answer(const struct inventory *inv, const char *line)
@@ -337,11 +383,11 @@ char *inventory_answer(const struct inventory *inv, const char *line)
 	g_autoptr(JsonBuilder) b = json_builder_new();
 	g_autoptr(JsonNode) root = NULL;
 	g_autofree char *text = NULL;
-	const char *verb = verb_of(request);
+	struct request rq = {NULL};
 
 	json_builder_begin_object(b);
-	if (verb)
-		add_answer(b, inv, verb);
+	if (read_request(request, &rq))
+		add_answer(b, inv, &rq);
 	else
 		add_str(b, "error", "a request is one line such as {\"verb\": \"status\"}");
 	json_builder_end_object(b);

@@ -4,6 +4,7 @@
 #define HBAD_CONTROL_INVENTORY_H
 
 #include "config.h"
+#include "events.h"
 #include "handoff.h"
 #include "hba/hba.h"
 #include "luns.h"
@@ -19,6 +20,7 @@ struct inventory {
 	struct handoff_service *handoff;
 	bool rescanning;
 	unsigned rescans;			  /* how many have ended */
+	const struct events *events;		  /* NULL: none */
 	const char *rescan_problem;		  /* of the last one, or "" */
 	int (*rescan)(void *user, struct err *e); /* starts one */
 	void *user;

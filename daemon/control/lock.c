@@ -37,8 +37,10 @@ static bool still_there(int fd, const char *path)
 	       mine.st_dev == named.st_dev;
 }
 
-/* The guard runs as root before a hbad that does not, in a folder of hbad's: the lock is for both. */
-static int give_to_folder_owner(int fd, const char *dir)
+/* The guard runs as root before a hbad that does not, in a folder of hbad's: the lock is for both. Only a file that was
+ * made here is given away. What was there before may be a link of hbad's user to anybody's file, whatever its link count
+ * says a moment later; it is taken out of the way, and the next try makes a new one. */
+static int give_to_folder_owner(int fd, const char *dir, const char *path, bool made)
 {
 	struct stat folder, mine;
 
@@ -46,12 +48,11 @@ static int give_to_folder_owner(int fd, const char *dir)
 		return 0;
 	if (stat(dir, &folder) || fstat(fd, &mine))
 		return -errno;
-	if (mine.st_uid == folder.st_uid)
+	if (mine.st_uid == folder.st_uid && S_ISREG(mine.st_mode))
 		return 0;
-	/* A link that hbad's user has made to somebody else's file is not a lock. */
-	if (!S_ISREG(mine.st_mode) || mine.st_nlink != 1)
-		return -EPERM;
-	return fchown(fd, folder.st_uid, folder.st_gid) ? -errno : 0;
+	if (made)
+		return fchown(fd, folder.st_uid, folder.st_gid) ? -errno : 0;
+	return unlink(path) && errno != ENOENT ? -errno : -EAGAIN;
 }
 
 static int write_pid(int fd)
@@ -64,11 +65,24 @@ static int write_pid(int fd)
 	return 0;
 }
 
+/* -1 and errno, as open() */
+static int open_or_make(const char *path, bool *ret_made)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+
+	*ret_made = fd < 0 && errno == ENOENT;
+	return *ret_made ? open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644) : fd;
+}
+
 static int try_once(const char *dir, const char *path, const char *name, int *ret_fd, struct err *e)
 {
-	hb_autoclose int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	bool made;
+	hb_autoclose int fd = open_or_make(path, &made);
 	int r;
 
+	/* Made by somebody else in the meantime */
+	if (fd < 0 && made && errno == EEXIST)
+		return -EAGAIN;
 	if (fd < 0)
 		return err_set(e, -errno, "cannot open %s: %s", path, strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB))
@@ -76,7 +90,9 @@ static int try_once(const char *dir, const char *path, const char *name, int *re
 					    : err_set(e, -errno, "cannot lock %s: %s", path, strerror(errno));
 	if (!still_there(fd, path))
 		return -EAGAIN;
-	r = give_to_folder_owner(fd, dir);
+	r = give_to_folder_owner(fd, dir, path, made);
+	if (r == -EAGAIN)
+		return r;
 	if (!r)
 		r = write_pid(fd);
 	if (r)

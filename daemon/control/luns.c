@@ -149,8 +149,8 @@ static int check_new(const struct luns *l, const struct scsi_lun_config *cfg, st
 		return 0;
 	if (!l->attached)
 		return err_set(e, -ENODEV,
-			"the controller of \"%s\" is gone or has failed: when it is back, \"systemctl "
-			"restart hbad@%s\"",
+			"the controller of \"%s\" is gone or has failed: try again when it is back, see \"hbactl "
+			"show %s\"",
 			l->name, l->name);
 	return scsi_lun_check(l->host, cfg, e);
 }
@@ -277,6 +277,8 @@ int luns_open(struct luns *l, const struct handoff_open *msg, int *fd, const voi
 		return r;
 	/* It fits now. When the unit grows, it is served on. */
 	cfg.may_be_smaller = true;
+	if (!cfg.own_hold)
+		cfg.hold_s = l->hold_s;
 	forget_dropped(l, msg->device);
 	lun = new_lun(l, msg, &cfg, owner);
 	r = scsi_lun_create(l->host, &cfg, &lun->scsi);

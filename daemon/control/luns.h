@@ -40,6 +40,7 @@ struct lun {
 struct luns {
 	const char *name;    /* instance */
 	struct sizes *sizes; /* NULL: nothing is remembered */
+	uint32_t hold_s;     /* of LUNs whose cfgstring does not say */
 	struct scsi_host *host;
 	struct loop *loop;
 	enum handoff_state state; /* of the instance */
@@ -80,7 +81,7 @@ int luns_release_all(struct luns *l, struct err *e);
 /* Now and then: drops rings that the kernel took away, ends orphans, starts what was held. */
 void luns_tick(struct luns *l);
 
-/* For a worker thread while l->away is set. gated: the kernel's gates are closed (rule 4), so consume and
+/* For a worker thread while l->away is set. gated: the kernel's gates are closed (hazard H2), so consume and
  * complete everything; else stop intake and wait for what is at the controller. Returns how many LUNs did not
  * get there in time. */
 unsigned luns_drain(struct luns *l, bool gated, unsigned timeout_ms);

@@ -3,6 +3,7 @@
 #include "proto.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,6 +12,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "hbad/handoff.h"
+
+#define MAX_BRACKETS 16384 /* that open in a reply: a hundred units and LUNs have some hundreds */
 
 /* Waits for events; 0, -ETIMEDOUT or -errno. */
 static int wait_for(int fd, short events, uint64_t deadline)
@@ -94,6 +97,12 @@ static int explain(const char *name, int r, struct err *e)
 	case -ETIMEDOUT:
 		return err_set(
 			e, r, "hbad \"%s\" does not answer: look at \"journalctl -u hbad@%s\"", name, name);
+	case -EPROTO:
+		return err_set(e, r,
+			"the answer of hbad \"%s\" makes no sense: are hbactl and hbad of one version? "
+			"\"systemctl "
+			"restart hbad@%s\" starts the one that is installed",
+			name, name);
 	default:
 		return err_set(e, r, "talking to hbad \"%s\" failed: %s", name, strerror(-r));
 	}
@@ -121,10 +130,21 @@ static int open_socket(const char *runtime_dir, const char *name, uint64_t deadl
 	return 0;
 }
 
+/* JSON-GLib's parser calls itself for each level: a reply that is nothing but brackets would end us. All that open are
+ * counted, those inside strings as well: no reading of strings and comments that could differ from the parser's. */
+static bool is_too_deep(const char *text)
+{
+	unsigned n = 0;
+
+	for (; *text; text++)
+		n += *text == '[' || *text == '{';
+	return n > MAX_BRACKETS;
+}
+
 /* A reply is one object; {"error": sentence} is hbad's refusal. */
 static int judge(const char *name, GString *line, char **ret, struct err *e)
 {
-	g_autoptr(JsonNode) node = json_from_string(line->str, NULL);
+	g_autoptr(JsonNode) node = is_too_deep(line->str) ? NULL : json_from_string(line->str, NULL);
 	JsonObject *o = node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
 	JsonNode *refusal;
 
@@ -140,11 +160,10 @@ static int judge(const char *name, GString *line, char **ret, struct err *e)
 	return *ret ? 0 : explain(name, -ENOMEM, e);
 }
 
-int proto_call(const char *runtime_dir, const char *name, const char *verb, unsigned timeout_ms, char **ret,
+static int ask(const char *runtime_dir, const char *name, const char *request, unsigned timeout_ms, char **ret,
 	struct err *e)
 {
 	uint64_t deadline = clock_ns() + timeout_ms * NS_PER_MS;
-	g_autofree char *request = g_strdup_printf("{\"verb\": \"%s\"}\n", verb);
 	g_autoptr(GString) line = g_string_new(NULL);
 	hb_autoclose int fd = -1;
 	int r = open_socket(runtime_dir ? runtime_dir : HBAD_RUNTIME_DIR, name, deadline, &fd);
@@ -154,4 +173,22 @@ int proto_call(const char *runtime_dir, const char *name, const char *verb, unsi
 	if (!r)
 		r = receive_line(fd, line, deadline);
 	return r ? explain(name, r, e) : judge(name, line, ret, e);
+}
+
+int proto_call(const char *runtime_dir, const char *name, const char *verb, unsigned timeout_ms, char **ret,
+	struct err *e)
+{
+	g_autofree char *request = g_strdup_printf("{\"verb\": \"%s\"}\n", verb);
+
+	return ask(runtime_dir, name, request, timeout_ms, ret, e);
+}
+
+int proto_events(const char *runtime_dir, const char *name, int64_t since, unsigned timeout_ms, char **ret,
+	struct err *e)
+{
+	g_autofree char *request =
+		since < 0 ? g_strdup("{\"verb\": \"events\"}\n")
+			  : g_strdup_printf("{\"verb\": \"events\", \"since\": %" PRId64 "}\n", since);
+
+	return ask(runtime_dir, name, request, timeout_ms, ret, e);
 }

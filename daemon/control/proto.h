@@ -56,7 +56,7 @@
  *                  ring), "serving", "dropped" (the kernel took the ring away), "orphan" (let go of,
  *                  commands still at the controller)
  *   reason         why it was dropped, "" otherwise
- *   gate           "open", "becoming ready", "no unit", "gone"
+ *   gate           "open", "becoming ready", "no unit", "gone", "held" (commands wait for a controller that is gone)
  *   ro             bool
  *   blocks, block_size    as the backstore was created
  *   busy           commands taken and not yet answered
@@ -67,11 +67,23 @@
  * verb "stats": {"stats": {requests, errors, timeouts, aborts, resets, reissues, interrupts, flushes,
  *                inflight, heartbeat_age_ms (of the I/O thread)}, "luns": as above}
  *
+ * verb "events": with {"since": N}, a whole number, those behind number N that are still known (the last 512)
+ *   pid            numbers begin again when another process answers
+ *   state          as in "status"
+ *   last           number of the newest one, 0: none yet. Without "since" this is all
+ *   events         [ {seq, time_us (since 1970, UTC), event, unit ("ld0"; "" for the controller), naa, text} ]
+ *                  event: "controller-gone", "controller-failed", "controller-away" (looked for in vain, for a reason
+ *                  that is new), "controller-refused" (another one is in its place), "controller-back",
+ *                  "controller-reset", "controller-running", "controller-event" and "rebuild" (firmware's own words),
+ *                  "events-lost", "unit-added", "unit-removed", "unit-offline", "unit-online", "unit-degraded",
+ *                  "unit-optimal", "unit-resized", "unit-replaced"; there may be more
+ *
  * verb "rescan": starts to look at all units anew; {rescans, rescanning, rescan_problem} as in "status". It has ended when "status" has a higher count.
  */
 #ifndef HBAD_CONTROL_PROTO_H
 #define HBAD_CONTROL_PROTO_H
 
+#include <stdint.h>
 #include "base/err.h"
 
 #define PROTO_VERSION	  1
@@ -89,6 +101,10 @@
  * -ETIMEDOUT, -EACCES, -EPROTO.
  */
 int proto_call(const char *runtime_dir, const char *name, const char *verb, unsigned timeout_ms, char **ret,
+	struct err *e);
+
+/* The same with the verb "events"; since < 0: without it. */
+int proto_events(const char *runtime_dir, const char *name, int64_t since, unsigned timeout_ms, char **ret,
 	struct err *e);
 
 #endif

@@ -9,11 +9,11 @@
 #include "base/cleanup.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "listen.h"
 #include "proto.h"
 
 struct server {
-	int listen_fd;
-	guint source;
+	struct listener listener;
 	char *(*answer)(const char *line, void *user);
 	void *user;
 	struct list conns;
@@ -147,14 +147,14 @@ static gboolean on_conn(gint fd, GIOCondition condition, gpointer user)
 	return G_SOURCE_REMOVE;
 }
 
-static gboolean on_accept(gint listen_fd, GIOCondition condition, gpointer user)
+static void accepted(int new_fd, void *user)
 {
+	hb_autoclose int fd = new_fd;
 	struct server *s = user;
-	hb_autoclose int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct conn *c;
 
-	if (fd < 0 || s->n_conns >= SERVER_MAX_CONNS)
-		return G_SOURCE_CONTINUE;
+	if (s->n_conns >= SERVER_MAX_CONNS)
+		return;
 	c = g_new0(struct conn, 1);
 	c->server = s;
 	c->fd = TAKE_FD(fd);
@@ -163,18 +163,16 @@ static gboolean on_accept(gint listen_fd, GIOCondition condition, gpointer user)
 	s->n_conns++;
 	rearm_idle(c);
 	watch(c);
-	return G_SOURCE_CONTINUE;
 }
 
 struct server *server_new(int listen_fd, char *(*answer)(const char *line, void *user), void *user)
 {
 	struct server *s = g_new0(struct server, 1);
 
-	s->listen_fd = listen_fd;
 	s->answer = answer;
 	s->user = user;
 	list_init(&s->conns);
-	s->source = g_unix_fd_add(listen_fd, G_IO_IN, on_accept, s);
+	listener_start(&s->listener, listen_fd, accepted, s);
 	return s;
 }
 
@@ -182,8 +180,7 @@ void server_free(struct server *s)
 {
 	if (!s)
 		return;
-	g_source_remove(s->source);
-	hb_close(&s->listen_fd);
+	listener_stop(&s->listener);
 	while (!list_empty(&s->conns))
 		conn_free(list_first(&s->conns, struct conn, link));
 	g_free(s);

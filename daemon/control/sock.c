@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
+#include <glib.h>
 #include "base/cleanup.h"
 
 #define BACKLOG 32
@@ -20,6 +22,19 @@ static int bind_with_mode(int fd, const struct sockaddr_un *sa, mode_t mode)
 
 	umask(before);
 	return r;
+}
+
+/* The handler speaks to the folder's owner only. One of before may have been hbad's user, and this one be root, started by
+ * hand; systemd gives the folder back. */
+static int own_folder(const char *runtime_dir, const char *name, struct err *e)
+{
+	g_autofree char *dir = g_strdup_printf("%s/%s", runtime_dir, name);
+	struct stat st;
+
+	if (geteuid() != 0 || stat(dir, &st) || st.st_uid == 0)
+		return 0;
+	return chown(dir, 0, 0) ? err_set(e, -errno, "cannot take the folder %s: %s", dir, strerror(errno))
+				: 0;
 }
 
 int sock_listen(const char *runtime_dir, const char *name, const char *file, int type, mode_t mode,
@@ -37,6 +52,9 @@ int sock_listen(const char *runtime_dir, const char *name, const char *file, int
 			"the path %s/%s/%s is too long for a socket (%zu characters at most): choose a "
 			"shorter runtime folder",
 			runtime_dir, name, file, sizeof(sa.sun_path) - 1);
+	r = own_folder(runtime_dir, name, e);
+	if (r)
+		return r;
 	if (unlink(sa.sun_path) && errno != ENOENT)
 		return err_set(
 			e, -errno, "cannot remove the old socket %s: %s", sa.sun_path, strerror(errno));

@@ -89,7 +89,7 @@ static int check_hba(struct attach *a, struct err *e)
 	if (!driver)
 		return err_set(e, -ENOTSUP,
 			"%s (%04x:%04x%s%s) is no controller that hbad knows: 'hbactl candidates' says which "
-			"are",
+			"are, and hbad-bringup(7) what can be done",
 			a->hba.addr, a->hba.vendor, a->hba.device, a->hba.name[0] ? ", " : "", a->hba.name);
 	r = check_group(a, e);
 	if (r < 0)
@@ -307,6 +307,21 @@ static int attach(struct attach *a, const char *text, bool no_start, struct err 
 	return apply_all(a, no_start, e);
 }
 
+/* What can be seen without a look at the machine is wrong usage. */
+static int check_target(struct ctl *c, const char *text)
+{
+	char addr[PCI_ADDR_LEN];
+	struct err e = {""};
+
+	if (pci_uri_is_served(text))
+		return strchr(text, ':')[1] == '/' ? CTL_OK
+						   : ctl_usage(c, "attach",
+							     "attach: '%s': write vfio-user: and the whole "
+							     "path of a socket",
+							     text);
+	return pci_addr_parse(text, addr, &e) < 0 ? ctl_usage(c, "attach", "attach: %s", e.text) : CTL_OK;
+}
+
 static int run_checked(struct attach *a, const char *addr, bool no_start, bool json)
 {
 	struct err e = {""};
@@ -360,7 +375,7 @@ static int run(struct ctl *c, int argc, char **argv)
 	if (!name)
 		return ctl_usage(
 			c, "attach", "attach: --name NAME is missing: what shall the instance be called?");
-	if (ctl_check_name(c, "attach", name) != CTL_OK)
+	if (ctl_check_name(c, "attach", name) != CTL_OK || check_target(c, addr) != CTL_OK)
 		return CTL_USAGE;
 	if (queue_depth < 0 || queue_depth > CONFIG_MAX_QUEUE_DEPTH)
 		return ctl_usage(c, "attach", "attach: --queue-depth takes 0 to %d", CONFIG_MAX_QUEUE_DEPTH);

@@ -22,6 +22,7 @@ const struct ctl_command *const ctl_commands[] = {
 	&cmd_show,
 	&cmd_units,
 	&cmd_rescan,
+	&cmd_monitor,
 	&cmd_probe,
 	&cmd_bind,
 	&cmd_guard,
@@ -34,6 +35,7 @@ static void vsay(struct ctl *c, const char *before, const char *fmt, va_list ap)
 	g_autofree char *text = g_strdup_vprintf(fmt, ap);
 	g_autofree char *clean = table_clean(text);
 
+	fflush(c->out); /* what was printed before comes before, in a log of both as well */
 	fprintf(c->err, "hbactl: %s%s\n", before, clean);
 }
 

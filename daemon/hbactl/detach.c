@@ -124,6 +124,7 @@ static int give_back(struct detach *d, struct err *e)
 	r = d->c->ops->candidate_read(d->c->sysfs_root, d->addr, &now, e);
 	if (r == -ENOENT) {
 		fprintf(d->progress, "%s is not in this machine any more: nothing to give back\n", d->addr);
+		d->c->ops->revoke(d->c->sysfs_root, d->addr);
 		d->addr[0] = '\0';
 		return 0;
 	}
@@ -278,6 +279,8 @@ static int run(struct ctl *c, int argc, char **argv)
 		return CTL_USAGE;
 	if (ctl_need_root(c, "detach") != CTL_OK)
 		return CTL_FAILED;
+	if (!instance_exists(c, d.name))
+		return instance_fail(c, d.name, &e);
 	d.path = instance_path(c, d.name);
 	d.force = force;
 	d.progress = json ? c->err : c->out;

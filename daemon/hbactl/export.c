@@ -12,7 +12,7 @@
  * take. */
 #define EXPORT_TRANSFER (4u << 20)
 
-static bool is_plain(const char *text)
+bool export_is_plain(const char *text)
 {
 	return *text && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
 				strlen(text);
@@ -33,7 +33,7 @@ char *export_command(const char *instance, JsonObject *unit)
 
 	if (!json_bool(unit, "exportable") || *json_str(unit, "exported_by"))
 		return NULL;
-	if (!is_plain(name) || !is_plain(stable) || !size_is_sane(bytes, block_size))
+	if (!export_is_plain(name) || !export_is_plain(stable) || !size_is_sane(bytes, block_size))
 		return NULL;
 	/* The kernel takes 512 unless told; only its control string can say so, and only at creation. */
 	control = block_size == 512 ? g_strdup("")
@@ -43,7 +43,8 @@ char *export_command(const char *instance, JsonObject *unit)
 		instance, name, bytes, instance, stable, EXPORT_TRANSFER / block_size, control);
 }
 
-const char *export_cache(JsonObject *unit)
+/* "write-back, protected" */
+static const char *cache_text(JsonObject *unit)
 {
 	bool disk = json_bool(unit, "disk_cache");
 
@@ -64,7 +65,7 @@ static void add_row(struct table *t, JsonObject *u)
 	table_cell(t, size);
 	table_cellf(t, "%" PRIu64, json_u64(u, "block_size"));
 	table_cell(t, json_str(u, "state"));
-	table_cell(t, export_cache(u));
+	table_cell(t, cache_text(u));
 	table_cell(t, json_str(u, "exported_by"));
 	table_cell(t, json_str(u, "naa"));
 }
@@ -115,16 +116,12 @@ void export_print_commands(const char *instance, JsonArray *units, FILE *out)
 static JsonObject *with_command(const char *instance, JsonObject *unit)
 {
 	g_autofree char *line = unit ? export_command(instance, unit) : NULL;
+	/* in hbad's order, which an iterator does not keep */
+	g_autoptr(GList) members = unit ? json_object_get_members(unit) : NULL;
 	JsonObject *o = json_object_new();
-	JsonObjectIter it;
-	const char *member;
-	JsonNode *node;
 
-	if (unit) {
-		json_object_iter_init(&it, unit);
-		while (json_object_iter_next(&it, &member, &node))
-			json_object_set_member(o, member, json_node_copy(node));
-	}
+	for (GList *m = members; m; m = m->next)
+		json_object_set_member(o, m->data, json_object_dup_member(unit, m->data));
 	json_object_set_string_member(o, "targetcli", line ? line : "");
 	return o;
 }

@@ -6,11 +6,11 @@
 #include "hbactl.h"
 #include "json.h"
 
+/* Nothing in it but what belongs into a shell command. */
+bool export_is_plain(const char *text);
 /* The command that makes a backstore of the unit; g_free(). NULL when it cannot be exported, is exported
  * already, or when its name has characters that do not belong into a shell command. */
 char *export_command(const char *instance, JsonObject *unit);
-/* "write-back, protected" */
-const char *export_cache(JsonObject *unit);
 void export_print_units(JsonArray *units, const char *indent, FILE *out);
 /* The commands for all units that can be exported; says what is missing when there is none. */
 void export_print_commands(const char *instance, JsonArray *units, FILE *out);

@@ -2,6 +2,8 @@
 /* hbactl guard: answers initiators for an hbad that is gone. Called by ExecStopPost= of hbad@.service. */
 #include "hbactl.h"
 
+#include "instance.h"
+
 static int run(struct ctl *c, int argc, char **argv)
 {
 	const struct ctl_syntax syntax = {
@@ -27,6 +29,10 @@ static int run(struct ctl *c, int argc, char **argv)
 	fflush(c->out); /* the guard forks, and must not print our buffer once more */
 	if (c->ops->guard(&cfg, &result, &e) < 0)
 		return ctl_fail(c, "%s", e.text);
+	/* A slip in the name must not look like a job that is done. */
+	if (result.guarded == 0 && !instance_exists(c, cfg.name))
+		ctl_warn(c, "there is no instance '%s', and no LUN of one: 'hbactl list' lists the instances",
+			cfg.name);
 	return CTL_OK;
 }
 

@@ -20,7 +20,7 @@ _hbactl_addresses()
 _hbactl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-	local commands='candidates attach detach list show units rescan probe bind guard help'
+	local commands='candidates attach detach list show units rescan monitor probe bind guard help'
 	local line i cmd='' start=0
 
 	# A PCI address has colons, at which readline parts words: put the current word together again.
@@ -47,6 +47,10 @@ _hbactl()
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
+	--user | -u)
+		mapfile -t COMPREPLY < <(compgen -u -- "$cur")
+		return
+		;;
 	--name | -n | --queue-depth | -q | --wait | -w)
 		return
 		;;
@@ -54,6 +58,7 @@ _hbactl()
 	if [[ $cur == -* ]]; then
 		local options='--help'
 		case $cmd in
+		monitor) options+=' --all --json' ;;
 		candidates | list | show | units | rescan) options+=' --json' ;;
 		attach) options+=' --name --queue-depth --no-start --json' ;;
 		detach) options+=' --force --json' ;;
@@ -71,7 +76,7 @@ _hbactl()
 			COMPREPLY=("${COMPREPLY[@]#"${cur%"${cur##*:}"}"}")
 		fi
 		;;
-	detach | show | units | rescan | bind | guard)
+	detach | show | units | rescan | monitor | bind | guard)
 		((start == COMP_CWORD - 1)) && mapfile -t COMPREPLY < <(compgen -W "$(_hbactl_instances)" -- "$cur")
 		;;
 	help)

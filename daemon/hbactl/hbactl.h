@@ -26,6 +26,7 @@ struct ctl_ops {
 	int (*pci_open)(const char *uri, struct pci_dev **ret, struct err *e);
 	int (*bind)(const char *root, const char *addr, char ret_previous[32], struct err *e);
 	int (*grant)(const char *root, const char *addr, const char *user, struct err *e);
+	void (*revoke)(const char *root, const char *addr);
 	int (*unbind)(
 		const char *root, const char *addr, const char *previous, unsigned wait_s, struct err *e);
 	/* Name of the generation, "SAS2108 (MegaRAID gen 2)", or NULL: hbad has no driver for it. */
@@ -34,6 +35,8 @@ struct ctl_ops {
 	int (*config_remove)(const char *path, struct err *e);
 	int (*call)(const char *runtime_dir, const char *name, const char *verb, unsigned timeout_ms,
 		char **ret, struct err *e);
+	int (*events)(const char *runtime_dir, const char *name, int64_t since, unsigned timeout_ms, char **ret,
+		struct err *e);
 	int (*guard)(const struct guard_config *cfg, struct guard_result *ret, struct err *e);
 	/* Runs a program and waits. Exit status >= 0 with what it wrote to standard output (g_malloc, never
 	 * NULL), -errno when it could not run. *e is what it wrote to standard error when the status is not
@@ -66,7 +69,7 @@ struct ctl_command {
 };
 
 extern const struct ctl_command cmd_attach, cmd_bind, cmd_candidates, cmd_detach, cmd_guard, cmd_list,
-	cmd_probe, cmd_rescan, cmd_show, cmd_units;
+	cmd_monitor, cmd_probe, cmd_rescan, cmd_show, cmd_units;
 
 /* cli.c */
 extern const struct ctl_command *const ctl_commands[]; /* ends with NULL */

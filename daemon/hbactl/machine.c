@@ -62,7 +62,7 @@ int machine_run(const char *const *argv, char **ret_out, struct err *e)
 	*ret_out = g_steal_pointer(&out);
 	if (status == 0)
 		return 0;
-	g_strstrip(errors);
+	g_strdelimit(g_strstrip(errors), "\r\n\t", ' '); /* one sentence */
 	if (!WIFEXITED(status))
 		return err_set(e, -EIO, "%s was ended by signal %d", argv[0], WTERMSIG(status));
 	err_set(e, 0, "%s: %s", argv[0], *errors ? errors : "failed without a word");
@@ -76,11 +76,13 @@ const struct ctl_ops machine_ops = {
 	.pci_open = pci_open,
 	.bind = pci_bind_vfio,
 	.grant = pci_grant_vfio,
+	.revoke = pci_revoke_vfio,
 	.unbind = pci_unbind_vfio,
 	.supported = machine_supported,
 	.config_save = config_save,
 	.config_remove = machine_config_remove,
 	.call = proto_call,
+	.events = proto_events,
 	.guard = guard_run,
 	.run = machine_run,
 	.backstores = machine_backstores,

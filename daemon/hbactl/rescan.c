@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "export.h"
 #include "instance.h"
+#include "table.h"
 
 #define POLL_MS	   200
 #define PATIENCE_S 60 /* many units that spin up, one after the other */
@@ -31,14 +32,15 @@ static void print_changes(struct ctl *c, JsonArray *before, JsonArray *after)
 		JsonObject *now = json_arr_obj(after, i);
 		JsonObject *was = unit_named(before, json_str(now, "name"));
 		int64_t old_size = json_int(was, "size_bytes"), size = json_int(now, "size_bytes");
+		g_autofree char *name = table_clean(json_str(now, "name"));
 		const char *user = json_str(now, "exported_by");
 
 		if (old_size == size)
 			continue;
 		any = true;
-		fprintf(c->out, "%s: %" PRId64 " bytes, was %" PRId64 "\n", json_str(now, "name"), size,
-			old_size);
-		if (size > old_size && user[0])
+		fprintf(c->out, "%s: %" PRId64 " bytes, was %" PRId64 "\n", name, size, old_size);
+		/* hbad is trusted no more than its firmware, and root pastes this. */
+		if (size > old_size && export_is_plain(user))
 			fprintf(c->out,
 				"  targetcli /backstores/user:hba/%s set attribute dev_size=%" PRId64 "\n",
 				user, size);

@@ -160,8 +160,10 @@ static void put_config(JsonBuilder *b, const struct config *config)
 	json_put_str(b, "device", config->device);
 	json_put_str(b, "kernel_driver", config->kernel_driver);
 	json_put_int(b, "queue_depth", config->queue_depth);
+	json_put_int(b, "hold_s", config->hold_s);
 	json_put_int(b, "bounce_mib", config->bounce_mib);
 	json_put_str(b, "log_level", config_level_name(config->log_level));
+	json_put_str(b, "capture", config->capture);
 	json_builder_end_object(b);
 }
 
@@ -177,6 +179,14 @@ static void put_unit(JsonBuilder *b, const struct unit_state *u)
 	json_builder_end_object(b);
 }
 
+/* The first that there is to say: without a configuration, the rest follows from that. */
+static const char *problem_of(const struct instance *i)
+{
+	if (!i->configured)
+		return i->config_err.text;
+	return i->status ? json_str(instance_status(i), "problem") : i->status_err.text;
+}
+
 static void print_json(struct ctl *c, const struct instance *i)
 {
 	g_autoptr(JsonBuilder) b = json_builder_new();
@@ -185,7 +195,7 @@ static void print_json(struct ctl *c, const struct instance *i)
 	json_builder_begin_object(b);
 	json_put_str(b, "name", i->name);
 	json_put_str(b, "state", instance_state(i));
-	json_put_str(b, "problem", i->configured ? i->status_err.text : i->config_err.text);
+	json_put_str(b, "problem", problem_of(i));
 	put_config(b, &i->config);
 	put_unit(b, &i->unit);
 	json_builder_set_member_name(b, "status");

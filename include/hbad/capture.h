@@ -42,7 +42,7 @@ struct capture_header {
 	uint32_t n_vectors[3]; /* INTx, MSI, MSI-X */
 	uint64_t bar_size[6];  /* 0: none, or the upper half of a wide one */
 	uint64_t dma_page;
-	uint32_t n_iova, reserved_74;
+	uint32_t n_iova, reserved_6c;
 	uint64_t iova[CAPTURE_MAX_IOVA][2];  /* first and last; the lowest ranges */
 	uint8_t config[CAPTURE_CONFIG_SIZE]; /* as it was before the first record */
 	char program[32];		     /* "hbad 0.1.0"; zero padded, as is transport */

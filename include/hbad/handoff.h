@@ -2,7 +2,7 @@
 /*
  * The hand-off protocol between handler_hba.so (inside tcmu-runner) and hbad: one message per packet on a
  * SOCK_SEQPACKET unix socket, HBAD_RUNTIME_DIR "/NAME/" HBAD_HANDOFF_SOCKET. Host byte order: both ends are
- *on one machine.
+ * on one machine.
  *
  * Every message starts with struct handoff_head: size and version first. A receiver takes min(its own size,
  * head.size) bytes of a body and reads what is missing as zero, so bodies may grow at the end; anything else
@@ -10,8 +10,8 @@
  *
  * The handler is the client. Short calls use a connection of their own; OPEN and START of one device share a
  * connection, and hbad lets go of a device that was OPENed but not STARTed when that connection ends (H5).
- *One more connection per instance says WATCH and stays: its end is how the handler learns that hbad may be
- *dead (it then proves it, H10), and hbad sends its events there.
+ * One more connection per instance says WATCH and stays: its end is how the handler learns that hbad may be
+ * dead (it then proves it, H10), and hbad sends its events there.
  *
  *	HELLO	a (new) tcmu-runner is here: let go of every ring taken for another nonce; reply when done
  *	CHECK	would this cfgstring work?

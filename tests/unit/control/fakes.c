@@ -364,12 +364,19 @@ int hba_start(struct hba *h, struct err *e)
 	__atomic_store_n(&fake.boot_reached, true, __ATOMIC_RELEASE);
 	while (__atomic_load_n(&fake.boot_held, __ATOMIC_ACQUIRE))
 		clock_sleep_ms(1);
+	snprintf(h->info.serial, sizeof(h->info.serial), "%s", fake.serial ? fake.serial : "SV1");
 	return step("start", fake.hba_start, e);
 }
 
 int hba_drain(struct hba *h, unsigned timeout_ms)
 {
 	return step("drain", fake.hba_drain, NULL);
+}
+
+void hba_end_runs(struct hba *h)
+{
+	note("end-runs", "");
+	__atomic_store_n(&fake.attach_held, false, __ATOMIC_RELEASE);
 }
 
 void hba_stop(struct hba *h)
@@ -396,12 +403,20 @@ void scsi_host_trim(struct scsi_host *s)
 
 int scsi_host_attach(struct scsi_host *s, struct hba *h, struct err *e)
 {
-	return step("host-attach", fake.host_attach, e);
+	bool held = __atomic_load_n(&fake.attach_held, __ATOMIC_ACQUIRE);
+
+	while (__atomic_load_n(&fake.attach_held, __ATOMIC_ACQUIRE))
+		clock_sleep_ms(1);
+	return step("host-attach", held ? -ENODEV : fake.host_attach, e);
 }
 
 void scsi_host_detach(struct scsi_host *s, enum scsi_gate why)
 {
 	note("host-detach", why == SCSI_GATE_GONE ? "gone" : "");
+}
+
+void scsi_host_tick(struct scsi_host *s)
+{
 }
 
 void scsi_host_destroy(struct scsi_host *s)
@@ -412,6 +427,24 @@ void scsi_host_destroy(struct scsi_host *s)
 enum hba_state hba_state(const struct hba *h)
 {
 	return fake.state;
+}
+
+bool hba_next_event(struct hba *h, struct hba_event *ret)
+{
+	if (!__atomic_exchange_n(&fake.tell, false, __ATOMIC_ACQ_REL))
+		return false;
+	*ret = (struct hba_event){.code = 0x6a, .text = "Rebuild started on PD 08"};
+	return true;
+}
+
+uint32_t hba_events_untold(const struct hba *h)
+{
+	return 0;
+}
+
+uint32_t hba_unit_news(const struct hba *h)
+{
+	return fake.unit_news;
 }
 
 unsigned hba_inflight(const struct hba *h)

@@ -32,8 +32,12 @@ struct fake_answers {
 	unsigned stop_sleep_ms;	  /* how long front_stop() takes; it is never longer than it may be */
 	bool boot_held;		  /* hba_start() takes until it is false */
 	bool boot_reached;	  /* set when hba_start() was called */
+	bool attach_held;	  /* scsi_host_attach() takes until hba_end_runs(), and fails then */
 	int hba_open, hba_attach, hba_start, host_attach, hba_drain;
 	enum hba_state state;
+	bool tell; /* hba_next_event() has one; false then */
+	uint32_t unit_news;
+	const char *serial; /* of the controller; NULL: SV1. A literal: it is shared with processes that were forked */
 };
 
 extern struct fake_answers *fake_shared;

@@ -62,8 +62,9 @@ static const struct {
 	{"# c\n\n[controller]\n\ndevice = 0000:03:00.0 \nkernel_driver=megaraid_sas\nqueue_depth=1\n"
 	 "bounce_mib=8\n[log]\nlevel=debug\n",
 		{"0000:03:00.0", "megaraid_sas", 1, 8, LOG_LV_DEBUG}},
-	{"[log]\nlevel=error\n[controller]\ndevice=ffff:ff:1f.7\nqueue_depth=4096\nbounce_mib=1024",
-		{"ffff:ff:1f.7", "", 4096, 1024, LOG_LV_ERR}},
+	{"[log]\nlevel=error\n[controller]\ndevice=ffff:ff:1f.7\nqueue_depth=4096\nhold_s=3600\nbounce_mib="
+	 "1024",
+		{"ffff:ff:1f.7", "", 4096, 1024, LOG_LV_ERR, "", 3600}},
 	{"[controller]\r\ndevice=vfio-user:/run/x.sock\r\nkernel_driver=\r\nqueue_depth=0\r\n",
 		{"vfio-user:/run/x.sock", "", 0, 64, LOG_LV_INFO}},
 	{"[controller]\ndevice=0000:03:00.0\n[log]\nlevel=warning\n[controller]\nqueue_depth=7\n",
@@ -78,6 +79,7 @@ static void check_same(const struct config *got, const struct config *want)
 	ck_assert_str_eq(got->kernel_driver, want->kernel_driver);
 	ck_assert_uint_eq(got->queue_depth, want->queue_depth);
 	ck_assert_uint_eq(got->bounce_mib, want->bounce_mib);
+	ck_assert_uint_eq(got->hold_s, want->hold_s);
 	ck_assert_int_eq(got->log_level, want->log_level);
 	ck_assert_str_eq(got->capture, want->capture);
 }
@@ -116,7 +118,7 @@ static const struct {
 	{DEV "[controller]\ndevice=0000:04:00.0\n", "line 4: \"device\" is given in line 2 too"},
 	{DEV "queue_depht=1\n",
 		"line 3: [controller] has no key \"queue_depht\": remove it, or use one of device, "
-		"kernel_driver, queue_depth, bounce_mib"},
+		"kernel_driver, queue_depth, bounce_mib, hold_s"},
 	{DEV "level=info\n", "line 3: [controller] has no key \"level\""},
 	{DEV "device[de]=x\n", "line 3"},
 	{DEV "[logs]\n", "line 3: there is no group [logs]: use [controller] or [log]"},
@@ -130,6 +132,7 @@ static const struct {
 	{DEV "queue_depth=1 2\n", "line 3"},
 	{DEV "queue_depth=18446744073709551617\n", "line 3"},
 	{DEV "queue_depth=\n", "line 3: queue_depth is \"\""},
+	{DEV "hold_s=3601\n", "use a whole number from 0 to 3600"},
 	{DEV "bounce_mib=7\n", "use a whole number from 8 to 1024"},
 	{DEV "bounce_mib=1025\n", "use a whole number from 8 to 1024"},
 	{DEV "kernel_driver=a b\n", "line 3: \"a b\" is no name of a kernel driver"},
@@ -245,6 +248,43 @@ START_TEST(writing_replaces_the_file_and_leaves_nothing_beside_it)
 }
 END_TEST
 
+START_TEST(writing_does_not_depend_on_roots_umask)
+{
+	mode_t mask = umask(0077);
+	struct stat st;
+
+	ck_assert_int_eq(config_save(temp_path("sub/g2.conf"), &good[0].want, NULL), 0);
+	umask(mask);
+	ck_assert_int_eq(stat(temp_path("sub"), &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0755);
+	ck_assert_int_eq(stat(temp_path("sub/g2.conf"), &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0644);
+	/* A folder that is there already is the administrator's. */
+	ck_assert_int_eq(chmod(temp_path("sub"), 0700), 0);
+	ck_assert_int_eq(config_save(temp_path("sub/g2.conf"), &good[0].want, NULL), 0);
+	ck_assert_int_eq(stat(temp_path("sub"), &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0700);
+}
+END_TEST
+
+START_TEST(a_file_that_may_not_be_read_names_the_cure)
+{
+	struct err e = {""};
+	struct config c;
+
+	/* The folder is ours alone; cases have processes of their own. */
+	temp_write("g2.conf", good[0].text);
+	ck_assert_int_eq(chmod(temp_path("g2.conf"), 0), 0);
+	if (geteuid() == 0)
+		ck_assert_int_eq(seteuid(65534), 0);
+	ck_assert_int_eq(config_load(temp_path("g2.conf"), &c, &e), -EACCES);
+	if (geteuid() != getuid())
+		ck_assert_int_eq(seteuid(getuid()), 0);
+	ck_assert_ptr_nonnull(strstr(e.text, "g2.conf"));
+	ck_assert_ptr_nonnull(strstr(e.text, "chmod 644"));
+}
+END_TEST
+
 static const struct config unfit[] = {
 	{"", "", 0, 64, LOG_LV_INFO},
 	{"03:00.0", "", 0, 64, LOG_LV_INFO},
@@ -293,6 +333,57 @@ START_TEST(levels_have_one_name_each)
 }
 END_TEST
 
+/* --- hbad.conf(5) --- */
+
+/* What the manual says between a heading and the next one; g_free(). */
+static char *manual_section(const char *group)
+{
+	g_autofree char *manual = NULL, *heading = g_strdup_printf("\n.SH [%s]\n", group);
+	const char *from, *to;
+
+	ck_assert(g_file_get_contents(HBAD_CONF_MANUAL, &manual, NULL, NULL));
+	from = strstr(manual, heading);
+	ck_assert_msg(from != NULL, "hbad.conf.5 has no section [%s]", group);
+	from += strlen(heading) - 1;
+	to = strstr(from, "\n.SH ");
+	ck_assert_ptr_nonnull(to);
+	return g_strndup(from, (gsize)(to - from));
+}
+
+static unsigned count_of(const char *text, const char *part)
+{
+	unsigned n = 0;
+
+	for (text = strstr(text, part); text; text = strstr(text + 1, part))
+		n++;
+	return n;
+}
+
+/* The reader lists its keys when it refuses one. */
+START_TEST(the_manual_has_each_key_and_no_other)
+{
+	static const char *const groups[] = {"controller", "log"};
+	const char *group = groups[_i], *list;
+	g_autofree char *section = manual_section(group);
+	g_autofree char *text = g_strdup_printf("[%s]\nno_such_key=1\n", group);
+	g_auto(GStrv) keys = NULL;
+	struct config c;
+	struct err e = {""};
+
+	temp_write("g2.conf", text);
+	ck_assert_int_eq(config_load(temp_path("g2.conf"), &c, &e), -EINVAL);
+	list = strstr(e.text, "use one of ");
+	ck_assert_msg(list != NULL, "%s", e.text);
+	keys = g_strsplit(list + strlen("use one of "), ", ", -1);
+	for (char **key = keys; *key; key++) {
+		g_autofree char *tag = g_strdup_printf("\n.TP\n.B %s\n", *key);
+
+		ck_assert_msg(strstr(section, tag) != NULL, "hbad.conf.5 does not describe %s", *key);
+	}
+	ck_assert_uint_eq(count_of(section, "\n.TP\n"), g_strv_length(keys));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("config");
@@ -312,9 +403,12 @@ int main(void)
 	tcase_add_test(t, size_limit_is_exact);
 	tcase_add_loop_test(t, what_is_written_is_read_back, 0, ARRAY_SIZE(good));
 	tcase_add_test(t, writing_replaces_the_file_and_leaves_nothing_beside_it);
+	tcase_add_test(t, a_file_that_may_not_be_read_names_the_cure);
+	tcase_add_test(t, writing_does_not_depend_on_roots_umask);
 	tcase_add_loop_test(t, unfit_values_are_not_written, 0, ARRAY_SIZE(unfit));
 	tcase_add_test(t, failed_rename_leaves_no_temporary_file);
 	tcase_add_test(t, levels_have_one_name_each);
+	tcase_add_loop_test(t, the_manual_has_each_key_and_no_other, 0, 2);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);

@@ -13,7 +13,7 @@
 static pid_t pid;
 static int notify_fd;
 static char heard[8192]; /* what systemd was told, newline separated */
-static unsigned stop_boot_ms;
+static unsigned stop_boot_ms, retry_ms;
 
 static void start(void)
 {
@@ -28,6 +28,7 @@ static void start(void)
 	heard[0] = 0;
 	pid = 0;
 	stop_boot_ms = 60000;
+	retry_ms = 3600000;
 }
 
 static void stop(void)
@@ -49,6 +50,8 @@ static void run_daemon(void)
 	d.peer_uid = getuid();
 	d.times.boot_ready_ms = BOOT_READY_MS;
 	d.times.stop_boot_ms = stop_boot_ms;
+	d.times.retry_min_ms = retry_ms;
+	d.times.retry_max_ms = retry_ms < 100 ? 100 : retry_ms;
 	config_init(&d.config);
 	strcpy(d.config.device, "0000:03:00.0");
 	if (hbad_prepare(&d, &e)) {
@@ -144,9 +147,27 @@ static void status_becomes(const char *words)
 
 #define DOWN "host-detach, drain, halt, host-destroy, close"
 
+/* Units that do not answer may keep it for minutes. */
+START_TEST(stop_does_not_wait_for_a_rescan)
+{
+	g_autofree char *reply = NULL;
+	struct err e = {""};
+
+	spawn();
+	ck_assert(told("READY=1"));
+	fake_calls();
+	fake.attach_held = true;
+	ck_assert_int_eq(proto_call(temp_dir, "g2", "rescan", FAKE_LIMIT_MS, &reply, &e), 0);
+	ck_assert_ptr_nonnull(strstr(reply, "\"rescanning\":true"));
+	kill(pid, SIGTERM);
+	ck_assert_int_eq(ended(), 0);
+	ck_assert(fake_calls_become("end-runs, host-attach, " DOWN));
+}
+END_TEST
+
 START_TEST(rescan_looks_at_the_units_again)
 {
-	g_autofree char *reply = NULL, *again = NULL;
+	g_autofree char *reply = NULL;
 	struct err e = {""};
 
 	spawn();
@@ -372,14 +393,123 @@ START_TEST(lost_controller_is_given_back_and_the_daemon_stays)
 	ck_assert(fake_calls_become("host-detach gone, halt, close"));
 	ck_assert_str_eq(fake_calls(), "host-detach gone, halt, close");
 	expect_status(losses[_i].name);
-	expect_status("systemctl restart hbad@g2");
+	expect_status("until it is back");
 	ck_assert_uint_eq(client_plain(watch, HANDOFF_PING).state, HANDOFF_FAILED);
 	kill(pid, SIGTERM);
 	client_expect_stopping(watch);
 	client_plain(watch, HANDOFF_GATED);
 	ck_assert_int_eq(ended(), 0);
-	ck_assert_str_eq(fake_calls(), "drain a, stop a, destroy a, unlun ld0, host-destroy");
+	ck_assert_str_eq(fake_calls(), "host-detach, drain a, stop a, destroy a, unlun ld0, host-destroy");
 	close(watch);
+}
+END_TEST
+
+START_TEST(lost_controller_is_looked_for_until_it_is_back)
+{
+	int watch;
+
+	retry_ms = 10;
+	watch = serve_and_watch();
+	fake.hba_open = -ENOENT;
+	fake.state = losses[_i].state;
+	ck_assert(fake_calls_become(
+		"host-detach gone, halt, close, open, host-detach gone, open, host-detach gone"));
+	status_becomes("is not back: open failed");
+	expect_status(losses[_i].name);
+	/* It is there, but does not start. */
+	fake.hba_start = -EIO;
+	fake.hba_open = 0;
+	status_becomes("is not back: start failed");
+	fake.state = HBA_RUNNING;
+	fake.hba_start = 0;
+	status_becomes("\"state\":\"ready\"");
+	expect_status("\"problem\":\"\"");
+	ck_assert_uint_eq(client_plain(watch, HANDOFF_PING).state, HANDOFF_READY);
+	/* systemd was told once. */
+	ck_assert(told("STATUS=the controller at"));
+	ck_assert_ptr_null(strstr(strstr(hear(), "READY=1") + 1, "READY=1"));
+	close(watch);
+}
+END_TEST
+
+START_TEST(another_controller_in_its_place_is_refused)
+{
+	retry_ms = 10;
+	spawn();
+	ck_assert(told("STATUS=Fake"));
+	fake.serial = "other";
+	fake.state = HBA_REMOVED;
+	status_becomes(
+		"another controller is in its place, Fake with serial number other instead of Fake with SV1");
+	expect_status("\"state\":\"removed\"");
+	expect_status("systemctl restart hbad@g2");
+	fake.state = HBA_RUNNING;
+	fake.serial = NULL;
+	status_becomes("\"state\":\"ready\"");
+}
+END_TEST
+
+static void events_become(int64_t since, const char *words)
+{
+	for (unsigned left = FAKE_LIMIT_MS / 10;; left--) {
+		struct err e = {""};
+		char *reply = NULL;
+		bool has;
+
+		ck_assert_msg(!proto_events(temp_dir, "g2", since, FAKE_LIMIT_MS, &reply, &e), "%s", e.text);
+		has = strstr(reply, words);
+		ck_assert_msg(has || left, "%s is not in %s", words, reply);
+		free(reply);
+		if (has)
+			return;
+		clock_sleep_ms(10);
+	}
+}
+
+START_TEST(events_are_told_and_units_looked_at_when_firmware_says_so)
+{
+	spawn();
+	ck_assert(told("STATUS=Fake"));
+	fake_calls();
+	/* Without a number only where one is. */
+	events_become(-1, "\"last\":0,\"events\":[]");
+	fake.tell = true;
+	events_become(0, "\"event\":\"rebuild\",\"unit\":\"\",\"naa\":\"\",\"text\":\"06ah: Rebuild started "
+			 "on PD 08\"");
+	events_become(1, "\"last\":1,\"events\":[]");
+	events_become(-1, "\"last\":1,\"events\":[]");
+	/* Nobody asked for it: it is none of the rescans that are counted. */
+	fake.unit_news = 1;
+	ck_assert(fake_calls_become("host-attach, trim"));
+	expect_status("\"rescans\":0");
+	fake.state = HBA_RESETTING;
+	events_become(1, "controller-reset");
+	fake.state = HBA_RUNNING;
+	events_become(1, "controller-running");
+	fake.state = HBA_REMOVED;
+	events_become(3, "controller-gone");
+	kill(pid, SIGTERM);
+	ck_assert_int_eq(ended(), 0);
+}
+END_TEST
+
+START_TEST(stop_while_it_is_looked_for_does_not_wait_for_it)
+{
+	retry_ms = 10;
+	spawn();
+	ck_assert(told("STATUS=Fake"));
+	fake.hba_start = -EIO;
+	fake.state = HBA_REMOVED;
+	status_becomes("is not back");
+	if (_i) {
+		fake.boot_held = true;
+		fake.boot_reached = false;
+		fake_boot_reached();
+	}
+	kill(pid, SIGTERM);
+	ck_assert(told("STOPPING=1"));
+	fake_boot_go();
+	ck_assert_int_eq(ended(), 0);
 }
 END_TEST
 
@@ -420,6 +550,7 @@ int main(void)
 	tcase_set_timeout(t, 100);
 	tcase_add_checked_fixture(t, start, stop);
 	tcase_add_test(t, daemon_starts_gets_ready_and_stops_in_order);
+	tcase_add_test(t, stop_does_not_wait_for_a_rescan);
 	tcase_add_test(t, rescan_looks_at_the_units_again);
 	tcase_add_loop_test(t, controller_that_cannot_start_ends_the_daemon_with_1, 0, ARRAY_SIZE(failures));
 	tcase_add_test(t, slow_controller_is_announced_and_its_known_luns_are_taken);
@@ -431,6 +562,10 @@ int main(void)
 	tcase_add_test(t, stop_during_a_failing_boot_ends_well);
 	tcase_add_test(t, stop_during_a_long_boot_does_not_wait_for_it);
 	tcase_add_loop_test(t, lost_controller_is_given_back_and_the_daemon_stays, 0, ARRAY_SIZE(losses));
+	tcase_add_loop_test(t, lost_controller_is_looked_for_until_it_is_back, 0, ARRAY_SIZE(losses));
+	tcase_add_test(t, another_controller_in_its_place_is_refused);
+	tcase_add_test(t, events_are_told_and_units_looked_at_when_firmware_says_so);
+	tcase_add_loop_test(t, stop_while_it_is_looked_for_does_not_wait_for_it, 0, 2);
 	tcase_add_test(t, second_daemon_of_a_name_is_refused);
 	tcase_add_test(t, watchdog_is_fed);
 	srunner_run_all(sr, CK_ENV);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/clock.h"
@@ -266,10 +267,54 @@ START_TEST(lock_is_no_way_to_get_a_file_of_somebody_else)
 	ck_assert_int_eq(mkdir(temp_path("g2"), 0755), 0);
 	ck_assert_int_eq(chown(temp_path("g2"), OTHER_UID, OTHER_UID), 0);
 	ck_assert_int_eq(link(temp_path("victim"), temp_path("g2/lock")), 0);
-	ck_assert_int_eq(lock_take(temp_dir, "g2", &lock, NULL), -EPERM);
+	ck_assert_int_eq(lock_take(temp_dir, "g2", &lock, NULL), 0);
+	ck_assert_int_eq(fstat(lock, &st), 0);
+	ck_assert_uint_eq(st.st_uid, OTHER_UID);
 	ck_assert_int_eq(stat(temp_path("victim"), &st), 0);
 	ck_assert_uint_eq(st.st_uid, 0);
 	ck_assert_int_eq(st.st_size, 8);
+	ck_assert_uint_eq(st.st_nlink, 1);
+}
+END_TEST
+
+/* A link's count may have been more than one a moment ago: a file of root's is never given away, only one that was made
+ * here. It may also be what an hbad left that ran as root, or a guard that was killed between two steps. */
+START_TEST(lock_of_somebody_else_is_replaced)
+{
+	struct stat before, now;
+	int old, lock;
+
+	if (geteuid() != 0)
+		return;
+	ck_assert_int_eq(mkdir(temp_path("g2"), 0755), 0);
+	temp_write("g2/lock", "precious");
+	ck_assert_int_eq(chown(temp_path("g2"), OTHER_UID, OTHER_UID), 0);
+	old = open(temp_path("g2/lock"), O_RDONLY);
+	ck_assert_int_eq(lock_take(temp_dir, "g2", &lock, NULL), 0);
+	ck_assert_int_eq(fstat(old, &before), 0);
+	ck_assert_uint_eq(before.st_uid, 0);
+	ck_assert_int_eq(before.st_size, 8);
+	ck_assert_int_eq(stat(temp_path("g2/lock"), &now), 0);
+	ck_assert_uint_eq(now.st_uid, OTHER_UID);
+	ck_assert_int_ne(lock_take(temp_dir, "g2", &old, NULL), 0);
+}
+END_TEST
+
+/* One that is held is never replaced, whoever owns it. */
+START_TEST(lock_of_somebody_else_that_is_held_is_held)
+{
+	int holder, lock;
+
+	if (geteuid() != 0)
+		return;
+	ck_assert_int_eq(mkdir(temp_path("g2"), 0755), 0);
+	temp_write("g2/lock", "4711");
+	holder = open(temp_path("g2/lock"), O_RDWR);
+	ck_assert_int_eq(flock(holder, LOCK_EX), 0);
+	ck_assert_int_eq(chown(temp_path("g2"), OTHER_UID, OTHER_UID), 0);
+	ck_assert_int_eq(lock_take(temp_dir, "g2", &lock, NULL), -EBUSY);
+	close(holder);
+	ck_assert_int_eq(lock_take(temp_dir, "g2", &lock, NULL), 0);
 }
 END_TEST
 
@@ -324,6 +369,8 @@ int main(void)
 	tcase_add_test(t, lock_is_not_inherited_by_programs);
 	tcase_add_test(t, lock_belongs_to_who_owns_the_folder);
 	tcase_add_test(t, lock_is_no_way_to_get_a_file_of_somebody_else);
+	tcase_add_test(t, lock_of_somebody_else_is_replaced);
+	tcase_add_test(t, lock_of_somebody_else_that_is_held_is_held);
 	tcase_add_test(t, lock_follows_no_symbolic_link);
 	tcase_add_loop_test(t, info_is_matched_by_whole_name, 0, ARRAY_SIZE(infos));
 	srunner_run_all(sr, CK_ENV);

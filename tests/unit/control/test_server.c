@@ -14,8 +14,12 @@ static struct hba hba;
 static struct config config;
 static struct inventory inv;
 
+static char *canned; /* the reply, if not the inventory's */
+
 static char *answer(const char *line, void *user)
 {
+	if (canned)
+		return g_steal_pointer(&canned);
 	return inventory_answer(user, line);
 }
 
@@ -234,7 +238,7 @@ START_TEST(unknown_verb_is_a_sentence)
 
 	call_with(&c, true);
 	ck_assert_int_eq(c.result, -EREMOTEIO);
-	ck_assert_ptr_nonnull(strstr(c.e.text, "use status, units, luns, stats or rescan"));
+	ck_assert_ptr_nonnull(strstr(c.e.text, "use status, units, luns, stats, events or rescan"));
 }
 END_TEST
 
@@ -262,6 +266,30 @@ START_TEST(hung_hbad_costs_the_timeout)
 	call_with(&c, false);
 	ck_assert_int_eq(c.result, -ETIMEDOUT);
 	ck_assert_ptr_nonnull(strstr(c.e.text, "does not answer"));
+}
+END_TEST
+
+/* 1 MiB of brackets, which a parser that calls itself for each does not survive; and less of it in strings, where they
+ * mean nothing, together with a reply. */
+START_TEST(a_reply_that_makes_no_sense_is_told_and_survived)
+{
+	struct call c = {.name = "g2", .verb = "status", .timeout_ms = FAKE_LIMIT_MS};
+
+	canned = g_strdup("nonsense\n");
+	call_with(&c, true);
+	ck_assert_int_eq(c.result, -EPROTO);
+	ck_assert_ptr_nonnull(strstr(c.e.text, "of one version"));
+	ck_assert_ptr_nonnull(strstr(c.e.text, "systemctl restart hbad@g2"));
+	c = (struct call){.name = "g2", .verb = "status", .timeout_ms = FAKE_LIMIT_MS};
+	canned = g_strnfill((1 << 20) + 1, '[');
+	canned[1 << 20] = '\n';
+	call_with(&c, true);
+	ck_assert_int_eq(c.result, -EPROTO);
+	c = (struct call){.name = "g2", .verb = "status", .timeout_ms = FAKE_LIMIT_MS};
+	canned = g_strdup("{\"problem\":\"[[[[{{{{\"}\n");
+	call_with(&c, true);
+	ck_assert_int_eq(c.result, 0);
+	free(c.reply);
 }
 END_TEST
 
@@ -430,6 +458,7 @@ int main(void)
 	tcase_add_test(t, unknown_verb_is_a_sentence);
 	tcase_add_test(t, missing_instance_names_the_command_that_starts_it);
 	tcase_add_test(t, hung_hbad_costs_the_timeout);
+	tcase_add_test(t, a_reply_that_makes_no_sense_is_told_and_survived);
 	tcase_add_loop_test(t, nonsense_is_answered_with_an_error, 0, ARRAY_SIZE(nonsense));
 	tcase_add_test(t, requests_may_come_in_pieces_and_together);
 	tcase_add_test(t, endless_line_ends_the_connection);

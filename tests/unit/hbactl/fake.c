@@ -29,6 +29,7 @@ const char fake_ready[] =
 	"\"limits\":{\"queue_depth\":1008,\"max_transfer\":524288,\"max_segments\":80,\"max_segment_bytes\":"
 	"65536},"
 	"\"handler\":{\"connected\":true,\"version\":\"0.1.0\"},"
+	"\"rescans\":1,\"rescanning\":false,\"rescan_problem\":\"\","
 	"\"units\":["
 	"{\"name\":\"ld0\",\"kind\":\"ld\",\"raid\":\"RAID "
 	"5\",\"state\":\"optimal\",\"naa\":\"naa.600605b00a1b2c3d\","
@@ -134,6 +135,11 @@ static int fake_grant(const char *root, const char *addr, const char *user, stru
 	return note(e, "grant %s %s", addr, user) ? -ENOENT : 0;
 }
 
+static void fake_revoke(const char *root, const char *addr)
+{
+	note(NULL, "revoke %s", addr);
+}
+
 static int fake_unbind(
 	const char *root, const char *addr, const char *previous, unsigned wait_s, struct err *e)
 {
@@ -192,9 +198,26 @@ static int fake_call(const char *runtime_dir, const char *name, const char *verb
 	return 0;
 }
 
+static int fake_events(const char *runtime_dir, const char *name, int64_t since, unsigned timeout_ms, char **ret,
+	struct err *e)
+{
+	unsigned n = fake->events_asked++;
+	const char *reply = fake->events ? *fake->events : "";
+
+	if (n < ARRAY_SIZE(fake->since))
+		fake->since[n] = since;
+	if (fake->events && fake->events[1])
+		fake->events++;
+	if (!*reply)
+		return err_set(e, -ECONNREFUSED, "hbad \"%s\" does not run", name);
+	*ret = strdup(reply);
+	return 0;
+}
+
 static int fake_guard(const struct guard_config *cfg, struct guard_result *ret, struct err *e)
 {
 	note(e, "guard %s", cfg->name);
+	ret->guarded = fake->guarded;
 	return fake->guard_ret < 0 ? err_set(e, fake->guard_ret, "hbad of %s lives", cfg->name) : 0;
 }
 
@@ -257,6 +280,8 @@ static bool fake_interrupted(void)
 {
 	unsigned n = 0;
 
+	if (fake->events_until && fake->events_asked >= fake->events_until)
+		return true;
 	for (const char *p = fake->log->str; (p = strchr(p, '\n')); p++)
 		n++;
 	return fake->interrupt_after && n >= fake->interrupt_after;
@@ -274,11 +299,13 @@ static const struct ctl_ops fake_ops = {
 	.pci_open = fake_pci_open,
 	.bind = fake_bind,
 	.grant = fake_grant,
+	.revoke = fake_revoke,
 	.unbind = fake_unbind,
 	.supported = fake_supported,
 	.config_save = fake_config_save,
 	.config_remove = fake_config_remove,
 	.call = fake_call,
+	.events = fake_events,
 	.guard = fake_guard,
 	.run = fake_run_program,
 	.backstores = fake_backstores,

@@ -36,10 +36,15 @@ struct fake {
 	unsigned status_after;	 /* calls that are not answered before that */
 	const char *boot_status; /* answered before status_after calls are over, if set */
 
+	const char *const *events; /* canned replies to "events", the last again and again; "": it does not answer */
+	unsigned events_asked, events_until; /* interrupted after so many */
+	int64_t since[16];		     /* what was asked for */
+
 	/* LIO */
 	const char *const *backstores; /* NULL: none */
 	int backstores_ret;
 	int guard_ret;
+	unsigned guarded;
 
 	struct pci_dev *pci; /* what is opened; NULL: that fails */
 

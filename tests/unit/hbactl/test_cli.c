@@ -37,7 +37,10 @@ static const struct {
 	{"attach 03:00.0 --name g2 --queue-depth=-1", CTL_USAGE, NULL, "0 to 4096"},
 	{"attach 03:00.0 --name g2 --queue-depth 4097", CTL_USAGE, NULL, "0 to 4096"},
 	{"attach 03:00.0 04:00.0 --name g2", CTL_USAGE, NULL, "'04:00.0' is one argument too many"},
-	{"attach nonsense --name g2", CTL_FAILED, NULL, "nonsense is not attached"},
+	{"attach nonsense --name g2", CTL_USAGE, NULL, "nonsense"},
+	{"attach 03:20.0 --name g2", CTL_USAGE, NULL, "is not a PCI address"},
+	{"attach vfio-user: --name g2", CTL_USAGE, NULL, "the whole path of a socket"},
+	{"attach vfio-user:x.sock --name g2", CTL_USAGE, NULL, "the whole path of a socket"},
 	{"attach --help", CTL_OK, "--no-start", NULL},
 
 	{"detach", CTL_USAGE, NULL, "NAME is missing"},
@@ -195,10 +198,23 @@ START_TEST(bind_waits_no_longer_than_told)
 }
 END_TEST
 
-START_TEST(guard_fails_with_the_reason)
+START_TEST(guard_of_a_name_that_nothing_has_warns)
 {
 	ck_assert_int_eq(fake_run("guard g2"), CTL_OK);
+	ck_has(fake->err, "warning: there is no instance 'g2'");
+	/* what detach --force left behind */
+	fake->guarded = 1;
+	ck_assert_int_eq(fake_run("guard g2"), CTL_OK);
+	ck_assert_str_eq(fake->err, "");
+}
+END_TEST
+
+START_TEST(guard_fails_with_the_reason)
+{
+	fake_write_config("g2", HBA_ADDR);
+	ck_assert_int_eq(fake_run("guard g2"), CTL_OK);
 	ck_assert_str_eq(fake->log->str, "guard g2\n");
+	ck_assert_str_eq(fake->err, "");
 	fake->guard_ret = -16;
 	ck_assert_int_eq(fake_run("guard g2"), CTL_FAILED);
 	ck_has(fake->err, "hbactl: hbad of g2 lives\n");
@@ -225,6 +241,7 @@ int main(void)
 	tcase_add_test(tc, bind_fails_at_once_unless_told_to_wait);
 	tcase_add_test(tc, bind_waits_for_a_disk_that_is_only_probed);
 	tcase_add_test(tc, bind_waits_no_longer_than_told);
+	tcase_add_test(tc, guard_of_a_name_that_nothing_has_warns);
 	tcase_add_test(tc, guard_fails_with_the_reason);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

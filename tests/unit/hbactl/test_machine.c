@@ -96,13 +96,14 @@ END_TEST
 
 START_TEST(run_returns_output_status_and_complaint)
 {
-	const char *const argv[] = {"sh", "-c", "echo out; echo ' complaint ' >&2; exit 3", NULL};
+	const char *const argv[] = {
+		"sh", "-c", "echo out; printf ' complaint\\nand more \\n' >&2; exit 3", NULL};
 	g_autofree char *out = NULL;
 	struct err e = {""};
 
 	ck_assert_int_eq(machine_run(argv, &out, &e), 3);
 	ck_assert_str_eq(out, "out\n");
-	ck_assert_str_eq(e.text, "sh: complaint");
+	ck_assert_str_eq(e.text, "sh: complaint and more");
 }
 END_TEST
 
@@ -142,7 +143,7 @@ END_TEST
 
 START_TEST(the_tested_controllers_are_supported)
 {
-	/* facts/megaraid.md: SAS1078 and SAS2108, which QEMU's megasas and megasas-gen2 show */
+	/* SAS1078 and SAS2108, which QEMU's megasas and megasas-gen2 show */
 	ck_assert_ptr_nonnull(machine_ops.supported(0x1000, 0x0060));
 	ck_assert_ptr_nonnull(machine_ops.supported(0x1000, 0x0079));
 	ck_assert_ptr_null(machine_ops.supported(0x1000, 0xffff));

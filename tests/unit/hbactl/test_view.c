@@ -106,6 +106,9 @@ START_TEST(units_json_adds_the_command_to_what_hbad_says)
 	ck_has(json_str(json_arr_obj(units, 0), "targetcli"), "name=g2-ld0 ");
 	ck_assert_str_eq(json_str(json_arr_obj(units, 2), "targetcli"), "");
 	ck_assert_str_eq(json_str(json_arr_obj(units, 2), "exported_by"), "g2-ld2");
+	/* in hbad's order, the command last */
+	ck_assert_ptr_nonnull(strstr(fake->out, "\"name\" : \"ld0\",\n      \"kind\""));
+	ck_assert_ptr_nonnull(strstr(fake->out, "\"exported_by\" : \"\",\n      \"targetcli\""));
 }
 END_TEST
 
@@ -119,6 +122,28 @@ START_TEST(units_of_a_stopped_or_booting_instance_fails_with_a_cure)
 	ck_assert_int_eq(fake_run("units g2"), CTL_FAILED);
 	ck_has(fake->err, "booting");
 	ck_assert_str_eq(fake->out, "");
+}
+END_TEST
+
+/* "exported_by" becomes a part of a command that root pastes. */
+START_TEST(rescan_prints_commands_for_plain_names_only)
+{
+	static const char *const users[] = {"g2-ld0", "x; rm -rf /", "$(id)", ""};
+	g_autofree char *after = g_strdup_printf("{\"rescans\":2,\"units\":[{\"name\":\"\\u001b[2Jld0\","
+						 "\"size_bytes\":2048,\"exported_by\":\"%s\"}]}",
+		users[_i]);
+
+	fake_write_config("g2", HBA_ADDR);
+	fake->boot_status = "{\"rescans\":1,\"units\":[{\"name\":\"\\u001b[2Jld0\",\"size_bytes\":1024}]}";
+	fake->status_after = 1;
+	fake->status = after;
+	ck_assert_int_eq(fake_run("rescan g2"), CTL_OK);
+	ck_has(fake->out, "ld0: 2048 bytes, was 1024\n");
+	ck_assert_ptr_null(strchr(fake->out, '\033'));
+	if (_i == 0)
+		ck_has(fake->out, "/backstores/user:hba/g2-ld0 set attribute dev_size=2048\n");
+	else
+		ck_hasnt(fake->out, "targetcli");
 }
 END_TEST
 
@@ -146,8 +171,8 @@ static const char *const odd[] = {
 	"{\"controller\":{},\"units\":{}}",
 	"{\"controller\":{},\"units\":[1,\"x\",null,[],{}]}",
 	"{\"controller\":[],\"units\":null,\"luns\":7,\"stats\":\"x\",\"handler\":0,\"state\":{}}",
-	"{\"controller\":{\"product\":7,\"cache_mb\":\"x\"},\"luns\":[1,{\"stats\":3}],\"uptime_s\":-1,"
-	"\"pid\":1.5}",
+	("{\"controller\":{\"product\":7,\"cache_mb\":\"x\"},\"luns\":[1,{\"stats\":3}],\"uptime_s\":-1,"
+	 "\"pid\":1.5}"),
 	"{\"state\":\"\\u001b[31mred\\n\",\"controller\":{\"product\":\"a\\tb\\u0007\"}}",
 	"{\"state\":\"ready\",\"problem\":\"\\u001b[2Jgone\",\"controller\":null}",
 	"nonsense",
@@ -219,6 +244,40 @@ START_TEST(show_of_a_stopped_instance_tells_what_is_known)
 	ck_assert_str_eq(json_str(json_obj(o, "configuration"), "kernel_driver"), "megaraid_sas");
 	ck_assert_int_eq(json_int(json_obj(o, "configuration"), "bounce_mib"), 64);
 	ck_assert_str_eq(json_str(json_obj(o, "unit"), "enabled"), "disabled");
+	ck_has(json_str(o, "problem"), "does not run");
+}
+END_TEST
+
+START_TEST(the_problem_that_hbad_tells_is_the_instances)
+{
+	g_autoptr(JsonNode) root = NULL;
+
+	fake_write_config("g2", HBA_ADDR);
+	fake->status = "{\"state\":\"failed\",\"problem\":\"it was unplugged\"}";
+	ck_assert_int_eq(fake_run("show g2 -j"), CTL_OK);
+	ck_assert_str_eq(json_str(parse_out(&root), "problem"), "it was unplugged");
+}
+END_TEST
+
+START_TEST(show_has_the_whole_configuration)
+{
+	g_autofree char *path = g_strdup_printf("%s/g2.conf", fake->dir);
+	g_autoptr(JsonNode) root = NULL;
+	JsonObject *c;
+
+	ck_assert(g_file_set_contents(path,
+		"[controller]\ndevice=" HBA_ADDR "\nkernel_driver=x\nqueue_depth=7\nhold_s=8\nbounce_mib=9\n"
+		"[log]\nlevel=debug\ncapture=/var/lib/hbad/x\n",
+		-1, NULL));
+	ck_assert_int_eq(fake_run("show g2 -j"), CTL_OK);
+	c = json_obj(parse_out(&root), "configuration");
+	ck_assert_str_eq(json_str(c, "device"), HBA_ADDR);
+	ck_assert_str_eq(json_str(c, "kernel_driver"), "x");
+	ck_assert_int_eq(json_int(c, "queue_depth"), 7);
+	ck_assert_int_eq(json_int(c, "hold_s"), 8);
+	ck_assert_int_eq(json_int(c, "bounce_mib"), 9);
+	ck_assert_str_eq(json_str(c, "log_level"), "debug");
+	ck_assert_str_eq(json_str(c, "capture"), "/var/lib/hbad/x");
 }
 END_TEST
 
@@ -440,12 +499,15 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, units_prints_an_aligned_table_problems_and_commands);
 	tcase_add_test(tc, units_json_adds_the_command_to_what_hbad_says);
 	tcase_add_test(tc, units_of_a_stopped_or_booting_instance_fails_with_a_cure);
+	tcase_add_loop_test(tc, rescan_prints_commands_for_plain_names_only, 0, 4);
 	tcase_add_loop_test(tc, questions_about_no_instance_say_so, 0, 3);
 	tcase_add_test(tc, a_controller_without_units_is_told);
 	tcase_add_loop_test(tc, odd_answers_are_survived, 0, ARRAY_SIZE(odd));
 	tcase_add_test(tc, show_prints_everything);
 	tcase_add_test(tc, show_tells_whether_a_missing_handler_matters);
 	tcase_add_test(tc, show_of_a_stopped_instance_tells_what_is_known);
+	tcase_add_test(tc, the_problem_that_hbad_tells_is_the_instances);
+	tcase_add_test(tc, show_has_the_whole_configuration);
 	tcase_add_test(tc, show_of_a_running_instance_has_hbads_whole_answer);
 	tcase_add_test(tc, show_of_an_unknown_name_fails);
 	tcase_add_test(tc, list_without_instances_says_how_to_make_one);
