@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Bringing the controller up, and letting go of it when it is unplugged or has failed for good. */
+/* Bringing the controller up: at the start, and when it is back after it was lost (away.c). */
 #include <errno.h>
 #include <string.h>
 #include "base/log.h"
@@ -10,11 +10,10 @@
 struct boot {
 	struct hbad *d;
 	struct hba *hba;
+	bool again;
 	int result;
 	struct err e;
 };
-
-/* --- up --- */
 
 static int bring_up(struct boot *b)
 {
@@ -31,6 +30,9 @@ static int bring_up(struct boot *b)
 		r = hba_attach(b->hba, &b->e);
 	if (!r)
 		r = hba_start(b->hba, &b->e);
+	/* Before any LUN is opened onto it. */
+	if (!r && b->again)
+		r = hbad_check_identity(b->d, b->hba, &b->e);
 	if (!r)
 		r = scsi_host_attach(b->d->host, b->hba, &b->e);
 	return r;
@@ -43,7 +45,8 @@ static void boot_run(void *arg)
 	b->result = bring_up(b);
 	if (!b->result)
 		return;
-	scsi_host_detach(b->d->host, SCSI_GATE_BECOMING_READY);
+	/* LUNs that wait for it go on waiting. */
+	scsi_host_detach(b->d->host, b->again ? SCSI_GATE_GONE : SCSI_GATE_BECOMING_READY);
 	hba_close(b->hba); /* knows how far it came */
 	b->hba = NULL;
 }
@@ -54,19 +57,25 @@ static void booted(struct hbad *d, struct hba *h)
 
 	d->hba = h;
 	memcpy(d->product, h->info.product, sizeof(d->product));
+	memcpy(d->serial, h->info.serial, sizeof(d->serial));
 	d->n_units = scsi_host_units(d->host, &units);
 	luns_attached(&d->luns);
 	scsi_host_trim(d->host);
 	log_info("%s (%s, firmware %s) at %s is ready: %u units, %u commands at once", h->info.product,
-		h->info.driver, h->info.firmware, d->config.device, d->n_units, h->limits.queue_depth);
+		h->info.driver, h->info.firmware[0] ? h->info.firmware : "unknown", d->config.device,
+		d->n_units, h->limits.queue_depth);
+	hbad_watch_begin(d);
 	process_lock_memory();
 	if (d->phase == HBAD_STOP) {
 		hbad_stop_after_boot(d);
 		return;
 	}
 	d->luns.state = HANDOFF_READY;
+	if (d->phase == HBAD_AWAY)
+		hbad_found(d);
+	else
+		notify_ready();
 	d->phase = HBAD_RUN;
-	notify_ready();
 }
 
 static void boot_done(void *arg)
@@ -83,6 +92,11 @@ static void boot_done(void *arg)
 		if (!b->e.text[0])
 			err_set(&b->e, b->result, "the controller cannot be started: %s",
 				strerror(-b->result));
+		if (b->again) {
+			hbad_not_found(d, b->result, &b->e);
+			g_free(b);
+			return;
+		}
 		log_err("%s: %s", d->config.device, b->e.text);
 		d->problem = b->e;
 		hbad_fail(d);
@@ -102,56 +116,16 @@ static gboolean on_slow_boot(gpointer user)
 	return G_SOURCE_REMOVE;
 }
 
-void hbad_boot(struct hbad *d)
+void hbad_boot(struct hbad *d, bool again)
 {
 	struct boot *b = g_new0(struct boot, 1);
 
 	b->d = d;
+	b->again = again;
 	d->booting = true;
-	hbad_status(d, "starting the controller at %s", d->config.device);
-	g_timeout_add(d->times.boot_ready_ms, on_slow_boot, d);
+	if (!again) {
+		hbad_status(d, "starting the controller at %s", d->config.device);
+		g_timeout_add(d->times.boot_ready_ms, on_slow_boot, d);
+	}
 	worker_push(d->worker, boot_run, boot_done, b);
-}
-
-/* --- gone --- */
-
-struct farewell {
-	struct hbad *d;
-	struct hba *hba;
-};
-
-static void farewell_run(void *arg)
-{
-	struct farewell *f = arg;
-
-	scsi_host_detach(f->d->host, SCSI_GATE_GONE);
-	hba_stop(f->hba);
-	hba_close(f->hba);
-}
-
-static void farewell_done(void *arg)
-{
-	struct farewell *f = arg;
-
-	log_info("%s is let go of", f->d->config.device);
-	g_free(f);
-}
-
-void hbad_give_up(struct hbad *d, bool removed)
-{
-	struct farewell *f = g_new0(struct farewell, 1);
-
-	f->d = d;
-	f->hba = d->hba;
-	d->hba = NULL;
-	d->removed = removed;
-	d->phase = HBAD_GIVEN_UP;
-	d->luns.attached = false; /* units point into the controller's object */
-	d->luns.state = HANDOFF_FAILED;
-	err_set(&d->problem, -ENODEV,
-		"%s %s: its LUNs answer with errors; when it is back, \"systemctl restart hbad@%s\"",
-		d->config.device, removed ? "was unplugged" : "has failed and could not be reset", d->name);
-	log_err("%s", d->problem.text);
-	hbad_status(d, "the controller at %s %s", d->config.device, removed ? "was unplugged" : "has failed");
-	worker_push(d->worker, farewell_run, farewell_done, f);
 }

@@ -63,6 +63,8 @@ void hbad_init(struct hbad *d, const char *name, const char *runtime_dir)
 		.drain_ms = 20000,
 		.hba_drain_ms = 10000,
 		.stop_boot_ms = 5000,
+		.retry_min_ms = 500,
+		.retry_max_ms = 10000,
 		.stop_ms = 300000,
 	};
 	d->lock_fd = d->handoff_fd = d->control_fd = d->signal_fd = -1;
@@ -132,6 +134,7 @@ static char *answer(const char *line, void *user)
 		.rescans = d->rescans,
 		.rescan_problem = d->rescan_problem.text,
 		.rescan = on_rescan,
+		.events = d->events,
 		.user = d,
 	};
 
@@ -176,12 +179,15 @@ static gboolean on_tick(gpointer user)
 	enum hba_state state = d->hba ? hba_state(d->hba) : HBA_DOWN;
 
 	luns_tick(&d->luns);
+	scsi_host_tick(d->host);
 	if (d->phase != HBAD_RUN)
 		return G_SOURCE_CONTINUE;
 	sizes_save(d->luns.sizes, d->worker);
 	if (state == HBA_REMOVED || state == HBA_FAILED)
-		hbad_give_up(d, state == HBA_REMOVED);
+		hbad_lose(d, state == HBA_REMOVED);
 	else
+		hbad_watch_tick(d);
+	if (d->phase == HBAD_RUN)
 		hbad_status(d, "%s%s, %u units, %u LUNs served", state == HBA_RESETTING ? "resetting " : "",
 			d->product, d->n_units, count_serving(d));
 	return G_SOURCE_CONTINUE;
@@ -204,7 +210,9 @@ static int start_services(struct hbad *d)
 		log_err("cannot start the set-up thread: too many threads or open files");
 		return -EAGAIN;
 	}
+	d->events = events_new();
 	luns_init(&d->luns, d->name, d->host, d->loop);
+	d->luns.hold_s = d->config.hold_s;
 	open_sizes(d);
 	hc.listen_fd = TAKE_FD(d->handoff_fd);
 	d->handoff = handoff_service_new(&hc);
@@ -254,6 +262,7 @@ static void take_down(struct hbad *d)
 	if (list_empty(&d->luns.all))
 		loop_destroy(d->loop);
 	g_main_loop_unref(d->main);
+	events_free(d->events);
 	hb_close(&d->signal_fd);
 	hb_close(&d->lock_fd);
 }
@@ -264,7 +273,7 @@ int hbad_run(struct hbad *d)
 	if (start_io_thread(d) || start_services(d))
 		return 1;
 	d->main = g_main_loop_new(NULL, FALSE);
-	hbad_boot(d);
+	hbad_boot(d, false);
 	g_main_loop_run(d->main);
 	take_down(d);
 	log_info("ended");

@@ -6,6 +6,7 @@
 #include <glib.h>
 #include <pthread.h>
 #include "control/config.h"
+#include "control/events.h"
 #include "control/handoff.h"
 #include "control/luns.h"
 #include "control/server.h"
@@ -20,15 +21,38 @@ struct hbad_times {
 	unsigned drain_ms;	/* 20 s: all rings together */
 	unsigned hba_drain_ms;	/* 10 s */
 	unsigned stop_boot_ms;	/* 5 s: a stop waits so long for a controller that is being started */
-	unsigned stop_ms;	/* 300 s: everything of a stop; firmware may take 180 s to flush its cache */
+	unsigned
+		retry_min_ms; /* 500 ms: from the loss of the controller to the first look for it, then doubled ... */
+	unsigned retry_max_ms; /* ... up to 10 s */
+	unsigned stop_ms;      /* 300 s: everything of a stop; firmware may take 180 s to flush its cache */
 };
 
-enum hbad_phase { HBAD_BOOT, HBAD_RUN, HBAD_GIVEN_UP, HBAD_STOP };
+enum hbad_phase { HBAD_BOOT, HBAD_RUN, HBAD_AWAY, HBAD_STOP };
+
+/* A unit as it was when it was looked at last. */
+struct seen {
+	char name[16], naa[40]; /* naa empty: it never told */
+	uint64_t blocks;
+	uint32_t block_size;
+	enum hba_unit_state state;
+	bool missing;
+};
+
+struct watch {
+	bool known; /* the units were looked at before */
+	unsigned n;
+	struct seen seen[HBA_MAX_UNITS];
+	uint32_t news, untold; /* of hba_unit_news() and hba_events_untold() */
+	enum hba_state state;
+	uint64_t looked_ns;
+};
 
 struct hbad {
 	const char *name, *runtime_dir;
 	const char *state_dir; /* NULL: nothing is remembered */
 	struct config config;
+	const char *
+		config_path; /* read again for the device's address while that is gone; NULL: it never moves */
 	struct hbad_times times;
 	uid_t peer_uid; /* of tcmu-runner: 0 */
 	uint64_t started_ns;
@@ -42,18 +66,27 @@ struct hbad {
 
 	struct worker *worker;
 	struct scsi_host *host;
-	struct hba *hba; /* while it is up; the main thread's */
-	bool booting;	 /* boot.c's job is not done */
-	bool rescanning; /* rescan.c's job is not done */
-	unsigned rescans;
+	struct hba *hba;	   /* while it is up; the main thread's */
+	bool booting;		   /* boot.c's job is not done */
+	bool rescanning;	   /* rescan.c's job is not done */
+	bool rescan_quiet;	   /* ... and nobody asked for it */
+	bool rescan_asked;	   /* by somebody, while that one went on */
+	unsigned rescans;	   /* that were asked for */
 	struct err rescan_problem; /* of the last one */
 	bool stop_waits;	   /* ... and the stop waits for it */
-	bool removed;
+	bool removed;		   /* HBAD_AWAY: unplugged, else failed */
+	uint64_t lost_ns;	   /* HBAD_AWAY: since when */
+	guint retry;		   /* timer of the next look for it; 0: none */
+	unsigned retry_ms;	   /* how long that waits */
 	struct err problem;
+	/* Of the controller whose units are served: once known, no other takes its place. */
 	char product[sizeof(((struct hba_info *)0)->product)];
+	char serial[sizeof(((struct hba_info *)0)->serial)];
 	unsigned n_units;
 	char status[256]; /* what systemd was told last */
 
+	struct events *events;
+	struct watch watch;
 	struct luns luns;
 	struct handoff_service *handoff;
 	struct server *server;
@@ -65,11 +98,22 @@ int hbad_prepare(struct hbad *d, struct err *e);
 /* Runs until the end; returns the exit code. hbad_prepare() has succeeded. */
 int hbad_run(struct hbad *d);
 
-/* boot.c: brings the controller up on the worker thread, and gives it up when it is gone. */
-void hbad_boot(struct hbad *d);
-void hbad_give_up(struct hbad *d, bool removed);
+/* boot.c: brings the controller up on the worker thread; again: after it was lost. */
+void hbad_boot(struct hbad *d, bool again);
+/* away.c: lets go of a controller that is gone or has failed, and looks for it until it is back. */
+void hbad_lose(struct hbad *d, bool removed);
+void hbad_found(struct hbad *d);
+void hbad_not_found(struct hbad *d, int result, const struct err *why);
+/* Is it the one whose units are served? -EEXIST with a sentence: no. Set-up thread. */
+int hbad_check_identity(const struct hbad *d, const struct hba *h, struct err *e);
 /* rescan.c: looks at the units anew on the worker thread. One at a time. */
 int hbad_rescan(struct hbad *d, struct err *e);
+/* The same, because something seems to have changed. False: not now. */
+bool hbad_look_again(struct hbad *d);
+/* watch.c: notices and tells changes. begin: the controller has been brought up; units: they were asked anew. */
+void hbad_watch_begin(struct hbad *d);
+void hbad_watch_units(struct hbad *d);
+void hbad_watch_tick(struct hbad *d);
 /* stop.c. failed: the controller could not be started. */
 void hbad_begin_stop(struct hbad *d);
 void hbad_fail(struct hbad *d);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* hbad: options, configuration, then hbad.c. */
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/log.h"
@@ -50,16 +51,27 @@ static int parse_options(int argc, char **argv, struct options *o)
 	return o->rest ? usage("there is one word too many") : EXIT_OK;
 }
 
-/* The log's name outlives everything. */
+/* These outlive everything. */
+static char path[256];
 static char log_name[HANDOFF_NAME_MAX + sizeof("hbad@")];
+
+/* What can be seen without a look at the machine is wrong usage. */
+static int check_options(const struct options *o)
+{
+	enum log_level level;
+	struct err e = {""};
+
+	if (!o->name)
+		return usage("which instance? Give --name");
+	if (config_check_name(o->name, &e) || (o->log_level && config_parse_level(o->log_level, &level, &e)))
+		return usage(e.text);
+	return EXIT_OK;
+}
 
 static int configure(struct hbad *d, const struct options *o, struct err *e)
 {
-	char path[256];
-	int r = config_check_name(o->name, e);
+	int r;
 
-	if (r)
-		return r;
 	snprintf(log_name, sizeof(log_name), "hbad@%s", o->name);
 	log_set_name(log_name);
 	process_io_flusher(); /* before anything starts a thread */
@@ -67,7 +79,8 @@ static int configure(struct hbad *d, const struct options *o, struct err *e)
 	hbad_init(d, o->name, o->runtime_dir ? o->runtime_dir : HBAD_RUNTIME_DIR);
 	d->state_dir = HBAD_STATE_DIR;
 	config_path(NULL, o->name, path, sizeof(path));
-	r = config_load(o->config ? o->config : path, &d->config, e);
+	d->config_path = o->config ? o->config : path;
+	r = config_load(d->config_path, &d->config, e);
 	if (!r && o->log_level)
 		r = config_parse_level(o->log_level, &d->config.log_level, e);
 	if (r)
@@ -90,6 +103,7 @@ int main(int argc, char **argv)
 	struct err e = {""};
 	int r;
 
+	setlocale(LC_CTYPE, ""); /* the character set of --help; numbers stay in the C locale */
 	r = parse_options(argc, argv, &o);
 	if (r)
 		return r;
@@ -97,8 +111,9 @@ int main(int argc, char **argv)
 		puts("hbad " HBAD_VERSION);
 		return EXIT_OK;
 	}
-	if (!o.name)
-		return usage("which instance? Give --name");
+	r = check_options(&o);
+	if (r)
+		return r;
 	r = configure(&d, &o, &e);
 	if (!r)
 		r = hbad_prepare(&d, &e);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An orderly end (design.md section 8, rule 4): the handler closes the kernel's gates, the rings run empty,
- *are let go of, and the controller flushes its cache. Steps on the main loop and on the worker thread take
- *turns:
+ * An orderly end (hazard H2): the handler closes the kernel's gates, the rings run empty, are let go of, and the
+ * controller flushes its cache. Steps on the main loop and on the worker thread take turns:
  *
  *	hbad_begin_stop		tell the watchers
  *	on_gated		all gates are closed, or nobody answered
@@ -135,9 +134,15 @@ static gboolean on_stop_too_long(gpointer user)
 
 void hbad_begin_stop(struct hbad *d)
 {
+	/* Commands that wait for a lost controller come again to whoever serves the ring next. */
+	if (d->phase == HBAD_AWAY)
+		scsi_host_detach(d->host, SCSI_GATE_BECOMING_READY);
 	d->phase = HBAD_STOP;
 	d->luns.state = HANDOFF_STOPPING;
 	log_info("stopping");
+	/* The worker is needed now; units that do not answer may keep it for minutes. */
+	if (d->rescanning && d->hba)
+		hba_end_runs(d->hba);
 	notify_stopping();
 	hbad_status(d, "stopping: waiting for the gates");
 	g_timeout_add(d->times.stop_ms, on_stop_too_long, d);

@@ -21,6 +21,7 @@ enum req_state {
 struct hba_times {
 	uint32_t tick_ms;  /* deadlines are looked at this often */
 	uint32_t abort_ms; /* from an abort to the controller reset */
+	uint32_t reset_ms; /* a stop waits so long for a reset that is under way */
 };
 
 #define HBA_MAX_REISSUES      2
@@ -42,6 +43,9 @@ struct hba_core {
 	struct list flight, held, ending, runs;
 	unsigned accepted; /* atomic: submitted and not yet done */
 	bool draining;	   /* new requests are refused */
+	bool runs_over;	   /* hba_end_runs() */
+	struct loop_msg end_runs;
+	bool end_runs_posted; /* atomic */
 	bool rung;	   /* submits since the last doorbell */
 	bool news;	   /* slots or bounce memory came free, or the state changed */
 	bool slot_wanted;  /* somebody was refused a slot since the last news */
@@ -52,6 +56,9 @@ struct hba_core {
 	struct loop_hook hook;
 	struct log_limit late_limit, timeout_limit;
 	struct hba_stats stats;
+	/* event.c; atomic, told and untold and unit_news written by the I/O thread, heard by the reader */
+	uint32_t told, heard, untold, unit_news;
+	struct hba_event event[HBA_EVENTS];
 	bool attached, on_loop;
 	bool stuck;	/* the I/O thread did not answer while it was in the loop: nothing may be freed */
 	bool join_over; /* atomic: join_loop() has run, or must not run any more */

@@ -48,6 +48,7 @@ static void run_end(struct run *run, int ret)
 static void run_done(struct hba_req *req)
 {
 	struct run *run = req->user;
+	int ret;
 
 	run->user.result = req->result;
 	run->user.scsi_status = req->scsi_status;
@@ -55,8 +56,10 @@ static void run_done(struct hba_req *req)
 	run->user.sense_len = req->sense_len;
 	memcpy(run->user.sense, req->sense, sizeof(req->sense));
 	run->user.moved = req->moved;
+	/* An answer that came in time is one. */
+	ret = req->hba->core->runs_over && req->result != HBA_DONE ? -ENODEV : 0;
 	hba_req_put(req);
-	run_end(run, 0);
+	run_end(run, ret);
 }
 
 static void fill(struct hba_req *req, struct run *run)
@@ -87,7 +90,7 @@ static bool run_try(struct run *run)
 	struct hba_req *req;
 	int r;
 
-	if ((c->state != HBA_RUNNING && c->state != HBA_RESETTING) || c->draining) {
+	if ((c->state != HBA_RUNNING && c->state != HBA_RESETTING) || c->draining || c->runs_over) {
 		run_end(run, -ENODEV);
 		return true;
 	}
@@ -137,6 +140,27 @@ void runs_cancel(struct hba *h)
 		list_remove(&run->link);
 		run_end(run, -ENODEV);
 	}
+}
+
+static void end_runs(struct loop_msg *m)
+{
+	struct hba_core *c = container_of(m, struct hba_core, end_runs);
+
+	c->runs_over = true;
+	runs_cancel(c->h);
+	for (uint32_t i = 0; i < c->h->limits.queue_depth; i++)
+		if (c->req[i].state != REQ_FREE && c->req[i].done == run_done)
+			hba_abort(&c->req[i]);
+}
+
+void hba_end_runs(struct hba *h)
+{
+	struct hba_core *c = h->core;
+
+	if (__atomic_exchange_n(&c->end_runs_posted, true, __ATOMIC_RELAXED))
+		return;
+	c->end_runs.cb = end_runs;
+	loop_post(h->loop, &c->end_runs);
 }
 
 /* Copies len bytes between the caller's iovecs (from offset on) and the run's buffer; false when they are

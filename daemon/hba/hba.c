@@ -71,7 +71,7 @@ int hba_create(
 	dma_space_init(&h->space, pci);
 	*h->core = (struct hba_core){
 		.h = h,
-		.times = {.tick_ms = 500, .abort_ms = 10000},
+		.times = {.tick_ms = 500, .abort_ms = 10000, .reset_ms = 120000},
 		.match = m,
 		.depth_cap = cfg->queue_depth,
 		.bounce_bytes = cfg->bounce_bytes ? cfg->bounce_bytes : HBA_BOUNCE_BYTES,
@@ -84,6 +84,18 @@ int hba_create(
 	return 0;
 }
 
+/* A disk that is full costs the capture, as it does later, and not what the controller is there for. */
+static int capture(const char *path, struct pci_dev **pci, struct err *e)
+{
+	struct err why = {""};
+	int r = pci_capture(*pci, path, pci, &why);
+
+	if (r != -ENOSPC && r != -EDQUOT && r != -EFBIG)
+		return r < 0 ? err_set(e, r, "%s", why.text) : 0;
+	log_warn("%s: %s; there is no capture this time", (*pci)->uri, why.text);
+	return 0;
+}
+
 int hba_open(const struct hba_config *cfg, struct loop *loop, struct hba **ret, struct err *e)
 {
 	struct pci_dev *pci;
@@ -92,7 +104,7 @@ int hba_open(const struct hba_config *cfg, struct loop *loop, struct hba **ret, 
 	if (r < 0)
 		return r;
 	if (cfg->capture)
-		r = pci_capture(pci, cfg->capture, &pci, e);
+		r = capture(cfg->capture, &pci, e);
 	if (r == 0)
 		r = hba_create(pci, cfg, loop, ret, e);
 	if (r < 0)
@@ -138,10 +150,12 @@ int hba_attach(struct hba *h, struct err *e)
 
 void hba_make_quiet(struct hba *h)
 {
+	/* Also one that reads all ones: a link that comes up again must not find it a master. */
 	int r = pci_set_bus_master(h->pci, false);
 
 	/* A device that is gone cannot DMA either; any other failure leaves only its reset. */
-	if (r < 0 && !pci_is_gone(h->pci) && pci_reset(h->pci, NULL) < 0)
+	h->gone = pci_is_gone(h->pci);
+	if (r < 0 && !h->gone && pci_reset(h->pci, NULL) < 0)
 		log_err("%s: cannot stop the device's DMA (error %d): what it holds may still reach its "
 			"disks; "
 			"power-cycle it before they are used elsewhere",
@@ -303,6 +317,16 @@ int hba_drain(struct hba *h, unsigned timeout_ms)
 	return 0;
 }
 
+/* A controller in the middle of a reset cannot write its cache out, and may lose it when it loses power next: it gets
+ * the time to come back. */
+static void await_reset(const struct hba *h)
+{
+	uint64_t until = clock_ns() + h->core->times.reset_ms * NS_PER_MS;
+
+	while (hba_state(h) == HBA_RESETTING && loop_is_running(h->loop) && clock_ns() < until)
+		clock_sleep_ms(5);
+}
+
 void hba_stop(struct hba *h)
 {
 	struct hba_core *c = h->core;
@@ -311,6 +335,7 @@ void hba_stop(struct hba *h)
 	if (!c->attached || c->stuck)
 		return;
 	if (c->on_loop) {
+		await_reset(h);
 		hba_drain(h, HBA_IO_CALL_MS);
 		if (on_io_thread(h, leave_loop) < 0) {
 			log_err("%s: the I/O thread does not answer; its controller is left as it is until "

@@ -3,9 +3,9 @@
  * A controller (HBA or RAID) and the requests it carries. hba.c is the part that all drivers share: request
  * slots, deadlines, freezing, reset and re-issue. A driver is one const struct hba_ops.
  *
- * Threads. Set-up thread: hba_open, hba_attach, hba_start, hba_detach, hba_close, hba_run (they may block;
- * one thread at a time). I/O thread (the one that runs hba->loop): everything else. Units and limits are
- * written before hba_start() returns and read-only after it, but for unit->state.
+ * Threads. Set-up thread: hba_open, hba_attach, hba_start, hba_drain, hba_stop, hba_close, hba_run (they may block;
+ * one thread at a time). I/O thread (the one that runs hba->loop): everything else. Units and limits are written before
+ * hba_start() returns and read-only after it, but for unit->state, and for units that are added (hba_n_units()).
  *
  * A request has one owner at every moment: its user (from hba_req_get until hba_submit, and from done() until
  * hba_req_put), else the core and its driver. done() is called exactly once for each accepted hba_submit().
@@ -53,6 +53,7 @@ struct hba_unit {
 	enum hba_unit_kind kind;
 	uint16_t target; /* firmware's target or device id */
 	enum hba_unit_state state;
+	bool missing;	      /* firmware does not list it any more: offline, until it does; may change like state */
 	uint64_t blocks;      /* from firmware; the SCSI layer takes READ CAPACITY's word where they differ */
 	char raid[16];	      /* "RAID 5", or empty */
 	bool write_back;      /* the controller acknowledges writes from its cache */
@@ -101,9 +102,9 @@ struct hba_req {
 	uint8_t fw_status;
 	uint8_t sense_len;
 	uint8_t sense[HBA_SENSE_SIZE];
-	/* Bytes that the device moved. MegaRAID firmware does not tell: then it is xfer.len after GOOD and
-	 * RECOVERED ERROR, 0 after errors. A virtio device does. Pass-through data-in beyond what the unit
-	 * sent reads as zeros in any case. */
+	/* Bytes that the device moved. MegaRAID firmware does not tell, but for short answers of Fusion: then it is
+	 * xfer.len after GOOD and RECOVERED ERROR, 0 after errors. A virtio device does. Pass-through data-in
+	 * beyond what the unit sent reads as zeros in any case. */
 	uint32_t moved;
 
 	/* --- the core's and the driver's --- */
@@ -183,6 +184,7 @@ struct hba {
 	unsigned n_units;
 	bool fua_native; /* FUA of HBA_REQ_RW is known to be honoured */
 	int irq_fd;	 /* eventfd */
+	bool gone;	 /* unplugged: quiesce() touches no register */
 
 	/* Called on the I/O thread when a request slot or bounce memory came free, and on state changes. */
 	void (*ready)(struct hba *h);
@@ -231,6 +233,10 @@ void hba_abort(struct hba_req *req);
 /* Set-up thread: runs one request and waits. tmpl's user fields count; data as in tmpl->xfer; results are
  * copied into tmpl. -ETIMEDOUT, -ENODEV, or 0 when it completed (look at result). */
 int hba_run(struct hba *h, struct hba_req *tmpl);
+/* Any thread, after hba_start(): hba_run() is over for good, because the controller is to be stopped and nobody wants to
+ * wait for units that do not answer. Those that wait end with -ENODEV as soon as their commands are aborted, and so does
+ * every later one. */
+void hba_end_runs(struct hba *h);
 
 /* Statistics; any thread, a snapshot. */
 struct hba_stats {
@@ -238,7 +244,33 @@ struct hba_stats {
 };
 void hba_get_stats(const struct hba *h, struct hba_stats *ret);
 
+/* --- news, for one reader on a control thread --- */
+
+#define HBA_EVENTS     64 /* kept until they are read; a power of two */
+#define HBA_EVENT_TEXT 128
+
+/* What firmware tells of itself and its drives, in its own words, without control characters. */
+struct hba_event {
+	uint32_t code;
+	char text[HBA_EVENT_TEXT];
+};
+/* False: none. */
+bool hba_next_event(struct hba *h, struct hba_event *ret);
+/* How many were left out, ever, because nobody read the ones before. */
+uint32_t hba_events_untold(const struct hba *h);
+/* Another number than before: units are new, have another size or another state, so that it is worth to ask them. */
+uint32_t hba_unit_news(const struct hba *h);
+/* h->n_units, which grows while the controller runs; the units below it are all there. Any thread. */
+unsigned hba_n_units(const struct hba *h);
+
 /* --- for drivers --- */
+
+/* I/O thread. */
+void hba_tell(struct hba *h, uint32_t code, const char *text);
+void hba_units_changed(struct hba *h);
+/* I/O thread, while the controller runs: a unit that was not there before (u->index does not matter). False: there is
+ * no room. Units are never taken away: one that is gone is offline. */
+bool hba_add_unit(struct hba *h, const struct hba_unit *u);
 
 /* The hardware is done with req: result fields are set. I/O thread. A request that is not at the hardware
  * (late or repeated reply) is ignored with a warning. */

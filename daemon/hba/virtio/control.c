@@ -193,6 +193,8 @@ static void on_event(struct vio *v, const struct vio_event *ev)
 		what = on_transport_reset(v, u, reason);
 	else if (event == VIO_T_PARAM_CHANGE && known)
 		what = on_param_change(v, reason);
+	if (what)
+		hba_units_changed(v->h);
 	if (missed)
 		v->events.missed++;
 	if (!what && !missed)

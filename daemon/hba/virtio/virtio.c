@@ -120,7 +120,7 @@ static void vio_quiesce(struct hba *h)
 	pci_irq_disable(h->pci);
 	if (v)
 		vio_turns_forget(v);
-	if (!v || !v->area[VIO_CAP_COMMON].length || vio_status(v) == VIO_ST_ALL_ONES)
+	if (!v || h->gone || !v->area[VIO_CAP_COMMON].length || vio_status(v) == VIO_ST_ALL_ONES)
 		return;
 	vio_reset_ask(v);
 	while (vio_reset_look(v) > 0 && clock_ns() < until)

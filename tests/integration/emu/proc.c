@@ -42,12 +42,25 @@ static void exec_emu(const struct emu_proc *p, const char *const *options)
 
 void emu_start_proc(struct emu_proc *p, const char *const *options)
 {
-	int fd = -1;
-
 	strcpy(p->dir, "/tmp/hbad-emu-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(p->dir));
 	snprintf(p->uri, sizeof(p->uri), "vfio-user:%s/s", p->dir);
 	snprintf(p->control, sizeof(p->control), "%s/c", p->dir);
+	emu_restart_proc(p, options);
+}
+
+void emu_kill_proc(struct emu_proc *p)
+{
+	kill(p->pid, SIGKILL);
+	ck_assert_int_eq(waitpid(p->pid, NULL, 0), p->pid);
+	unlink(p->control);
+	unlink(p->uri + strlen("vfio-user:"));
+}
+
+void emu_restart_proc(struct emu_proc *p, const char *const *options)
+{
+	int fd = -1;
+
 	p->pid = fork();
 	ck_assert_int_ge(p->pid, 0);
 	if (!p->pid)

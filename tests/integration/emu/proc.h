@@ -15,6 +15,9 @@ struct emu_proc {
 
 /* Starts the emulator with these options (ends with NULL) besides its sockets, and waits until it serves. */
 void emu_start_proc(struct emu_proc *p, const char *const *options);
+/* It dies without a word; then, on the same sockets (or those that p says now), another one. */
+void emu_kill_proc(struct emu_proc *p);
+void emu_restart_proc(struct emu_proc *p, const char *const *options);
 /* Ends it; asserts exit status 0: no wrong DMA, and (as it runs with --strict) no protocol error of ours. */
 void emu_end_proc(struct emu_proc *p);
 /* A command of the control socket that must work; the answer is static. */

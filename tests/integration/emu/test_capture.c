@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -146,6 +147,12 @@ static void some_io(void)
 		w.xfer =
 			(struct dma_xfer){.iov = &iov, .niov = 1, .len = sizeof(block), .dir = DMA_TO_DEVICE};
 		ck_assert_int_eq(hba_run(hba, i % 2 ? &w : &t), 0);
+		if (i % 4 != 3)
+			continue;
+		memset(block, 0, sizeof(block));
+		w.xfer.dir = DMA_FROM_DEVICE;
+		ck_assert_int_eq(hba_run(hba, &w), 0);
+		ck_assert_uint_eq(block[511], 'S');
 	}
 }
 
@@ -224,7 +231,7 @@ START_TEST(data_of_users_is_not_in_a_capture_and_nobody_else_reads_it)
 	struct stat st;
 	size_t n;
 
-	start_model("sas2108", NULL);
+	start_model(replayed[_i], NULL);
 	ck_assert_msg(bring_up(true, &e) == 0, "%s", e.text);
 	some_io();
 	let_go();
@@ -301,6 +308,31 @@ START_TEST(a_file_that_cannot_be_written_is_told_plainly)
 	/* The device was let go. */
 	ck_assert_msg(bring_up(false, &e) == 0, "%s", e.text);
 	let_go();
+	emu_end_proc(&emu);
+}
+END_TEST
+
+START_TEST(a_disk_that_is_full_costs_the_capture_only)
+{
+	struct rlimit before, none;
+	struct err e = {""};
+
+	start_model("sas2108", NULL);
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none = before;
+	none.rlim_cur = 100;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
+	ck_assert_int_eq(
+		hba_open(&(struct hba_config){.uri = emu.uri, .bounce_bytes = 16u << 20, .capture = file},
+			loop, &hba, &e),
+		0);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+	ck_assert_msg(hba_attach(hba, &e) == 0, "%s", e.text);
+	ck_assert_msg(hba_start(hba, &e) == 0, "%s", e.text);
+	some_io();
+	let_go();
+	ck_assert_int_ne(access(file, F_OK), 0);
 	emu_end_proc(&emu);
 }
 END_TEST
@@ -429,10 +461,12 @@ int main(void)
 	tcase_add_loop_test(
 		t, a_bring_up_goes_the_same_way_again, 0, (int)(sizeof(replayed) / sizeof(replayed[0])));
 	tcase_add_test(t, a_failure_fails_again_with_the_same_sentence);
-	tcase_add_test(t, data_of_users_is_not_in_a_capture_and_nobody_else_reads_it);
+	tcase_add_loop_test(
+		t, data_of_users_is_not_in_a_capture_and_nobody_else_reads_it, 0, (int)ARRAY_SIZE(replayed));
 	tcase_add_test(t, an_older_capture_is_kept);
 	tcase_add_test(t, the_first_access_that_differs_is_named);
 	tcase_add_test(t, a_file_that_cannot_be_written_is_told_plainly);
+	tcase_add_test(t, a_disk_that_is_full_costs_the_capture_only);
 	tcase_add_loop_test(t, each_model_can_be_looked_at, 0, (int)(sizeof(looks) / sizeof(looks[0])));
 	tcase_add_test(t, firmware_that_faulted_is_told_so);
 	tcase_add_test(t, a_device_that_is_gone_is_told_so);

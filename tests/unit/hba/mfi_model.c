@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The model's registers, its PCI function, and the test's hands. Sections 1 and 2 of facts/megaraid.md. */
+/* The model's registers, its PCI function, and the test's hands. */
 #include "mfi_model.h"
 
 #include <errno.h>
@@ -24,6 +24,14 @@ static void soft_reset(struct model *m)
 	m->state = 0xb;
 }
 
+static uint32_t after_adapter_reset(struct model *m)
+{
+	if (!m->adapter_faults)
+		return 0xb;
+	m->adapter_faults--;
+	return 0xf;
+}
+
 static void doorbell(struct model *m, uint32_t v)
 {
 	if (m->stuck)
@@ -33,7 +41,7 @@ static void doorbell(struct model *m, uint32_t v)
 		m->n_adapter_reset++;
 		if (!m->adapter_dead) {
 			soft_reset(m);
-			m->state = m->adapter_faults ? 0xf : 0xb;
+			m->state = after_adapter_reset(m);
 		}
 		return;
 	}
@@ -77,7 +85,7 @@ static void diag(struct model *m, uint32_t v)
 	}
 	m->diag = 0;
 	soft_reset(m);
-	m->state = m->adapter_faults ? 0xf : 0xb;
+	m->state = after_adapter_reset(m);
 }
 
 static uint32_t state_word(struct model *m)

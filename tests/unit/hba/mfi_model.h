@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A small MFI controller behind struct pci_ops: registers without a BAR mapping, frames read from the driver's own
- * memory by I/O virtual address. Written from facts/megaraid.md and with its own offsets, so that it does not share
+ * memory by I/O virtual address. Written from public knowledge and with its own offsets, so that it does not share
  * the driver's mistakes. Misbehaves on request.
  *
  * Register accesses come from the driver's threads, everything else from the test: one mutex covers both.
@@ -28,9 +28,9 @@ struct model {
 	uint32_t fw_cmds, fw_sge;
 	uint32_t boot[8]; /* states that it walks through by itself, one for each read of the state word */
 	unsigned boot_n;
-	bool stuck;	     /* doorbells change nothing */
-	bool adapter_dead;   /* the adapter reset never ends */
-	bool adapter_faults; /* after an adapter reset firmware is in FAULT for good */
+	bool stuck;		 /* doorbells change nothing */
+	bool adapter_dead;	 /* the adapter reset never ends */
+	unsigned adapter_faults; /* so many adapter resets leave firmware in FAULT for good */
 	uint8_t init_status;
 	bool init_silent;
 	bool real_dont_post; /* DONT_POST is honoured, as real firmware does; QEMU does not */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The model's firmware: DMA, replies, data, DCMDs, frames. Numbers in this file are offsets and codes of
- * facts/megaraid.md, sections 3, 4 and 7.
+ * The model's firmware: DMA, replies, data, DCMDs, frames. Numbers in this file are offsets and codes as
+ * public drivers have them.
  */
 #include "mfi_model.h"
 

@@ -147,7 +147,7 @@ START_TEST(fault_that_stays_fails)
 	struct rig *r = rig_new(gens[_i]);
 
 	r->model->state = 0xf;
-	tell(r, adapter_faults, true);
+	tell(r, adapter_faults, UINT32_MAX);
 	ck_assert_int_eq(rig_attach(r), -EIO);
 	ck_assert_uint_eq(seen(r, n_adapter_reset), 1);
 	ck_assert_ptr_nonnull(strstr(r->e.text, "FAULT"));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * MFI frames and SGLs against bytes worked out by hand from facts/megaraid.md: 3.2 header, 3.3 INIT and queue info,
- * 3.4 LD I/O, 3.5 SCSI I/O, 3.6 DCMD, 3.7 ABORT, 3.8 elements and extra frames, 3.9 firing.
+ * MFI frames and SGLs against bytes worked out by hand from public drivers: header, INIT and queue info, LD I/O, SCSI
+ * I/O, DCMD, ABORT, elements and extra frames, firing.
  */
 #include <check.h>
 #include <stdlib.h>

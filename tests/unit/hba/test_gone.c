@@ -49,9 +49,10 @@ START_TEST(fault_after_adapter_reset_is_the_end)
 	struct rig *r = rig_up(gens[_i]);
 
 	hold_writes(r, 3);
-	tell(r, adapter_faults, true);
+	tell(r, adapter_faults, UINT32_MAX);
 	model_set_state(r->model, 0xf);
 	expect_gone(r, 3, HBA_FAILED);
+	ck_assert_uint_eq(seen(r, n_adapter_reset), 3);
 	rig_down(r);
 }
 END_TEST

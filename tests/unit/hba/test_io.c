@@ -541,6 +541,36 @@ START_TEST(drain_refuses_and_waits)
 }
 END_TEST
 
+/* One at the controller, one that waits for a slot, and one that comes later; and what is not a run goes on. */
+START_TEST(runs_can_be_ended)
+{
+	struct rig *r = rig_new(GEN2);
+	pthread_t t[2];
+
+	r->cfg.queue_depth = 2;
+	ck_assert_int_eq(rig_start(r), 0);
+	tell(r, hold, true);
+	job_submit(job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 1));
+	pthread_create(&t[0], NULL, run_main, job_rw(r, 1, 0, DMA_FROM_DEVICE, 0, 1));
+	rig_wait(model_pending(r->model) == 2);
+	pthread_create(&t[1], NULL, run_main, job_rw(r, 2, 0, DMA_FROM_DEVICE, 0, 1));
+	clock_sleep_ms(10);
+	hba_end_runs(r->h);
+	hba_end_runs(r->h);
+	for (unsigned i = 0; i < 2; i++) {
+		pthread_join(t[i], NULL);
+		ck_assert_int_eq(job_submitted(&r->job[1 + i]), -ENODEV);
+	}
+	ck_assert_int_eq(hba_run(r->h, &r->job[1].tmpl), -ENODEV);
+	ck_assert_uint_eq(job_done(&r->job[0]), 0);
+	model_complete(r->model, 0);
+	job_wait(&r->job[0]);
+	ck_assert_int_eq(r->job[0].result, HBA_DONE);
+	ck_assert_uint_eq(stat_of(r, resets), 0);
+	rig_down(r);
+}
+END_TEST
+
 START_TEST(stop_ends_what_is_in_flight_quietly)
 {
 	struct rig *r = rig_up(GEN2);
@@ -606,6 +636,7 @@ int main(void)
 	tcase_add_test(c, no_bounce_memory_then_ready);
 	tcase_add_test(c, run_waits_for_the_answer);
 	tcase_add_test(c, run_waits_for_a_slot);
+	tcase_add_test(c, runs_can_be_ended);
 	tcase_add_test(c, drain_refuses_and_waits);
 	tcase_add_test(c, stop_ends_what_is_in_flight_quietly);
 	tcase_add_test(c, statistics_count);

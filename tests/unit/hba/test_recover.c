@@ -432,6 +432,42 @@ START_TEST(doorbell_that_is_ignored_leads_to_adapter_reset)
 }
 END_TEST
 
+/* The last try counts as much as the first. */
+START_TEST(firmware_that_faults_while_it_starts_is_reset_again)
+{
+	struct rig *r = rig_up(gens[_i]);
+
+	hold_writes(r, 4);
+	tell(r, adapter_faults, 2);
+	model_set_state(r->model, 0xf);
+	rig_wait(seen(r, n_init) == 2);
+	finish_writes(r, 4);
+	ck_assert_uint_eq(seen(r, n_adapter_reset), 3);
+	ck_assert_uint_eq(stat_of(r, resets), 1);
+	rig_down(r);
+}
+END_TEST
+
+/* It does not answer INIT then; waiting for that would take longer than the test. */
+START_TEST(firmware_that_faults_over_init_is_reset_at_once)
+{
+	struct rig *r = rig_new(gens[_i]);
+
+	rig_times(r)->dcmd = 2 * RIG_WAIT_MS;
+	rig_must_start(r);
+	hold_writes(r, 4);
+	tell(r, init_silent, true);
+	model_post(r->model, 0xffffffff);
+	rig_wait(seen(r, n_init) == 2);
+	tell(r, init_silent, false);
+	model_set_state(r->model, 0xf);
+	rig_wait(seen(r, n_init) == 3);
+	finish_writes(r, 4);
+	ck_assert_uint_eq(seen(r, n_adapter_reset), 1);
+	rig_down(r);
+}
+END_TEST
+
 START_TEST(io_goes_on_over_a_shared_line_after_a_reset)
 {
 	struct rig *r = rig_new(GEN2);
@@ -473,6 +509,8 @@ int main(void)
 	tcase_add_test(c, answered_before_the_reset_is_not_run_again);
 	tcase_add_loop_test(c, fault_state_is_noticed_and_cured, 0, 3);
 	tcase_add_loop_test(c, doorbell_that_is_ignored_leads_to_adapter_reset, 0, 2);
+	tcase_add_loop_test(c, firmware_that_faults_while_it_starts_is_reset_again, 0, 3);
+	tcase_add_loop_test(c, firmware_that_faults_over_init_is_reset_at_once, 0, 3);
 	tcase_add_test(c, io_goes_on_over_a_shared_line_after_a_reset);
 	suite_add_tcase(s, c);
 	r = srunner_create(s);

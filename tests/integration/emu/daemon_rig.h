@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* hbad in a thread of the test's process, on hba-emu in another process. */
+#ifndef HBAD_TESTS_INTEGRATION_DAEMON_RIG_H
+#define HBAD_TESTS_INTEGRATION_DAEMON_RIG_H
+
+#include "hbad.h"
+#include "proc.h"
+
+#define LIMIT_MS 120000 /* for what must come, however slow the machine */
+
+extern struct hbad d;
+
+/* Waits until the controller is ready. Its sockets are below p->dir. */
+void daemon_start(struct emu_proc *p);
+void daemon_stop(struct emu_proc *p);
+bool status_has(struct emu_proc *p, const char *words);
+void status_becomes(struct emu_proc *p, const char *words);
+
+#endif
