@@ -59,11 +59,25 @@ unit_of() {
 	esac
 }
 
+# attach_hba INSTANCE: attaches it. The kernel's disks appear one after the other, and udev opens each to look at it, as it
+# does when somebody who could have written closes it; meanwhile hbactl refuses.
+attach_hba() {
+	local until=$((SECONDS + 60))
+	until hbactl attach "$(hba_pci "$1")" --name "$1" 2>/tmp/attach.refused; do
+		cat /tmp/attach.refused >&2
+		grep -q 'udev-worker\|has just opened' /tmp/attach.refused || return 1
+		((SECONDS < until)) || return 1
+		udevadm settle
+		sleep 0.3
+	done
+	cat /tmp/attach.refused >&2
+}
+
 # Attaches controllers unless they are. The lab's kernel has them at boot.
 need_attached() {
 	local g
 	for g in "$@"; do
-		[[ -e /etc/hbad/$g.conf ]] || hbactl attach "$(hba_pci "$g")" --name "$g"
+		[[ -e /etc/hbad/$g.conf ]] || attach_hba "$g"
 		systemctl is-active -q "hbad@$g" || systemctl start "hbad@$g"
 	done
 }
