@@ -10,7 +10,8 @@
  * after a reset.
  *
  * Writes that were acknowledged are another matter: a cache without a battery may have lost them together with the
- * controller. A flush that follows says GOOD of all writes before it, so the first one must not.
+ * controller. A flush that follows says GOOD of all writes before it, so the first one must not, and neither must any
+ * that was taken before the first one's answer: who sent it has not seen that.
  */
 #include "task.h"
 
@@ -155,11 +156,12 @@ bool hold_flush_is_true(struct scsi_task *t)
 
 	lun->flushed = MAX(lun->flushed, t->flush_mark);
 	if (!lun->lost)
-		return true;
+		return t->order > lun->doubted;
+	/* Those that are under way beside it may be of initiators whose writes they were. */
 	lun->lost = false;
+	lun->doubted = lun->taken;
 	log_err("%s: writes that were acknowledged but not flushed may have been lost with the controller: a "
-		"flush "
-		"fails",
+		"flush fails",
 		lun->cfg.unit);
 	return false;
 }

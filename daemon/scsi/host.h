@@ -107,6 +107,7 @@ struct scsi_lun {
 	uint64_t written, flushed;
 	enum scsi_sense attention; /* for the next command, whoever sends it (hazard H22); SENSE_NONE */
 	bool lost; /* some of the others may have been lost with the controller, and no flush has said so yet */
+	uint64_t doubted; /* flushes of tasks up to this one in order were taken before one has said so */
 
 	struct list wait;   /* tasks with something to hand down, oldest first */
 	struct list ranged; /* tasks that touch the medium, in the order they came; see range.c */

@@ -300,6 +300,7 @@ void task_begin(struct scsi_task *t, const struct scsi_op *op)
 	task_init(t);
 	t->op = op;
 	t->dir = op->dir;
+	t->order = t->lun->taken + 1; /* after all that came before it, and among initiators' it is none */
 	t->flags = TASK_INTERNAL;
 }
 

@@ -256,17 +256,19 @@ static bool is_retriable(const struct model_cmd *c)
 	return key == 6 || key == 0xb || (key == 2 && c->sense[12] == 0x04 && c->sense[13] == 0x01);
 }
 
-/* WRITE ERROR: what was acknowledged before may be lost. Once. */
+/* WRITE ERROR: what was acknowledged before may be lost. Once, and to all that were under way then. */
 static bool tells_of_loss(struct initiator *i, const struct slot *s, const struct initiator_orders *o)
 {
 	const struct model_cmd *c = s->c;
+	bool beside = s->queued_ns < o->told_ns;
 
-	if (!o->may_tell || !(s->kind == IO_FLUSH || s->fua) || c->status != 0x02 ||
+	if (!(o->may_tell || beside) || !(s->kind == IO_FLUSH || s->fua) || c->status != 0x02 ||
 		(c->sense[2] & 0xf) != 3 || c->sense[12] != 0x0c)
 		return false;
 	pthread_mutex_lock(&i->lock);
 	i->orders.may_tell = i->orders.must_tell = false;
-	i->orders.told_ns = clock_ns();
+	if (!beside)
+		i->orders.told_ns = clock_ns();
 	i->counts.told++;
 	pthread_mutex_unlock(&i->lock);
 	return true;

@@ -401,6 +401,33 @@ START_TEST(the_first_flush_tells_of_writes_that_may_be_lost)
 }
 END_TEST
 
+/* Another initiator's may be among them, and its writes may be those that were lost. */
+START_TEST(flushes_beside_the_first_one_tell_it_too)
+{
+	static const uint8_t flush[10] = {0x35};
+
+	x.fake->hba.unit[0].write_back = true;
+	rw_init(0, true, 8, 1);
+	tst_submit(&t[0]);
+	fake_run(x.fake, 0);
+	assert_good(&t[0]);
+	tst_fini(&t[0]);
+	unplug(false);
+	for (unsigned i = 0; i < 3; i++) {
+		tst_init(&t[i], x.lun, flush, 10, 0, 0);
+		tst_submit(&t[i]);
+	}
+	plug_in();
+	fake_run(x.fake, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_check(&t[i], 0x03, 0x0c, 0x00);
+		tst_fini(&t[i]);
+	}
+	synchronize();
+	assert_good(&t[1]);
+}
+END_TEST
+
 START_TEST(a_lun_that_is_deleted_while_it_is_held_leaves_nothing)
 {
 	unplug(false);
@@ -435,6 +462,7 @@ int main(void)
 	tcase_add_test(c, a_lun_that_is_taken_over_in_the_meantime_waits_too);
 	tcase_add_test(c, while_it_is_held_a_lun_tells_who_it_is);
 	tcase_add_loop_test(c, the_first_flush_tells_of_writes_that_may_be_lost, 0, 6);
+	tcase_add_test(c, flushes_beside_the_first_one_tell_it_too);
 	tcase_add_test(c, a_lun_that_is_deleted_while_it_is_held_leaves_nothing);
 	suite_add_tcase(s, c);
 	return run_suite(s);
