@@ -149,7 +149,8 @@ static int check_new(const struct luns *l, const struct scsi_lun_config *cfg, st
 		return 0;
 	if (!l->attached)
 		return err_set(e, -ENODEV,
-			"the controller of \"%s\" is gone or has failed: try again when it is back, see \"hbactl "
+			"the controller of \"%s\" is gone or has failed: try again when it is back, see "
+			"\"hbactl "
 			"show %s\"",
 			l->name, l->name);
 	return scsi_lun_check(l->host, cfg, e);

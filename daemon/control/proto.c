@@ -160,8 +160,8 @@ static int judge(const char *name, GString *line, char **ret, struct err *e)
 	return *ret ? 0 : explain(name, -ENOMEM, e);
 }
 
-static int ask(const char *runtime_dir, const char *name, const char *request, unsigned timeout_ms, char **ret,
-	struct err *e)
+static int ask(const char *runtime_dir, const char *name, const char *request, unsigned timeout_ms,
+	char **ret, struct err *e)
 {
 	uint64_t deadline = clock_ns() + timeout_ms * NS_PER_MS;
 	g_autoptr(GString) line = g_string_new(NULL);

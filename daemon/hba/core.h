@@ -46,9 +46,9 @@ struct hba_core {
 	bool runs_over;	   /* hba_end_runs() */
 	struct loop_msg end_runs;
 	bool end_runs_posted; /* atomic */
-	bool rung;	   /* submits since the last doorbell */
-	bool news;	   /* slots or bounce memory came free, or the state changed */
-	bool slot_wanted;  /* somebody was refused a slot since the last news */
+	bool rung;	      /* submits since the last doorbell */
+	bool news;	      /* slots or bounce memory came free, or the state changed */
+	bool slot_wanted;     /* somebody was refused a slot since the last news */
 	unsigned reset_phase, barren_resets;
 	uint64_t reset_ended_ns;
 	struct loop_fd irq, request;

@@ -53,7 +53,7 @@ struct hba_unit {
 	enum hba_unit_kind kind;
 	uint16_t target; /* firmware's target or device id */
 	enum hba_unit_state state;
-	bool missing;	      /* firmware does not list it any more: offline, until it does; may change like state */
+	bool missing; /* firmware does not list it any more: offline, until it does; may change like state */
 	uint64_t blocks;      /* from firmware; the SCSI layer takes READ CAPACITY's word where they differ */
 	char raid[16];	      /* "RAID 5", or empty */
 	bool write_back;      /* the controller acknowledges writes from its cache */

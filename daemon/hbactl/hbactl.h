@@ -35,8 +35,8 @@ struct ctl_ops {
 	int (*config_remove)(const char *path, struct err *e);
 	int (*call)(const char *runtime_dir, const char *name, const char *verb, unsigned timeout_ms,
 		char **ret, struct err *e);
-	int (*events)(const char *runtime_dir, const char *name, int64_t since, unsigned timeout_ms, char **ret,
-		struct err *e);
+	int (*events)(const char *runtime_dir, const char *name, int64_t since, unsigned timeout_ms,
+		char **ret, struct err *e);
 	int (*guard)(const struct guard_config *cfg, struct guard_result *ret, struct err *e);
 	/* Runs a program and waits. Exit status >= 0 with what it wrote to standard output (g_malloc, never
 	 * NULL), -errno when it could not run. *e is what it wrote to standard error when the status is not

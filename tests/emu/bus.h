@@ -15,7 +15,7 @@ struct emu_stats {
 	uint64_t dma_blocked; /* attempted by the device while bus mastering was off: nothing was touched */
 	uint64_t odd_maps;    /* repeated or unknown mappings, answered calmly */
 	uint64_t interrupts, lost_irqs; /* the latter: those that were to be lost */
-	uint64_t protocol_errors; /* the driver broke the protocol of the controller */
+	uint64_t protocol_errors;	/* the driver broke the protocol of the controller */
 	uint64_t commands, replies, faults, resets, events, flushes, power_cuts;
 };
 

@@ -42,14 +42,14 @@ qemu_tree_build() {
 		[[ -d $dir ]] && exit 0
 		rm -rf "$CACHE"/qemu/new.*
 		work=$(mktemp -d "$CACHE/qemu/new.XXXXXX")
-		{ debootstrap_to "$work/root" trixie qemu-system-x86 -- --aptopt='APT::Default-Release "trixie-backports"' \
+		{ debootstrap_to "$work/tree" trixie qemu-system-x86 -- --aptopt='APT::Default-Release "trixie-backports"' \
 			"$(backports trixie)" \
-			>"$CACHE/qemu/build.log" 2>&1 8>&- && rm -rf "$work"/root/var/{cache,lib}/apt/*; } || {
+			>"$CACHE/qemu/build.log" 2>&1 8>&- && rm -rf "$work/tree/var/"{cache,lib}/apt/*; } || {
 			tail -n 20 "$CACHE/qemu/build.log" >&2
 			rm -rf "$work"
 			die "no QEMU 10.1 or later on this machine, and its tree could not be made"
 		}
-		mv "$work/root" "$dir"
+		mv "$work/tree" "$dir"
 		rm -rf "$work"
 		note "made a tree with QEMU of trixie-backports in $((SECONDS - start)) s"
 	)

@@ -37,7 +37,8 @@ struct fake_answers {
 	enum hba_state state;
 	bool tell; /* hba_next_event() has one; false then */
 	uint32_t unit_news;
-	const char *serial; /* of the controller; NULL: SV1. A literal: it is shared with processes that were forked */
+	const char *
+		serial; /* of the controller; NULL: SV1. A literal: it is shared with processes that were forked */
 };
 
 extern struct fake_answers *fake_shared;

@@ -198,8 +198,8 @@ static int fake_call(const char *runtime_dir, const char *name, const char *verb
 	return 0;
 }
 
-static int fake_events(const char *runtime_dir, const char *name, int64_t since, unsigned timeout_ms, char **ret,
-	struct err *e)
+static int fake_events(const char *runtime_dir, const char *name, int64_t since, unsigned timeout_ms,
+	char **ret, struct err *e)
 {
 	unsigned n = fake->events_asked++;
 	const char *reply = fake->events ? *fake->events : "";

@@ -36,7 +36,8 @@ struct fake {
 	unsigned status_after;	 /* calls that are not answered before that */
 	const char *boot_status; /* answered before status_after calls are over, if set */
 
-	const char *const *events; /* canned replies to "events", the last again and again; "": it does not answer */
+	const char *const
+		*events; /* canned replies to "events", the last again and again; "": it does not answer */
 	unsigned events_asked, events_until; /* interrupted after so many */
 	int64_t since[16];		     /* what was asked for */
 
