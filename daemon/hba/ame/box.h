@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "hba/hba.h"
+#include "hba/sense.h"
 
 /* How long the box may take, and how long it is left alone. Tests have their own. Milliseconds. */
 struct ame_times {
@@ -229,9 +230,6 @@ void ame_build_task(struct ame *a, uint32_t slot, enum ame_task_type type, uint8
  * that it may point to. */
 void ame_result_fast(struct hba_req *req, uint32_t len);
 void ame_result(struct hba_req *req, uint32_t len, const struct ame_reply *r, const struct ame_sense *s);
-bool ame_sense_is(const struct hba_req *req, uint8_t key, uint8_t asc);
-bool ame_recovered(const struct hba_req *req);
-bool ame_unit_attention(const struct hba_req *req);
 
 /* --- io.c --- */
 

@@ -15,15 +15,14 @@ enum {
 	OP_SYNCHRONIZE_CACHE_16 = 0x91,
 	OP_SERVICE_ACTION_IN_16 = 0x9e,
 };
-#define SCSI_GOOD	    0x00
-#define SCSI_BUSY	    0x08
-#define KEY_ILLEGAL_REQUEST 0x5
-#define ASC_INVALID_OPCODE  0x20
-#define TRIES		    6 /* of unit attentions (each is reported once) and BUSY */
-#define BUSY_MS		    100
-#define SPINS		    200 /* before sleeping: emulated boxes answer at once */
-#define LOOK_EVERY	    256
-#define MAP_TRIES	    5
+#define SCSI_GOOD	   0x00
+#define SCSI_BUSY	   0x08
+#define ASC_INVALID_OPCODE 0x20
+#define TRIES		   6 /* of unit attentions (each is reported once) and BUSY */
+#define BUSY_MS		   100
+#define SPINS		   200 /* before sleeping: emulated boxes answer at once */
+#define LOOK_EVERY	   256
+#define MAP_TRIES	   5
 /* shutdown() has 180 s */
 #define FLUSH_TOTAL_NS (160 * NS_PER_SEC)
 #define LAST_SWITCH_MS 15000
@@ -133,7 +132,7 @@ static int ask(struct ame *a, struct question *q)
 			break;
 		if (q->req.result == HBA_DONE && q->req.scsi_status == SCSI_BUSY)
 			clock_sleep_ms(BUSY_MS);
-		else if (!ame_unit_attention(&q->req) && q->req.result != HBA_ABORTED)
+		else if (!hba_sense_key_is(&q->req, SENSE_KEY_UNIT_ATTENTION) && q->req.result != HBA_ABORTED)
 			break;
 	}
 	return r;
@@ -322,7 +321,7 @@ static int flush_unit(struct ame *a, const struct hba_unit *u, uint64_t until, s
 		return -ETIMEDOUT;
 	q->timeout_ms = (uint32_t)MIN(ame_times(a)->flush, (until - now) / NS_PER_MS);
 	r = ask(a, q);
-	if (r < 0 || !ame_sense_is(&q->req, KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE))
+	if (r < 0 || !hba_sense_is(&q->req, SENSE_KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE))
 		return r;
 	q->cdb = cdb16;
 	q->cdb_len = sizeof(cdb16);
@@ -332,8 +331,9 @@ static int flush_unit(struct ame *a, const struct hba_unit *u, uint64_t until, s
 /* One that was taken away has no cache any more, and one that knows no flush may have none. */
 static bool is_flushed(const struct hba_unit *u, const struct question *q)
 {
-	return good(q, 0) || ame_recovered(&q->req) || q->req.result == HBA_NO_UNIT ||
-	       (!u->write_back && ame_sense_is(&q->req, KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE));
+	return good(q, 0) || hba_sense_key_is(&q->req, SENSE_KEY_RECOVERED_ERROR) ||
+	       q->req.result == HBA_NO_UNIT ||
+	       (!u->write_back && hba_sense_is(&q->req, SENSE_KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE));
 }
 
 int ame_flush_all(struct ame *a, struct err *e)

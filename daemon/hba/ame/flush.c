@@ -23,13 +23,12 @@ enum {
 	OP_SYNCHRONIZE_CACHE_10 = 0x35,
 	OP_SYNCHRONIZE_CACHE_16 = 0x91,
 };
-#define SCSI_GOOD	    0x00
-#define KEY_ILLEGAL_REQUEST 0x5
-#define ASC_INVALID_OPCODE  0x20
-#define DBD		    0x08 /* no block descriptors */
-#define PAGE_CACHING	    0x08
-#define WCE		    0x04
-#define MODE_BYTES	    192
+#define SCSI_GOOD	   0x00
+#define ASC_INVALID_OPCODE 0x20
+#define DBD		   0x08 /* no block descriptors */
+#define PAGE_CACHING	   0x08
+#define WCE		   0x04
+#define MODE_BYTES	   192
 
 static enum flush_step step_of(const struct hba_req *req)
 {
@@ -106,9 +105,9 @@ static bool next_step(struct hba_req *req)
 bool ame_flush_next(struct ame *a, struct hba_req *req, uint32_t slot)
 {
 	if (step_of(req) != FLUSH_MODE) {
-		if (ame_sense_is(req, KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE))
+		if (hba_sense_is(req, SENSE_KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE))
 			return next_step(req);
-		if (ame_recovered(req))
+		if (hba_sense_key_is(req, SENSE_KEY_RECOVERED_ERROR))
 			req->scsi_status = SCSI_GOOD;
 	} else {
 		req->result = cache_is_off(a, req, slot) ? HBA_DONE : HBA_IO_ERROR;

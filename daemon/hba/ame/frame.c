@@ -20,9 +20,7 @@ enum {
 	OP_READ_12 = 0xa8,
 	OP_WRITE_12 = 0xaa,
 };
-#define CDB_FUA		    0x08
-#define KEY_RECOVERED_ERROR 0x1
-#define KEY_UNIT_ATTENTION  0x6
+#define CDB_FUA 0x08
 
 /* --- building --- */
 
@@ -246,7 +244,7 @@ static void with_status(
 			return;
 		}
 		/* A success that tells a story */
-		whole = ame_recovered(req);
+		whole = hba_sense_key_is(req, SENSE_KEY_RECOVERED_ERROR);
 	}
 	if (whole && !take_moved(req, len, r, s))
 		req->result = HBA_IO_ERROR;
@@ -292,42 +290,4 @@ void ame_result(struct hba_req *req, uint32_t len, const struct ame_reply *r, co
 		req->result = HBA_ABORTED;
 		return;
 	}
-}
-
-/* Deferred sense (71h, 73h) tells of an earlier command. */
-static bool sense_code(const struct hba_req *req, uint8_t *ret_key, uint8_t *ret_asc)
-{
-	const uint8_t *s = req->sense;
-
-	if (req->result != HBA_DONE || req->scsi_status != SCSI_CHECK_CONDITION)
-		return false;
-	if ((s[0] & 0x7f) == 0x70) {
-		*ret_key = s[2] & 0xf;
-		*ret_asc = req->sense_len > 12 ? s[12] : 0;
-		return true;
-	}
-	*ret_key = s[1] & 0xf;
-	*ret_asc = s[2];
-	return (s[0] & 0x7f) == 0x72;
-}
-
-bool ame_sense_is(const struct hba_req *req, uint8_t key, uint8_t asc)
-{
-	uint8_t k, v;
-
-	return sense_code(req, &k, &v) && k == key && v == asc;
-}
-
-bool ame_recovered(const struct hba_req *req)
-{
-	uint8_t k, v;
-
-	return sense_code(req, &k, &v) && k == KEY_RECOVERED_ERROR;
-}
-
-bool ame_unit_attention(const struct hba_req *req)
-{
-	uint8_t k, v;
-
-	return sense_code(req, &k, &v) && k == KEY_UNIT_ATTENTION;
 }

@@ -19,7 +19,6 @@ enum flush_step { FLUSH_SYNC, FLUSH_WAIT, FLUSH_RIDE };
 #define OP_SYNCHRONIZE_CACHE_10	   0x35
 #define SCSI_GOOD		   0x00
 #define SCSI_CHECK_CONDITION	   0x02
-#define KEY_ILLEGAL_REQUEST	   0x5
 #define ASC_INVALID_OPERATION_CODE 0x20
 
 bool mfi_flush_abortable(const struct hba_req *req)
@@ -44,7 +43,7 @@ static bool not_implemented(const struct hba_req *req)
 		key = s[1] & 0xf;
 		asc = s[2];
 	}
-	return key == KEY_ILLEGAL_REQUEST && asc == ASC_INVALID_OPERATION_CODE;
+	return key == SENSE_KEY_ILLEGAL_REQUEST && asc == ASC_INVALID_OPERATION_CODE;
 }
 
 static void flush_start(struct mfi *m)
@@ -108,7 +107,7 @@ void mfi_flush_reply(struct mfi *m, struct hba_req *req)
 	bool good;
 
 	m->iop->result(m, req);
-	if (req->result == HBA_DONE && req->scsi_status == SCSI_CHECK_CONDITION && mfi_recovered(req))
+	if (hba_sense_key_is(req, SENSE_KEY_RECOVERED_ERROR))
 		req->scsi_status = SCSI_GOOD;
 	good = req->result == HBA_DONE && req->scsi_status == SCSI_GOOD;
 	if (req->unit->kind == HBA_UNIT_PD || !(good || not_implemented(req))) {

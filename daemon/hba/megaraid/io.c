@@ -133,21 +133,13 @@ static bool take_sense(struct hba_req *req, const uint8_t *sense)
 	return true;
 }
 
-/* RECOVERED ERROR is a success that tells a story: all data was moved. Deferred sense (71h, 73h) tells of an
- * earlier command, and this one has not run. */
-bool mfi_recovered(const struct hba_req *req)
-{
-	uint8_t code = req->sense[0] & 0x7f;
-
-	return (code == 0x70 && (req->sense[2] & 0xf) == 1) || (code == 0x72 && (req->sense[1] & 0xf) == 1);
-}
-
 static void with_scsi_status(struct hba_req *req, uint8_t scsi_status, const uint8_t *sense)
 {
 	req->result = HBA_DONE;
 	req->scsi_status = scsi_status;
 	if (scsi_status == SCSI_CHECK_CONDITION && take_sense(req, sense)) {
-		if (mfi_recovered(req))
+		/* A success that tells a story: all data was moved. */
+		if (hba_sense_key_is(req, SENSE_KEY_RECOVERED_ERROR))
 			req->moved = req->xfer.len;
 	} else if (scsi_status == SCSI_CHECK_CONDITION || scsi_status == SCSI_GOOD) {
 		/* An error without status or sense: an error all the same. */

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "hba/hba.h"
+#include "hba/sense.h"
 #include "mfi_regs.h"
 
 struct mfi;
@@ -252,7 +253,6 @@ void mfi_result(struct mfi *m, struct hba_req *req);
 /* The same from firmware's word, read once, and the memory where sense data would be. */
 void mfi_verdict(struct hba_req *req, uint8_t status, uint8_t scsi_status, const uint8_t *sense);
 /* Do its sense bytes say RECOVERED ERROR, about this command? */
-bool mfi_recovered(const struct hba_req *req);
 /* Sends a CDB without data to the request's unit. */
 void mfi_send_cdb(struct mfi *m, struct hba_req *req, const uint8_t *cdb, uint8_t cdb_len);
 

@@ -17,10 +17,8 @@ enum {
 	OP_READ_16 = 0x88,
 	OP_WRITE_16 = 0x8a,
 };
-#define CDB_DPO		    0x10
-#define CDB_FUA		    0x08
-#define KEY_RECOVERED_ERROR 0x1
-#define KEY_UNIT_ATTENTION  0x6
+#define CDB_DPO 0x10
+#define CDB_FUA 0x08
 
 /* --- addresses --- */
 
@@ -166,44 +164,6 @@ static bool take_sense(struct hba_req *req, const struct vio_cmd_resp *r)
 	return true;
 }
 
-/* Deferred sense (71h, 73h) tells of an earlier command. */
-static bool sense_code(const struct hba_req *req, uint8_t *ret_key, uint8_t *ret_asc)
-{
-	const uint8_t *s = req->sense;
-
-	if (req->result != HBA_DONE || req->scsi_status != SCSI_CHECK_CONDITION)
-		return false;
-	if ((s[0] & 0x7f) == 0x70) {
-		*ret_key = s[2] & 0xf;
-		*ret_asc = req->sense_len > 12 ? s[12] : 0;
-		return true;
-	}
-	*ret_key = s[1] & 0xf;
-	*ret_asc = s[2];
-	return (s[0] & 0x7f) == 0x72;
-}
-
-bool vio_sense_is(const struct hba_req *req, uint8_t key, uint8_t asc)
-{
-	uint8_t k, a;
-
-	return sense_code(req, &k, &a) && k == key && a == asc;
-}
-
-bool vio_recovered(const struct hba_req *req)
-{
-	uint8_t k, a;
-
-	return sense_code(req, &k, &a) && k == KEY_RECOVERED_ERROR;
-}
-
-bool vio_unit_attention(const struct hba_req *req)
-{
-	uint8_t k, a;
-
-	return sense_code(req, &k, &a) && k == KEY_UNIT_ATTENTION;
-}
-
 static void with_status(struct hba_req *req, const struct vio_cmd_resp *r)
 {
 	uint32_t residual = le32_to_cpu(r->residual);
@@ -218,7 +178,7 @@ static void with_status(struct hba_req *req, const struct vio_cmd_resp *r)
 			return;
 		}
 		/* A success that tells a story */
-		whole = vio_recovered(req);
+		whole = hba_sense_key_is(req, SENSE_KEY_RECOVERED_ERROR);
 	}
 	/* More left over than there was to move: nothing can be said of the data. */
 	if (whole && residual <= req->xfer.len)

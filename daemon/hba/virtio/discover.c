@@ -15,14 +15,13 @@ enum {
 	OP_SERVICE_ACTION_IN_16 = 0x9e,
 	OP_REPORT_LUNS = 0xa0,
 };
-#define SCSI_GOOD	    0x00
-#define SCSI_BUSY	    0x08
-#define KEY_ILLEGAL_REQUEST 0x5
-#define ASC_INVALID_OPCODE  0x20
-#define TRIES		    6 /* of unit attentions (each is reported once) and BUSY */
-#define BUSY_MS		    100
-#define SPINS		    200 /* before sleeping: emulated devices answer at once */
-#define HEALTH_EVERY	    256
+#define SCSI_GOOD	   0x00
+#define SCSI_BUSY	   0x08
+#define ASC_INVALID_OPCODE 0x20
+#define TRIES		   6 /* of unit attentions (each is reported once) and BUSY */
+#define BUSY_MS		   100
+#define SPINS		   200 /* before sleeping: emulated devices answer at once */
+#define HEALTH_EVERY	   256
 
 struct question {
 	struct vio_addr addr;
@@ -104,7 +103,7 @@ static int ask(struct vio *v, struct question *q)
 			break;
 		if (q->req.result == HBA_DONE && q->req.scsi_status == SCSI_BUSY)
 			clock_sleep_ms(BUSY_MS);
-		else if (!vio_unit_attention(&q->req) && q->req.result != HBA_ABORTED)
+		else if (!hba_sense_key_is(&q->req, SENSE_KEY_UNIT_ATTENTION) && q->req.result != HBA_ABORTED)
 			break;
 	}
 	return r;
@@ -309,7 +308,7 @@ int vio_flush_all(struct vio *v, struct err *e)
 			return no_answer(v, &q, r, e);
 		/* One that was taken away has no cache any more; one that does not know the command has none. */
 		if (good(&q, 0) || q.req.result == HBA_NO_UNIT ||
-			vio_sense_is(&q.req, KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE))
+			hba_sense_is(&q.req, SENSE_KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE))
 			continue;
 		ret = err_set(e, -EIO, "%s did not write its cache out (response %u, status %02xh)",
 			v->h->unit[i].name, q.req.fw_status, q.req.scsi_status);

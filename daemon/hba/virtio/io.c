@@ -14,8 +14,6 @@ enum {
 };
 #define SCSI_GOOD	     0x00
 #define SCSI_CHECK_CONDITION 0x02
-#define KEY_RECOVERED_ERROR  0x1
-#define KEY_UNIT_ATTENTION   0x6
 #define ASC_RESET_OCCURRED   0x29
 #define MAX_AGAIN	     3 /* times that a request is sent anew without a controller reset in between */
 
@@ -170,7 +168,7 @@ static bool is_our_ua(struct vio *v, const struct hba_req *req)
 
 	if (!a->expect_ua)
 		return false;
-	if (vio_sense_is(req, KEY_UNIT_ATTENTION, ASC_RESET_OCCURRED))
+	if (hba_sense_is(req, SENSE_KEY_UNIT_ATTENTION, ASC_RESET_OCCURRED))
 		return true;
 	/* It has been told, or there was none. */
 	if (req->result == HBA_DONE && !passes_ua(req))
@@ -221,8 +219,7 @@ static int request_reply(struct vio *v, struct hba_req *req)
 	if (req->result == HBA_IO_ERROR)
 		note_failure(v, req, &resp);
 	/* A flush is GOOD or it is not. */
-	if (req->kind == HBA_REQ_FLUSH && req->result == HBA_DONE &&
-		req->scsi_status == SCSI_CHECK_CONDITION && vio_recovered(req))
+	if (req->kind == HBA_REQ_FLUSH && hba_sense_key_is(req, SENSE_KEY_RECOVERED_ERROR))
 		req->scsi_status = SCSI_GOOD;
 	hba_complete(req);
 	next_turn(v, t);

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "hba/hba.h"
+#include "hba/sense.h"
 #include "vio_wire.h"
 
 /* How long a device may take. Tests have their own. Milliseconds. */
@@ -219,9 +220,6 @@ void vio_fire(struct vio *v, uint32_t slot, const struct vio_cmd *c);
 /* Result fields of req from a response. -EIO: the device has not written it. */
 int vio_result(struct hba_req *req, const struct vio_cmd_resp *r);
 /* Is it CHECK CONDITION of this very command, with these? */
-bool vio_sense_is(const struct hba_req *req, uint8_t key, uint8_t asc);
-bool vio_recovered(const struct hba_req *req);
-bool vio_unit_attention(const struct hba_req *req);
 
 /* --- io.c --- */
 

@@ -438,9 +438,9 @@ START_TEST(only_current_sense_is_about_this_command)
 
 		memcpy(resp.sense, t[i].sense, sizeof(t[i].sense));
 		vio_result(&req, &resp);
-		ck_assert_int_eq(vio_unit_attention(&req), t[i].ua);
-		ck_assert_int_eq(vio_sense_is(&req, 6, 0x29), t[i].ua);
-		ck_assert_int_eq(vio_recovered(&req), t[i].recovered);
+		ck_assert_int_eq(hba_sense_key_is(&req, SENSE_KEY_UNIT_ATTENTION), t[i].ua);
+		ck_assert_int_eq(hba_sense_is(&req, 6, 0x29), t[i].ua);
+		ck_assert_int_eq(hba_sense_key_is(&req, SENSE_KEY_RECOVERED_ERROR), t[i].recovered);
 	}
 }
 END_TEST
