@@ -157,30 +157,11 @@ void fusion_init_fire(struct fusion *f)
 int fusion_init_check(struct fusion *f)
 {
 	struct mfi *m = &f->m;
-	uint8_t status = mfi_cmd_status(m, m->depth + MFI_SLOT_POLLED);
-	char text[40];
 	uint32_t word;
+	int r = mfi_init_verdict(m, "IOC INIT", &word);
 
-	if (status == MFI_PENDING) {
-		word = mfi_read(m, MFI_REG_STATE);
-		if (word == MFI_ALL_ONES)
-			return -ENODEV;
-		/* Firmware that has died over it will not answer. */
-		return word >> MFI_STATE_SHIFT == MFI_ST_FAULT ? -EIO : 1;
-	}
-	mfi_note_status(m, m->depth + MFI_SLOT_POLLED);
-	if (status != MFI_OK) {
-		log_warn("%s: firmware refused IOC INIT with status %02xh", m->h->pci->uri, status);
-		return -EIO;
-	}
-	word = mfi_read(m, MFI_REG_STATE);
-	if (word == MFI_ALL_ONES)
-		return -ENODEV;
-	if (word >> MFI_STATE_SHIFT != MFI_ST_OPERATIONAL) {
-		log_warn("%s: firmware is %s after IOC INIT", m->h->pci->uri,
-			mfi_state_text(word, text, sizeof(text)));
-		return -EIO;
-	}
+	if (r)
+		return r;
 	/* The same bit, now with another meaning. */
 	f->atomic = f->gen->atomic && mfi_read(m, FUSION_REG_PAD1) & FUSION_PAD1_ATOMIC;
 	return 0;

@@ -230,6 +230,9 @@ int mfi_ring_drain(struct mfi *m);
 /* INIT: step 0 fires, then it is polled. 0 done, 1 wait, -errno. */
 void mfi_init_fire(struct mfi *m);
 int mfi_init_check(struct mfi *m);
+/* How the polled frame of INIT, or of Fusion's IOC INIT, ended: 0 with the state word that was read after it, 1 wait,
+ * -errno. what: its name, for the log. */
+int mfi_init_verdict(struct mfi *m, const char *what, uint32_t *ret_word);
 
 /* --- dcmd.c */
 

@@ -247,7 +247,7 @@ void mfi_init_fire(struct mfi *m)
 	mfi_fire(m, slot, 0);
 }
 
-int mfi_init_check(struct mfi *m)
+int mfi_init_verdict(struct mfi *m, const char *what, uint32_t *ret_word)
 {
 	uint8_t status = mfi_cmd_status(m, m->depth + MFI_SLOT_POLLED);
 	char text[40];
@@ -262,17 +262,28 @@ int mfi_init_check(struct mfi *m)
 	}
 	mfi_note_status(m, m->depth + MFI_SLOT_POLLED);
 	if (status != MFI_OK) {
-		log_warn("%s: firmware refused INIT with status %02xh", m->h->pci->uri, status);
+		log_warn("%s: firmware refused %s with status %02xh", m->h->pci->uri, what, status);
 		return -EIO;
 	}
 	word = mfi_read(m, MFI_REG_STATE);
 	if (word == MFI_ALL_ONES)
 		return -ENODEV;
 	if (word >> MFI_STATE_SHIFT != MFI_ST_OPERATIONAL) {
-		log_warn("%s: firmware is %s after INIT", m->h->pci->uri,
-			mfi_state_text(word, text, sizeof(text)));
+		log_warn("%s: firmware is %s after %s", m->h->pci->uri,
+			mfi_state_text(word, text, sizeof(text)), what);
 		return -EIO;
 	}
+	*ret_word = word;
+	return 0;
+}
+
+int mfi_init_check(struct mfi *m)
+{
+	uint32_t word;
+	int r = mfi_init_verdict(m, "INIT", &word);
+
+	if (r)
+		return r;
 	/* Again, now with the other meaning of bit 26 [2.1]. It can only fall on a reset, where nobody waits for
 	 * the old format any more. */
 	m->ieee = word & MFI_STATE_BIT26;
