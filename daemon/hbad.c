@@ -213,6 +213,7 @@ static int start_services(struct hbad *d)
 	d->events = events_new();
 	luns_init(&d->luns, d->name, d->host, d->loop);
 	d->luns.hold_s = d->config.hold_s;
+	d->luns.events = d->events;
 	open_sizes(d);
 	hc.listen_fd = TAKE_FD(d->handoff_fd);
 	d->handoff = handoff_service_new(&hc);

@@ -57,6 +57,13 @@ static bool on_check(struct handoff_conn *c, const union handoff_msg *m)
 	return handoff_answer(c, &m->head, 0, r, &e);
 }
 
+static void refuse(
+	struct luns *l, const char *device, const char *cfgstring, bool again, const struct err *reason)
+{
+	log_warn("%s: %s", device[0] ? device : "a backstore", reason->text);
+	luns_refused(l, device, cfgstring, again, reason);
+}
+
 static bool on_open(struct handoff_conn *c, const union handoff_msg *m, int fd)
 {
 	hb_autoclose int uio_fd = fd;
@@ -72,13 +79,26 @@ static bool on_open(struct handoff_conn *c, const union handoff_msg *m, int fd)
 	if (!r)
 		r = luns_open(l, &m->open, &uio_fd, c, &lun, &e);
 	if (r)
-		log_warn("%s: %s", m->open.device, e.text);
+		refuse(l, m->open.device, m->open.cfgstring, m->open.known, &e);
 	return handoff_answer(c, &m->head, lun ? lun->handle : 0, r, &e);
 }
 
 static int unknown(uint64_t handle, struct err *e)
 {
 	return err_set(e, -ENOENT, "hbad holds no device with handle %llx", (unsigned long long)handle);
+}
+
+/* The LUN of a failed one is gone. */
+static int start(struct luns *l, struct lun *lun, struct err *e)
+{
+	g_autofree char *device = g_strdup(lun->device), *cfgstring = g_strdup(lun->cfgstring);
+	int r = luns_start(l, lun, e);
+
+	if (!r)
+		refusals_forget(&l->refusals, device);
+	else if (r != -EALREADY)
+		refuse(l, device, cfgstring, true, e);
+	return r;
 }
 
 static bool on_start(struct handoff_conn *c, const union handoff_msg *m)
@@ -95,8 +115,16 @@ static bool on_start(struct handoff_conn *c, const union handoff_msg *m)
 	else if (lun->state == LUN_PREPARED && lun->owner != c)
 		r = err_set(&e, -EPROTO, "\"%s\" was opened on another connection", lun->device);
 	else
-		r = luns_start(l, lun, &e);
+		r = start(l, lun, &e);
 	return handoff_answer(c, &m->head, m->handle.handle, r, &e);
+}
+
+static int let_go(struct luns *l, struct lun *lun, struct err *e)
+{
+	/* Its backstore is being deleted: nobody waits for a size that was refused any more. */
+	if (lun->state == LUN_SERVING)
+		refusals_forget(&l->refusals, lun->device);
+	return luns_release(l, lun, clock_ns() + LUNS_RELEASE_MS * NS_PER_MS, e);
 }
 
 static bool on_close(struct handoff_conn *c, const union handoff_msg *m)
@@ -111,7 +139,7 @@ static bool on_close(struct handoff_conn *c, const union handoff_msg *m)
 	else if (l->away)
 		return defer(c, &m->head);
 	else
-		r = luns_release(l, lun, clock_ns() + LUNS_RELEASE_MS * NS_PER_MS, &e);
+		r = let_go(l, lun, &e);
 	return handoff_answer(c, &m->head, m->handle.handle, r, &e);
 }
 
@@ -127,7 +155,9 @@ static bool on_resize(struct handoff_conn *c, const union handoff_msg *m)
 	else
 		r = luns_resize(l, lun, m->resize.blocks, &e);
 	if (r)
-		log_warn("%s: %s", lun ? lun->device : "resize", e.text);
+		refuse(l, lun ? lun->device : "", lun ? lun->cfgstring : "", false, &e);
+	else
+		refusals_forget(&l->refusals, lun->device);
 	return handoff_answer(c, &m->head, m->resize.handle, r, &e);
 }
 

@@ -110,6 +110,16 @@ static int check_fds(const union handoff_msg *m, unsigned n_fds, struct err *e)
 		m->head.type, n_fds, want);
 }
 
+/* A backstore whose name or configuration string cannot be taken is refused here already. */
+static void note_refused(struct luns *l, union handoff_msg *m, const struct err *e)
+{
+	if (m->head.type != HANDOFF_OPEN)
+		return;
+	m->open.device[sizeof(m->open.device) - 1] = '\0';
+	m->open.cfgstring[sizeof(m->open.cfgstring) - 1] = '\0';
+	luns_refused(l, m->open.device, m->open.cfgstring, m->open.known, e);
+}
+
 static bool handle_packet(struct handoff_conn *c, struct packet *p)
 {
 	union handoff_msg m;
@@ -122,7 +132,10 @@ static bool handle_packet(struct handoff_conn *c, struct packet *p)
 		return handoff_handle(c, &m, TAKE_FD(p->fd));
 	if (may_log(c->service))
 		log_warn("hand-off socket: %s", e.text);
-	return r != -EBADMSG && handoff_answer(c, &m.head, 0, r, &e);
+	if (r == -EBADMSG)
+		return false;
+	note_refused(c->service->luns, &m, &e);
+	return handoff_answer(c, &m.head, 0, r, &e);
 }
 
 static gboolean on_conn(gint fd, GIOCondition condition, gpointer user)

@@ -174,6 +174,30 @@ static void add_luns(JsonBuilder *b, const struct inventory *inv)
 	json_builder_end_array(b);
 }
 
+/* --- what was refused --- */
+
+static void add_refusal(JsonBuilder *b, const struct refusal *r)
+{
+	g_autoptr(GDateTime) t = g_date_time_new_from_unix_utc(r->time_us / 1000000);
+	g_autofree char *text = t ? g_date_time_format(t, "%FT%TZ") : NULL;
+
+	json_builder_begin_object(b);
+	add_str(b, "time", text ? text : "");
+	add_str(b, "device", r->device);
+	add_str(b, "cfgstring", r->cfgstring);
+	add_str(b, "reason", r->reason);
+	json_builder_end_object(b);
+}
+
+static void add_refused(JsonBuilder *b, const struct refusals *r)
+{
+	json_builder_set_member_name(b, "refused");
+	json_builder_begin_array(b);
+	for (unsigned i = 0; i < r->n; i++)
+		add_refusal(b, &r->newest_first[i]);
+	json_builder_end_array(b);
+}
+
 /* --- controller --- */
 
 static void add_stats(JsonBuilder *b, const struct inventory *inv)
@@ -280,6 +304,7 @@ static void add_status(JsonBuilder *b, const struct inventory *inv)
 	add_rescans(b, inv, inv->rescanning);
 	add_units(b, inv);
 	add_luns(b, inv);
+	add_refused(b, &inv->luns->refusals);
 	add_stats(b, inv);
 }
 

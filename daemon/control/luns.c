@@ -315,11 +315,12 @@ int luns_resize(struct luns *l, struct lun *lun, uint64_t blocks, struct err *e)
 			lun->device);
 	if (!u || !u->identified || blocks > u->id.blocks)
 		return err_set(e, -EINVAL,
-			"unit %s has %llu bytes as far as hbad knows: if it has grown, \"hbactl rescan %s\" "
-			"first",
+			"unit %s has %llu bytes as far as hbad knows, not %llu: if it has grown, \"hbactl "
+			"rescan "
+			"%s\" first",
 			lun->cfg.unit,
 			u && u->identified ? (unsigned long long)u->id.blocks * u->id.block_size : 0ULL,
-			l->name);
+			(unsigned long long)blocks * lun->cfg.block_size, l->name);
 	r = scsi_lun_resize(lun->scsi, blocks, e);
 	if (r)
 		return r;
@@ -328,6 +329,21 @@ int luns_resize(struct luns *l, struct lun *lun, uint64_t blocks, struct err *e)
 	lun->cfg.blocks = blocks;
 	remember_size(l, lun);
 	return 0;
+}
+
+void luns_refused(
+	struct luns *l, const char *device, const char *cfgstring, bool again, const struct err *reason)
+{
+	const struct scsi_unit *u = NULL;
+	struct scsi_lun_config cfg;
+
+	if (!device[0] || !refusals_add(&l->refusals, device, cfgstring, again, reason->text))
+		return;
+	if (!parse_cfgstring(l, cfgstring, &cfg, NULL))
+		u = unit_of(l, &cfg);
+	/* The journal has it from the caller. */
+	events_add(l->events, -1, "refused", u ? u->hba->name : "", u && u->identified ? u->id.naa_text : "",
+		"backstore \"%s\": %s", device, reason->text);
 }
 
 /* Commands of an earlier ring of the unit: what the new ring brings must not overtake them. */

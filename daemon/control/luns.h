@@ -7,8 +7,10 @@
 #define HBAD_CONTROL_LUNS_H
 
 #include "base/list.h"
+#include "events.h"
 #include "front/front.h"
 #include "hbad/handoff.h"
+#include "refusals.h"
 #include "scsi/scsi.h"
 
 #define LUNS_RELEASE_MS	  2000 /* how long letting go waits for commands at the controller */
@@ -38,9 +40,10 @@ struct lun {
 };
 
 struct luns {
-	const char *name;    /* instance */
-	struct sizes *sizes; /* NULL: nothing is remembered */
-	uint32_t hold_s;     /* of LUNs whose cfgstring does not say */
+	const char *name;      /* instance */
+	struct sizes *sizes;   /* NULL: nothing is remembered */
+	struct events *events; /* NULL: nobody is told */
+	uint32_t hold_s;       /* of LUNs whose cfgstring does not say */
 	struct scsi_host *host;
 	struct loop *loop;
 	enum handoff_state state; /* of the instance */
@@ -48,6 +51,7 @@ struct luns {
 	bool away;		  /* luns_drain() has the rings: nothing here may be changed */
 	bool loop_gone;		  /* the I/O thread has ended */
 	struct list all;
+	struct refusals refusals;
 	uint64_t last_handle;
 	uint64_t told_dropped; /* handle that luns_next_dropped() returned last */
 };
@@ -66,6 +70,10 @@ int luns_start(struct luns *l, struct lun *lun, struct err *e);
 /* The LUN shows so many blocks of its unit from now on; more than before only. -EINVAL: the unit has not as many,
  * as far as is known ("hbactl rescan" looks again). */
 int luns_resize(struct luns *l, struct lun *lun, uint64_t blocks, struct err *e);
+/* A backstore was not taken, or did not get another size: shown to people (refusals.h) and told as an event. again: it is
+ * tried all the time, so that only another reason is news. device may be "": then nobody could tell what it is about. */
+void luns_refused(
+	struct luns *l, const char *device, const char *cfgstring, bool again, const struct err *reason);
 /* Unmaps and closes the ring, waiting until deadline_ns for its commands. lun is gone or an orphan
  * afterwards. -ETIMEDOUT: the I/O thread does not answer; the ring is still mapped and nothing changed. */
 int luns_release(struct luns *l, struct lun *lun, uint64_t deadline_ns, struct err *e);

@@ -30,6 +30,9 @@
  *   rescanning     bool: one is going on
  *   rescan_problem what was wrong with the last one, a sentence; ""
  *   units, luns, stats    as below
+ *   refused        [ {time ("2026-11-21T11:20:33Z", UTC), device (name of the LIO backstore), cfgstring, reason (a
+ *                  sentence)} ]: backstores that were not taken, or did not get another size, the newest first; at
+ *                  most 8. Each of them once, until it is taken
  *
  * verb "units": {"units": [ one object per unit of the controller ]}
  *   name           "ld0", "pd8"
@@ -75,8 +78,9 @@
  *                  event: "controller-gone", "controller-failed", "controller-away" (looked for in vain, for a reason
  *                  that is new), "controller-refused" (another one is in its place), "controller-back",
  *                  "controller-reset", "controller-running", "controller-event" and "rebuild" (firmware's own words),
- *                  "events-lost", "unit-added", "unit-removed", "unit-offline", "unit-online", "unit-degraded",
- *                  "unit-optimal", "unit-resized", "unit-replaced"; there may be more
+ *                  "events-lost", "refused" (a backstore, as in "status"; text names it), "unit-added", "unit-removed",
+ *                  "unit-offline", "unit-online", "unit-degraded", "unit-optimal", "unit-resized", "unit-replaced";
+ *                  there may be more
  *
  * verb "rescan": starts to look at all units anew; {rescans, rescanning, rescan_problem} as in "status". It has ended when "status" has a higher count.
  */

@@ -144,7 +144,7 @@ static int run(struct ctl *c, int argc, char **argv)
 			   "event, until "
 			   "^C:\nunits that are added, removed, offline, degraded or resized, a controller "
 			   "that is gone or "
-			   "back,\nand firmware's own events.",
+			   "back,\nfirmware's own events, and backstores that are refused.",
 		.entries = entries,
 	};
 	struct follow f = {.c = c};

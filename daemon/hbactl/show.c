@@ -123,6 +123,30 @@ static void print_luns(FILE *out, JsonArray *luns)
 		fputs("  none\n", out);
 }
 
+/* In local time, as the journal has it. */
+static char *local_time(const char *utc)
+{
+	g_autoptr(GDateTime) t = g_date_time_new_from_iso8601(utc, NULL);
+	g_autoptr(GDateTime) local = t ? g_date_time_to_local(t) : NULL;
+
+	return local ? g_date_time_format(local, "%F %T") : g_strdup("?");
+}
+
+static void print_refused(FILE *out, JsonArray *refused)
+{
+	if (json_arr_len(refused) > 0)
+		fputs("\nRefused: backstores that could not be created or resized, newest first\n", out);
+	for (unsigned i = 0; i < json_arr_len(refused); i++) {
+		JsonObject *r = json_arr_obj(refused, i);
+		g_autofree char *when = local_time(json_str(r, "time"));
+		g_autofree char *device = table_clean(json_str(r, "device"));
+		g_autofree char *cfgstring = table_clean(json_str(r, "cfgstring"));
+		g_autofree char *reason = table_clean(json_str(r, "reason"));
+
+		fprintf(out, "  %s  %s (%s)\n    %s\n", when, device, cfgstring, reason);
+	}
+}
+
 static void print_stats(FILE *out, JsonObject *stats)
 {
 	static const struct {
@@ -149,6 +173,7 @@ static void print_text(struct ctl *c, const struct instance *i)
 		export_print_units(json_arr(o, "units"), "  ", c->out);
 	}
 	print_luns(c->out, json_arr(o, "luns"));
+	print_refused(c->out, json_arr(o, "refused"));
 	if (json_obj(o, "stats"))
 		print_stats(c->out, json_obj(o, "stats"));
 }
@@ -218,9 +243,9 @@ static int run(struct ctl *c, int argc, char **argv)
 	const struct ctl_syntax syntax = {
 		.command = "show",
 		.operand = "NAME",
-		.summary = "Shows everything about an instance: its state, controller, units, LUNs and "
-			   "counters. Works "
-			   "while it is\nstopped, too, with what is known then.",
+		.summary = "Shows everything about an instance: its state, controller, units, LUNs, "
+			   "counters, and why\nbackstores were refused (targetcli says \"creation failed\" "
+			   "only). Works while it is stopped, too,\nwith what is known then.",
 		.entries = entries,
 	};
 	instance_auto struct instance i = {.name = ""};

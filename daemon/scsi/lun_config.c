@@ -229,7 +229,8 @@ int lun_fits(const struct scsi_unit *u, const struct scsi_lun_config *cfg, struc
 	if (cfg->block_size != id->block_size)
 		snprintf(block_size, sizeof(block_size), " control=hw_block_size=%" PRIu32, id->block_size);
 	return err_set(e, -EINVAL,
-		"unit %s of this controller has %" PRIu64 " blocks of %" PRIu32
-		" bytes: create it with size=%" PRIu64 "%s",
-		u->hba->name, id->blocks, id->block_size, id->blocks * id->block_size, block_size);
+		"unit %s has %" PRIu64 " bytes in blocks of %" PRIu32 ", the backstore was given %" PRIu64
+		" in blocks of %" PRIu32 ": create it with size=%" PRIu64 "%s",
+		u->hba->name, id->blocks * id->block_size, id->block_size, cfg->blocks * cfg->block_size,
+		cfg->block_size, id->blocks * id->block_size, block_size);
 }

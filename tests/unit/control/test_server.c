@@ -111,8 +111,8 @@ static JsonObject *element(JsonObject *o, const char *list, unsigned i)
 START_TEST(status_tells_everything)
 {
 	static const char *const members[] = {"controller", "device", "handler", "kernel_driver", "limits",
-		"luns", "name", "pid", "problem", "protocol", "rescan_problem", "rescanning", "rescans",
-		"state", "stats", "units", "uptime_s", "version"};
+		"luns", "name", "pid", "problem", "protocol", "refused", "rescan_problem", "rescanning",
+		"rescans", "state", "stats", "units", "uptime_s", "version"};
 	JsonObject *o = ask("status");
 
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
@@ -189,6 +189,35 @@ START_TEST(luns_tell_state_gate_and_counts)
 	l = element(ask("stats"), "luns", 0);
 	ck_assert_str_eq(json_object_get_string_member(l, "state"), "dropped");
 	ck_assert_str_eq(json_object_get_string_member(l, "reason"), "gone");
+	close(fd);
+}
+END_TEST
+
+START_TEST(refused_is_an_array_that_hostile_names_do_not_break)
+{
+	JsonObject *o = ask("status"), *r;
+	int fd = client_connect();
+	struct handoff_open m;
+
+	ck_assert_uint_eq(json_array_get_length(json_object_get_array_member(o, "refused")), 0);
+	m = open_msg("\"},{\"device\":\"\\", "hba/g2/ld0\"]", 1);
+	client_send_open(fd, &m);
+	m = open_msg("x\xff\n\x1b", "hba/g2/ld0", 1);
+	client_send_open(fd, &m);
+	o = ask("status");
+	ck_assert_uint_eq(json_array_get_length(json_object_get_array_member(o, "refused")), 2);
+	r = element(o, "refused", 0);
+	ck_assert_uint_eq(json_object_get_size(r), 4);
+	ck_assert_str_eq(json_object_get_string_member(r, "device"), "x\xef\xbf\xbd\n\x1b");
+	ck_assert_str_eq(json_object_get_string_member(r, "cfgstring"), "hba/g2/ld0");
+	r = element(o, "refused", 1);
+	ck_assert_uint_eq(json_object_get_size(r), 4);
+	ck_assert_str_eq(json_object_get_string_member(r, "device"), "\"},{\"device\":\"\\");
+	ck_assert_str_eq(json_object_get_string_member(r, "cfgstring"), "hba/g2/ld0\"]");
+	ck_assert_ptr_nonnull(strstr(json_object_get_string_member(r, "reason"), "there are ld0, ld1"));
+	luns.refusals.newest_first[1].time_us = 1790000000999999;
+	r = element(ask("status"), "refused", 1);
+	ck_assert_str_eq(json_object_get_string_member(r, "time"), "2026-09-21T14:13:20Z");
 	close(fd);
 }
 END_TEST
@@ -453,6 +482,7 @@ int main(void)
 	tcase_add_test(t, status_tells_everything);
 	tcase_add_test(t, units_tell_identity_cache_and_user);
 	tcase_add_test(t, luns_tell_state_gate_and_counts);
+	tcase_add_test(t, refused_is_an_array_that_hostile_names_do_not_break);
 	tcase_add_test(t, lost_controller_leaves_its_units_alone);
 	tcase_add_loop_test(t, states_have_names, 0, ARRAY_SIZE(states));
 	tcase_add_test(t, unknown_verb_is_a_sentence);

@@ -54,6 +54,8 @@ const char fake_ready[] =
 	"\"busy\":3,\"outstanding\":2,\"stats\":{\"commands\":1000,\"completions\":997,\"read_bytes\":"
 	"1048576,"
 	"\"write_bytes\":1073741824,\"flushes\":42,\"errors\":0}}],"
+	"\"refused\":[{\"time\":\"2026-11-21T11:20:33Z\",\"device\":\"bad\",\"cfgstring\":\"hba/g2/ld0\","
+	"\"reason\":\"create it with size=10737418240\"}],"
 	"\"stats\":{\"requests\":1234,\"errors\":5,\"timeouts\":0,\"aborts\":0,\"resets\":1,\"reissues\":7,"
 	"\"interrupts\":999,\"flushes\":42,\"inflight\":2,\"heartbeat_age_ms\":12}}";
 

@@ -215,6 +215,49 @@ START_TEST(show_prints_everything)
 }
 END_TEST
 
+START_TEST(show_names_what_was_refused_and_why_in_local_time)
+{
+	g_autoptr(JsonNode) root = NULL;
+	JsonArray *refused;
+
+	g_setenv("TZ", "UTC-2", TRUE); /* two hours ahead */
+	fake_write_config("g2", HBA_ADDR);
+	ck_assert_int_eq(fake_run("show g2"), CTL_OK);
+	ck_has(fake->out, "\nRefused: backstores that could not be created or resized, newest first\n"
+			  "  2026-11-21 13:20:33  bad (hba/g2/ld0)\n"
+			  "    create it with size=10737418240\n"
+			  "\nCounters");
+	ck_assert_int_eq(fake_run("show g2 --json"), CTL_OK);
+	refused = json_arr(json_obj(parse_out(&root), "status"), "refused");
+	ck_assert_uint_eq(json_arr_len(refused), 1);
+	ck_assert_str_eq(json_str(json_arr_obj(refused, 0), "time"), "2026-11-21T11:20:33Z");
+	ck_assert_str_eq(json_str(json_arr_obj(refused, 0), "device"), "bad");
+	ck_assert_str_eq(json_str(json_arr_obj(refused, 0), "cfgstring"), "hba/g2/ld0");
+	ck_assert_str_eq(json_str(json_arr_obj(refused, 0), "reason"), "create it with size=10737418240");
+}
+END_TEST
+
+START_TEST(show_says_nothing_of_refusals_when_there_are_none)
+{
+	static const char *const none[] = {"{\"refused\":[]}", "{}", "{\"refused\":null}"};
+
+	fake->status = none[_i];
+	ck_assert_int_eq(fake_run("show g2"), CTL_OK);
+	ck_hasnt(fake->out, "Refused");
+}
+END_TEST
+
+START_TEST(refused_names_do_not_reach_the_terminal_as_they_are)
+{
+	fake->status =
+		"{\"refused\":[{\"time\":\"\\u001b[2J\",\"device\":\"a\\u001b[2Jb\",\"cfgstring\":\"c\\nd\","
+		"\"reason\":\"e\\rf\"},7,null,{}]}";
+	ck_assert_int_eq(fake_run("show g2"), CTL_OK);
+	ck_has(fake->out, "  ?  a?[2Jb (c?d)\n    e?f\n");
+	ck_assert_ptr_null(strchr(fake->out, '\033'));
+}
+END_TEST
+
 START_TEST(show_tells_whether_a_missing_handler_matters)
 {
 	fake->status = fake_booting; /* no LUN */
@@ -504,6 +547,9 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, a_controller_without_units_is_told);
 	tcase_add_loop_test(tc, odd_answers_are_survived, 0, ARRAY_SIZE(odd));
 	tcase_add_test(tc, show_prints_everything);
+	tcase_add_test(tc, show_names_what_was_refused_and_why_in_local_time);
+	tcase_add_loop_test(tc, show_says_nothing_of_refusals_when_there_are_none, 0, 3);
+	tcase_add_test(tc, refused_names_do_not_reach_the_terminal_as_they_are);
 	tcase_add_test(tc, show_tells_whether_a_missing_handler_matters);
 	tcase_add_test(tc, show_of_a_stopped_instance_tells_what_is_known);
 	tcase_add_test(tc, the_problem_that_hbad_tells_is_the_instances);

@@ -147,12 +147,12 @@ START_TEST(a_wrong_size_is_refused_with_the_right_one)
 
 	fx_setup(&x, 4194304);
 	ck_assert_int_eq(check(&x, "ld0", 4194303, 512, &e), -EINVAL);
-	ck_assert_str_eq(e.text, "unit ld0 of this controller has 4194304 blocks of 512 bytes: create it "
-				 "with size=2147483648");
+	ck_assert_str_eq(e.text, "unit ld0 has 2147483648 bytes in blocks of 512, the backstore was given "
+				 "2147483136 in blocks of 512: create it with size=2147483648");
 	ck_assert_int_eq(check(&x, "ld0", 524288, 4096, &e), -EINVAL);
 	ck_assert_str_eq(e.text,
-		"unit ld0 of this controller has 4194304 blocks of 512 bytes: create it with "
-		"size=2147483648 control=hw_block_size=512");
+		"unit ld0 has 2147483648 bytes in blocks of 512, the backstore was given 2147483648 in "
+		"blocks of 4096: create it with size=2147483648 control=hw_block_size=512");
 	fx_teardown(&x);
 }
 END_TEST
