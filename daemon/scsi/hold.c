@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Commands that wait while their controller is away.
+ * Commands that wait while their controller is away. What may be lost with it: lost.c.
  *
  * When it is gone for good nobody can say which of the requests it had were carried out. A command of which none has
  * been answered can be done again from its beginning: reads and writes, flushes, whatever the layer below would issue
@@ -8,10 +8,6 @@
  * later write has been acknowledged that such a repetition could undo, but one that was under way together with it;
  * and between those two no order was ever promised (SAM-5 8.6, SIMPLE). What must not be done twice ends as it does
  * after a reset.
- *
- * Writes that were acknowledged are another matter: a cache without a battery may have lost them together with the
- * controller. A flush that follows says GOOD of all writes before it, so the first one must not, and neither must any
- * that was taken before the first one's answer: who sent it has not seen that.
  */
 #include "task.h"
 
@@ -54,8 +50,9 @@ void hold_park(struct scsi_task *t)
 bool hold_takes(struct scsi_task *t)
 {
 	if (!can_wait(t)) {
-		/* Of what was to be done again, nothing has come. */
-		if (t->hold == HOLD_AGAIN)
+		/* Of what was to be done again, nothing has come. What must not be done twice may be done half, and
+		 * the gate's own NOT READY would deny that. */
+		if (t->hold == HOLD_AGAIN || !(t->flags & (TASK_INTERNAL | TASK_ABORTED | TASK_FAILED)))
 			task_fail_at(t, 0, SENSE_CLEARED, NULL);
 		t->hold = HOLD_NO;
 		return false;
@@ -120,19 +117,11 @@ enum scsi_gate hold_gate(struct scsi_lun *lun)
 	return SCSI_GATE_GONE;
 }
 
-static bool may_forget(const struct hba_unit *u)
-{
-	return (u->write_back && !u->cache_protected) || u->disk_cache;
-}
-
 void hold_gate_changes(struct scsi_lun *lun, enum scsi_gate now)
 {
 	enum scsi_gate was = lun_gate(lun);
-	bool gone = now == SCSI_GATE_HELD || now == SCSI_GATE_GONE;
 
-	if (was == SCSI_GATE_OPEN && gone && lun->unit && lun->written != lun->flushed &&
-		may_forget(lun->unit))
-		lun->lost = true;
+	lost_gate_changes(lun, now);
 	if (was != SCSI_GATE_HELD && now == SCSI_GATE_HELD)
 		atomic_fetch_add(&lun->host->holding, 1);
 	if (was == SCSI_GATE_HELD && now != SCSI_GATE_HELD)
@@ -148,22 +137,6 @@ void hold_release(struct scsi_lun *lun)
 		hold_leave(t);
 		task_again(t);
 	}
-}
-
-bool hold_flush_is_true(struct scsi_task *t)
-{
-	struct scsi_lun *lun = t->lun;
-
-	lun->flushed = MAX(lun->flushed, t->flush_mark);
-	if (!lun->lost)
-		return t->order > lun->doubted;
-	/* Those that are under way beside it may be of initiators whose writes they were. */
-	lun->lost = false;
-	lun->doubted = lun->taken;
-	log_err("%s: writes that were acknowledged but not flushed may have been lost with the controller: a "
-		"flush fails",
-		lun->cfg.unit);
-	return false;
 }
 
 /* --- time --- */

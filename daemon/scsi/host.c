@@ -22,6 +22,9 @@ static void resolve_all(struct scsi_host *s)
 {
 	list_for_each_safe(pos, &s->luns)
 		lun_resolve(container_of(pos, struct scsi_lun, all));
+	/* When all are open: a copy that waited needs two of them. */
+	list_for_each_safe(pos, &s->luns)
+		hold_release(container_of(pos, struct scsi_lun, all));
 }
 
 static void close_all(struct scsi_host *s)
@@ -52,6 +55,8 @@ static void apply_attach(void *arg)
 void host_lost(struct scsi_host *s, enum scsi_gate why)
 {
 	s->gate = why;
+	if (why == SCSI_GATE_GONE)
+		lost_host_gone(s);
 	close_all(s);
 }
 

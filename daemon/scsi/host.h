@@ -35,6 +35,13 @@ struct mode_choice {
 	bool d_sense, swp;
 };
 
+/* What a LUN that was let go of has left to the next one of its unit: writes without a flush. */
+struct scsi_debt {
+	char naa[40];	/* its naa_text; empty: free */
+	bool unflushed; /* as written != flushed */
+	bool forgetful, lost;
+};
+
 struct scsi_host {
 	struct loop *loop;
 
@@ -66,6 +73,8 @@ struct scsi_host {
 	struct log_limit refused;
 	struct mode_choice choice[HBA_MAX_UNITS];
 	unsigned n_choices; /* ever made; when there is no room, the oldest is forgotten */
+	struct scsi_debt debt[HBA_MAX_UNITS];
+	unsigned debts_given_up; /* for others, when there was no room */
 	struct tags scratch;
 	uint8_t *scratch_mem;
 	struct iovec scratch_iov[SCRATCH_COUNT];
@@ -106,7 +115,8 @@ struct scsi_lun {
 	/* Writes that were answered with GOOD, and those of them that a GOOD flush has covered. */
 	uint64_t written, flushed;
 	enum scsi_sense attention; /* for the next command, whoever sends it (hazard H22); SENSE_NONE */
-	bool lost; /* some of the others may have been lost with the controller, and no flush has said so yet */
+	bool forgetful;		   /* its unit may lose the others when its controller goes */
+	bool lost; /* some of them may have been lost with the controller, and no flush has said so yet */
 	uint64_t doubted; /* flushes of tasks up to this one in order were taken before one has said so */
 
 	struct list wait;   /* tasks with something to hand down, oldest first */
@@ -140,11 +150,21 @@ void host_notice_loss(struct scsi_host *s);
 
 /* The gate that a LUN gets whose controller is gone: SCSI_GATE_HELD, or SCSI_GATE_GONE. */
 enum scsi_gate hold_gate(struct scsi_lun *lun);
-/* The gate changes to now: counts LUNs that hold, and remembers writes that nobody can vouch for. */
+/* The gate changes to now. */
 void hold_gate_changes(struct scsi_lun *lun, enum scsi_gate now);
-/* The gate is open again: what waited is done, in the order it came. */
+/* The gate is open again, as are those of all LUNs that open with it: what waited is done, in the order it came. Does
+ * nothing while it is closed. */
 void hold_release(struct scsi_lun *lun);
 void hold_tick(struct loop_msg *msg);
+
+/* --- lost.c --- */
+
+/* The gate changes to now: remembers writes that nobody can vouch for. */
+void lost_gate_changes(struct scsi_lun *lun, enum scsi_gate now);
+/* The LUN is let go of: whoever serves its unit next hears of its writes. */
+void lost_bequeath(struct scsi_lun *lun);
+/* The controller is gone: so may be writes of LUNs that were let go of. */
+void lost_host_gone(struct scsi_host *s);
 
 static inline void stat_add(_Atomic uint64_t *counter, uint64_t n)
 {

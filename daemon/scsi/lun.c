@@ -85,7 +85,6 @@ static void lun_open(struct scsi_lun *lun, const struct scsi_unit *u, const stru
 	lun->fua_native = lun->host->hba->fua_native;
 	hold_gate_changes(lun, SCSI_GATE_OPEN);
 	atomic_store_explicit(&lun->gate, SCSI_GATE_OPEN, memory_order_relaxed);
-	hold_release(lun);
 }
 
 /* A unit of the same name, but another disk: an initiator's cache and file systems belong to the old one. */
@@ -145,6 +144,7 @@ static void apply_resize(void *arg)
 		lun->cfg.may_be_smaller = true;
 		lun->attention = SENSE_CAPACITY_CHANGED;
 		lun_resolve(lun);
+		hold_release(lun);
 		break;
 	}
 	/* Commands that ended with a gate may have made room for others. */
@@ -216,6 +216,7 @@ void scsi_lun_destroy(struct scsi_lun *lun)
 	wipe_sweep(lun->host, false);
 	if (lun_gate(lun) == SCSI_GATE_HELD)
 		lun_close(lun, SCSI_GATE_NO_UNIT);
+	lost_bequeath(lun);
 	lun->dead = true;
 	if (lun->wipe.state != WIPE_NONE)
 		return;

@@ -24,7 +24,7 @@ static uint64_t offset_of(const struct scsi_task *t, const struct hba_req *req)
 
 static void child_good(struct scsi_task *t, const struct hba_req *req)
 {
-	if (req->kind == HBA_REQ_FLUSH && !hold_flush_is_true(t))
+	if (req->kind == HBA_REQ_FLUSH && !lost_flush_is_true(t))
 		task_fail_at(t, 0, SENSE_WRITE_ERROR, NULL);
 	else if (req->kind == HBA_REQ_FLUSH)
 		t->phase = t->phase == PHASE_BEFORE ? PHASE_BODY : PHASE_END;

@@ -103,13 +103,16 @@ void hold_park(struct scsi_task *t);
 bool hold_forgives(struct scsi_task *t, const struct hba_req *req, uint64_t offset);
 /* t waits no longer, if it did. */
 void hold_leave(struct scsi_task *t);
-/* A flush of t comes back GOOD: false if it must not be, for writes before it may have been lost with the controller.
- * That is said once. */
-bool hold_flush_is_true(struct scsi_task *t);
 
 /* task.c: as if it had just come; then, when the gate is open, it is done. */
 void task_rewind(struct scsi_task *t);
 void task_again(struct scsi_task *t);
+
+/* --- lost.c --- */
+
+/* A flush of t comes back GOOD: false if it must not be, for writes before it may have been lost with the controller.
+ * That is said once. */
+bool lost_flush_is_true(struct scsi_task *t);
 
 /* --- queue.c --- */
 

@@ -428,6 +428,217 @@ START_TEST(flushes_beside_the_first_one_tell_it_too)
 }
 END_TEST
 
+/* Writes a block; its data may be in a cache that no battery keeps. */
+static void write_unflushed(void)
+{
+	x.fake->hba.unit[0].write_back = true;
+	rw_init(0, true, 8, 1);
+	tst_submit(&t[0]);
+	fake_run(x.fake, 0);
+	assert_good(&t[0]);
+	tst_fini(&t[0]);
+}
+
+static void take_over(const char *text)
+{
+	scsi_lun_destroy(x.lun);
+	x.lun = fx_lun(&x, text);
+}
+
+/* What else flushes vouches for its own blocks alone: it is not refused for others' writes, and who sent them still
+ * hears of it. 0: READ with FUA, 1: WRITE with FUA, 2: VERIFY, 3: FORMAT UNIT, 4: a stop of the unit */
+START_TEST(only_synchronize_cache_tells_of_lost_writes)
+{
+	static const struct {
+		const char *cdb;
+		size_t len, data;
+	} rows[] = {{"\x28\x08\0\0\0\x40\0\0\x01\0", 10, 512}, {"\x2a\x08\0\0\0\x40\0\0\x01\0", 10, 512},
+		{"\x2f\0\0\0\0\x40\0\0\x01\0", 10, 0}, {"\x04\0\0\0\0\0", 6, 0}, {"\x1b\0\0\0\0\0", 6, 0}};
+
+	take_over("ld0;hold=30;allow=format+power");
+	write_unflushed();
+	unplug(false);
+	plug_in();
+	tst_do(&t[0], &x, rows[_i].cdb, rows[_i].len, rows[_i].data);
+	assert_good(&t[0]);
+	t[0].filled |= _i == 1;
+	tst_fini(&t[0]);
+	synchronize();
+	assert_check(&t[1], 0x03, 0x0c, 0x00);
+	synchronize();
+	assert_good(&t[1]);
+}
+END_TEST
+
+/* tcmu-runner restarts, and initiators do not notice: before the controller is lost, while it is away, or around all of
+ * that. 3: flushed in time. 4: a battery. */
+START_TEST(who_takes_a_lun_over_tells_of_lost_writes)
+{
+	write_unflushed();
+	if (_i == 3)
+		synchronize();
+	if (_i == 4) {
+		x.fake->hba.unit[0].cache_protected = true;
+		plug_in();
+	}
+	if (_i == 2)
+		scsi_lun_destroy(x.lun);
+	else if (_i != 1)
+		take_over("ld0;hold=30");
+	unplug(false);
+	if (_i == 1)
+		take_over("ld0;hold=30");
+	plug_in();
+	if (_i == 2)
+		x.lun = fx_lun(&x, "ld0;hold=30");
+	synchronize();
+	if (_i < 3)
+		assert_check(&t[1], 0x03, 0x0c, 0x00);
+	else
+		assert_good(&t[1]);
+	synchronize();
+	assert_good(&t[1]);
+	take_over("ld0;hold=30");
+	unplug(false);
+	plug_in();
+	synchronize();
+	assert_good(&t[1]);
+}
+END_TEST
+
+START_TEST(a_unit_that_was_missing_before_its_controller_was_lost_tells_too)
+{
+	unsigned n = x.fake->hba.n_units;
+
+	write_unflushed();
+	x.fake->hba.n_units = 0;
+	plug_in();
+	ck_assert_int_eq(scsi_lun_gate(x.lun), SCSI_GATE_NO_UNIT);
+	unplug(false);
+	x.fake->hba.n_units = n;
+	plug_in();
+	synchronize();
+	assert_check(&t[1], 0x03, 0x0c, 0x00);
+}
+END_TEST
+
+/* Pulled out alone and put back. 0: its drives have caches, 1: only the controller has one, which was there all the time;
+ * 2: it was not pulled out, but cannot be exported for a while. */
+START_TEST(drives_that_lost_their_power_alone_tell_too)
+{
+	struct hba_unit *u = &x.fake->hba.unit[0];
+	unsigned n = x.fake->hba.n_units;
+
+	u->disk_cache = _i != 1;
+	write_unflushed();
+	u->missing = _i != 2;
+	x.fake->hba.n_units = 0;
+	plug_in();
+	ck_assert_int_eq(scsi_lun_gate(x.lun), SCSI_GATE_NO_UNIT);
+	u->missing = false;
+	x.fake->hba.n_units = n;
+	plug_in();
+	synchronize();
+	if (_i == 0)
+		assert_check(&t[1], 0x03, 0x0c, 0x00);
+	else
+		assert_good(&t[1]);
+}
+END_TEST
+
+/* The driver knows of no cache, but the unit's own caching page does. */
+START_TEST(a_cache_that_only_the_unit_knows_of_may_lose_writes)
+{
+	x.disk->mode_wce = 0x04;
+	plug_in();
+	rw_init(0, true, 8, 1);
+	tst_submit(&t[0]);
+	fake_run(x.fake, 0);
+	assert_good(&t[0]);
+	tst_fini(&t[0]);
+	unplug(false);
+	plug_in();
+	synchronize();
+	assert_check(&t[1], 0x03, 0x0c, 0x00);
+}
+END_TEST
+
+/* NOT READY would say that it has not begun; sent again, it would miscompare against its own data. */
+START_TEST(what_is_half_done_between_two_requests_is_not_called_not_ready)
+{
+	cdb_init(0, "\x89\x08\0\0\0\0\0\0\0\x08\0\0\0\x01\0\0", 16, 1024);
+	tst_fill(&t[0], 1);
+	memcpy(t[0].buf, x.disk->store + 8 * 512, 512);
+	tst_submit(&t[0]);
+	fake_complete(x.fake, 0); /* a flush */
+	fake_complete(x.fake, 0); /* the read */
+	ck_assert_uint_eq(x.fake->n_flight, 1);
+	x.fake->refuse_eagain = 100;
+	fake_complete(x.fake, 0); /* the write; the second flush has to wait */
+	ck_assert_uint_eq(x.fake->n_flight, 0);
+	ck_assert_uint_eq(t[0].done, 0);
+	unplug(false);
+	x.fake->refuse_eagain = 0;
+	assert_check(&t[0], 0x0b, 0x2f, 0x02);
+	tst_fini(&t[0]);
+}
+END_TEST
+
+/* The NAA designator of VPD page 83h, its first one */
+static void put_designator(uint8_t *to, struct scsi_lun *lun)
+{
+	tst_init(&t[1], lun, "\x12\x01\x83\x00\xff\x00", 6, 255, 1);
+	tst_submit(&t[1]);
+	assert_good(&t[1]);
+	memcpy(to, t[1].buf + 4, 4U + t[1].buf[7]);
+	tst_fini(&t[1]);
+}
+
+/* One block from ld1 to ld0. 0, 1: asked of the one or the other while both are away; 2, 3: lost while it reads or writes. */
+START_TEST(a_copy_waits_for_both_of_its_luns)
+{
+	struct fake *f = fake_new(2, BLOCKS, 512);
+	struct scsi_lun *other;
+	uint8_t *list;
+
+	fx_teardown(&x);
+	fx_attach(&x, f);
+	take_over("ld0;hold=30;allow=copy");
+	other = fx_lun(&x, "ld1;hold=30;allow=copy");
+	cdb_init(0, "\x83\0\0\0\0\0\0\0\0\0\0\0\0\x6c\0\0", 16, 16 + 2 * 32 + 28);
+	memset(t[0].buf, 0, t[0].len);
+	t[0].filled = true;
+	if (_i == 1)
+		t[0].task.lun = other;
+	list = t[0].buf;
+	list[3] = 2 * 32;
+	list[11] = 28;
+	for (unsigned i = 0; i < 2; i++) {
+		uint8_t *d = list + 16 + i * 32;
+
+		d[0] = 0xe4;
+		put_designator(d + 4, i ? x.lun : other);
+		d[30] = 0x02; /* blocks of 512 bytes */
+	}
+	memcpy(list + 80, "\x02\0\0\x18\0\0\0\x01\0\0\0\x01\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x07", 28);
+	if (_i >= 2)
+		tst_submit(&t[0]);
+	if (_i == 3)
+		fake_complete(f, 0);
+	ck_assert_uint_eq(f->n_flight, _i >= 2);
+	unplug(false);
+	if (_i < 2)
+		tst_submit(&t[0]);
+	ck_assert_uint_eq(t[0].done, 0);
+	plug_in();
+	fake_run(f, 0);
+	assert_good(&t[0]);
+	ck_assert_mem_eq(f->disk[0].store + 7 * 512, f->disk[1].store + 5 * 512, 512);
+	tst_fini(&t[0]);
+	scsi_lun_destroy(other);
+}
+END_TEST
+
 START_TEST(a_lun_that_is_deleted_while_it_is_held_leaves_nothing)
 {
 	unplug(false);
@@ -463,6 +674,13 @@ int main(void)
 	tcase_add_test(c, while_it_is_held_a_lun_tells_who_it_is);
 	tcase_add_loop_test(c, the_first_flush_tells_of_writes_that_may_be_lost, 0, 6);
 	tcase_add_test(c, flushes_beside_the_first_one_tell_it_too);
+	tcase_add_loop_test(c, only_synchronize_cache_tells_of_lost_writes, 0, 5);
+	tcase_add_loop_test(c, who_takes_a_lun_over_tells_of_lost_writes, 0, 5);
+	tcase_add_test(c, a_unit_that_was_missing_before_its_controller_was_lost_tells_too);
+	tcase_add_loop_test(c, drives_that_lost_their_power_alone_tell_too, 0, 3);
+	tcase_add_test(c, a_cache_that_only_the_unit_knows_of_may_lose_writes);
+	tcase_add_test(c, what_is_half_done_between_two_requests_is_not_called_not_ready);
+	tcase_add_loop_test(c, a_copy_waits_for_both_of_its_luns, 0, 4);
 	tcase_add_test(c, a_lun_that_is_deleted_while_it_is_held_leaves_nothing);
 	suite_add_tcase(s, c);
 	return run_suite(s);

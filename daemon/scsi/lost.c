@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Writes that were acknowledged and may be lost: a cache without a battery may have lost them together with the
+ * controller, and drives with their own power. A flush that follows says GOOD of all writes before it, so the first one
+ * must not, and neither must any that was taken before the first one's answer: who sent it has not seen that.
+ *
+ * LUNs are let go of and made anew whenever tcmu-runner is restarted, which initiators do not notice: what one owes, the
+ * next one of its unit inherits. An hbad that was restarted itself knows of none of this.
+ */
+#include "task.h"
+
+#include <string.h>
+
+/* --- caches --- */
+
+/* The unit's own caching page is about the controller's cache where there is one, else about one that nobody knows. */
+static void ask_whether_it_forgets(struct scsi_lun *lun)
+{
+	const struct hba_unit *u = lun->unit;
+
+	if (u)
+		lun->forgetful = u->disk_cache || (u->write_back ? !u->cache_protected : lun->facts.wce);
+}
+
+/* Only drives lose their power when the unit goes and its controller does not; but some that do not fit are there. */
+static bool was_pulled_out(const struct scsi_lun *lun)
+{
+	const struct hba_unit *u = lun->unit;
+
+	return u && u->disk_cache && __atomic_load_n(&u->missing, __ATOMIC_RELAXED);
+}
+
+/* --- writes of LUNs that were let go of --- */
+
+static bool same_unit(const struct scsi_lun *a, const struct scsi_lun *b)
+{
+	return a->known && b->known && !strcmp(a->facts.id.naa_text, b->facts.id.naa_text);
+}
+
+/* Whoever serves its unit by now: a LUN lives until its last command has ended. */
+static struct scsi_lun *heir_of(const struct scsi_lun *lun)
+{
+	list_for_each(pos, &lun->host->luns) {
+		struct scsi_lun *other = container_of(pos, struct scsi_lun, all);
+
+		if (other != lun && !other->dead && same_unit(lun, other))
+			return other;
+	}
+	return NULL;
+}
+
+/* Its own, a free one, or one that is given up for it. */
+static struct scsi_debt *debt_for(struct scsi_host *s, const char *naa)
+{
+	struct scsi_debt *unused = NULL;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(s->debt); i++) {
+		if (!strcmp(s->debt[i].naa, naa))
+			return &s->debt[i];
+		if (!s->debt[i].naa[0])
+			unused = &s->debt[i];
+	}
+	if (!unused)
+		unused = &s->debt[s->debts_given_up++ % ARRAY_SIZE(s->debt)];
+	*unused = (struct scsi_debt){.lost = false};
+	static_assert(sizeof(unused->naa) >= sizeof(((struct scsi_identity *)0)->naa_text), "holds it");
+	strcpy(unused->naa, naa);
+	return unused;
+}
+
+void lost_bequeath(struct scsi_lun *lun)
+{
+	bool unflushed = lun->written != lun->flushed;
+	struct scsi_lun *heir;
+	struct scsi_debt *d;
+
+	if (!lun->known || !(unflushed || lun->lost))
+		return;
+	heir = heir_of(lun);
+	if (heir) {
+		heir->written += unflushed;
+		heir->lost |= lun->lost;
+		return;
+	}
+	ask_whether_it_forgets(lun);
+	d = debt_for(lun->host, lun->facts.id.naa_text);
+	d->unflushed |= unflushed;
+	d->forgetful |= lun->forgetful;
+	d->lost |= lun->lost;
+}
+
+static void inherit(struct scsi_lun *lun)
+{
+	struct scsi_host *s = lun->host;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(s->debt); i++) {
+		struct scsi_debt *d = &s->debt[i];
+
+		if (strcmp(d->naa, lun->facts.id.naa_text) != 0)
+			continue;
+		lun->written += d->unflushed;
+		lun->lost |= d->lost;
+		*d = (struct scsi_debt){.lost = false};
+	}
+}
+
+void lost_host_gone(struct scsi_host *s)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(s->debt); i++)
+		s->debt[i].lost |= s->debt[i].unflushed && s->debt[i].forgetful;
+}
+
+/* --- what happens --- */
+
+void lost_gate_changes(struct scsi_lun *lun, enum scsi_gate now)
+{
+	bool unflushed = lun->written != lun->flushed;
+
+	ask_whether_it_forgets(lun);
+	/* Whatever the gate was: a unit may have been missing when its controller went, too. */
+	if ((now == SCSI_GATE_HELD || now == SCSI_GATE_GONE) && unflushed && lun->forgetful)
+		lun->lost = true;
+	if (now == SCSI_GATE_NO_UNIT && unflushed && was_pulled_out(lun))
+		lun->lost = true;
+	if (now == SCSI_GATE_OPEN)
+		inherit(lun);
+}
+
+bool lost_flush_is_true(struct scsi_task *t)
+{
+	struct scsi_lun *lun = t->lun;
+
+	lun->flushed = MAX(lun->flushed, t->flush_mark);
+	/* Only SYNCHRONIZE CACHE, which has no work but its flush, speaks of others' writes. FUA and the like vouch for
+	 * blocks of their own, and who sends them need not be the one who has to hear this. */
+	if (t->work)
+		return true;
+	if (!lun->lost)
+		return t->order > lun->doubted;
+	/* Those that are under way beside it may be of initiators whose writes they were. */
+	lun->lost = false;
+	lun->doubted = lun->taken;
+	log_err("%s: writes that were acknowledged but not flushed may have been lost with the controller: a "
+		"flush fails",
+		lun->cfg.unit);
+	return false;
+}
