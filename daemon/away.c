@@ -60,6 +60,9 @@ static void farewell_done(void *arg)
 	log_info("%s is let go of", d->config.device);
 	if (d->phase == HBAD_AWAY)
 		d->retry = g_timeout_add(d->retry_ms, on_retry, d);
+	else if (d->phase == HBAD_STOP)
+		/* The job's word may have been the later one: what waits for the controller would keep the stop. */
+		scsi_host_detach(d->host, SCSI_GATE_BECOMING_READY);
 	g_free(f);
 }
 

@@ -200,7 +200,9 @@ void hbad_watch_begin(struct hbad *d)
 {
 	d->watch.state = HBA_RUNNING;
 	d->watch.untold = 0;
-	d->watch.news = hba_unit_news(d->hba);
+	/* What it begins with, and not what it is: its units have been asked by now, and what was told while they were
+	 * may be of one that was asked before. */
+	d->watch.news = 0;
 	hbad_watch_units(d);
 }
 

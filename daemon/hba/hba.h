@@ -258,7 +258,8 @@ struct hba_event {
 bool hba_next_event(struct hba *h, struct hba_event *ret);
 /* How many were left out, ever, because nobody read the ones before. */
 uint32_t hba_events_untold(const struct hba *h);
-/* Another number than before: units are new, have another size or another state, so that it is worth to ask them. */
+/* Another number than before (0 at first): units are new, have another size or another state, so that it is worth to ask
+ * them. */
 uint32_t hba_unit_news(const struct hba *h);
 /* h->n_units, which grows while the controller runs; the units below it are all there. Any thread. */
 unsigned hba_n_units(const struct hba *h);
