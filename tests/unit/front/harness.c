@@ -3,9 +3,12 @@
 #include "tests/unit/front/harness.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 struct harness h;
 
@@ -84,6 +87,20 @@ void harness_start(void)
 	}
 }
 
+void harness_setup(void)
+{
+	harness_open(HARNESS_RING_BYTES, HARNESS_BLOCKS);
+	harness_create();
+	harness_start();
+}
+
+void harness_setup_small(void)
+{
+	harness_open(4096 - MODEL_CMDR_OFF, 64);
+	harness_create();
+	harness_start();
+}
+
 void harness_close(void)
 {
 	if (h.r) {
@@ -115,4 +132,36 @@ bool harness_data_is(const struct model_cmd *c, uint32_t n, uint8_t v)
 		if (c->buf[i] != (i < n ? model_pattern(c->tag, i) : v))
 			return false;
 	return true;
+}
+
+struct front_stats harness_stats(void)
+{
+	struct front_stats st;
+
+	front_get_stats(h.r, &st);
+	return st;
+}
+
+const char *harness_dropped(void)
+{
+	const char *why = NULL;
+
+	return front_dropped(h.r, &why) ? why : NULL;
+}
+
+uint8_t *harness_snapshot(void)
+{
+	uint8_t *copy = malloc(h.m.map_len);
+
+	must(copy);
+	memcpy(copy, h.m.map, h.m.map_len);
+	return copy;
+}
+
+bool harness_sleeps(void)
+{
+	uint64_t t = clock_ns();
+
+	loop_once(h.loop, 60);
+	return clock_ns() - t >= 55 * NS_PER_MS;
 }
