@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* See controller.h. */
+#include "controller.h"
+
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define STEPS 200
+
+struct hba *h;
+struct hba_req req[REQS];
+struct input *source;
+
+static bool flying[REQS];
+static struct hba_unit units[2] = {
+	{.name = "ld0", .kind = HBA_UNIT_LD},
+	{.name = "pd8", .kind = HBA_UNIT_PD, .target = 8, .index = 1},
+};
+static uint8_t data_buf[512];
+static struct iovec iov = {data_buf, sizeof(data_buf)};
+
+/* --- the core --- */
+
+struct hba_req *hba_req_by_tag(struct hba *hba, uint32_t tag)
+{
+	ck_assert(tag < h->limits.queue_depth);
+	return tag < REQS && flying[tag] ? &req[tag] : NULL;
+}
+
+void hba_complete(struct hba_req *r)
+{
+	ck_assert(r >= req && r < req + REQS && flying[r - req]);
+	ck_assert_uint_le(r->sense_len, HBA_SENSE_SIZE);
+	ck_assert_uint_le(r->moved, r->xfer.len);
+	ck_assert(r->result <= HBA_GONE);
+	if (r->result == HBA_DONE && r->scsi_status == 0x02)
+		ck_assert(r->sense_len >= 8);
+	flying[r - req] = false;
+}
+
+void hba_req_rearm(struct hba_req *r)
+{
+	ck_assert(flying[r - req]);
+}
+
+enum hba_state hba_state(const struct hba *hba)
+{
+	return HBA_RUNNING;
+}
+
+void hba_note_data(const struct hba_req *r)
+{
+	ck_assert(r >= req && r < req + REQS && flying[r - req]);
+}
+
+void hba_fault(struct hba *hba, const char *why)
+{
+}
+
+void hba_tell(struct hba *hba, uint32_t code, const char *text)
+{
+	for (; *text; text++)
+		ck_assert(*text >= 0x20 && *text < 0x7f);
+}
+
+void hba_units_changed(struct hba *hba)
+{
+}
+
+bool hba_add_unit(struct hba *hba, const struct hba_unit *u)
+{
+	ck_assert(memchr(u->name, '\0', sizeof(u->name)));
+	return false;
+}
+
+void clock_sleep_ms(unsigned ms)
+{
+}
+
+/* --- registers --- */
+
+static uint32_t (*model_read)(struct pci_dev *pci, unsigned n, uint64_t off);
+
+static uint32_t fuzz_read(struct pci_dev *pci, unsigned n, uint64_t off)
+{
+	return source ? take32(source) : model_read(pci, n, off);
+}
+
+static void fuzz_write(struct pci_dev *pci, unsigned n, uint64_t off, uint32_t v)
+{
+}
+
+void controller_up(struct pci_dev *pci, uint16_t device)
+{
+	static struct pci_ops ops;
+	const struct hba_match *match = target.ops->match;
+	struct err e = {""};
+
+	log_set_level(LOG_LV_ERR);
+	h = calloc(1, sizeof(*h));
+	h->pci = pci;
+	h->irq_fd = eventfd(0, EFD_NONBLOCK);
+	dma_space_init(&h->space, h->pci);
+	while (match->vendor && match->device != device)
+		match++;
+	ck_assert(match->vendor);
+	ck_assert_msg(target.ops->attach(h, match, &e) == 0, "%s", e.text);
+	ck_assert_msg(target.ops->start(h, &e) == 0, "%s", e.text);
+	ops = *h->pci->ops;
+	model_read = ops.bar_read32;
+	ops.bar_read32 = fuzz_read;
+	ops.bar_write32 = fuzz_write;
+	h->pci->ops = &ops;
+}
+
+/* --- requests --- */
+
+struct hba_req *new_request(struct input *in, uint8_t *ret_what)
+{
+	static const uint8_t read10[10] = {0x28, 0, 0, 0, 0, 0, 0, 0, 1};
+	uint32_t tag = take8(in) % REQS;
+	uint8_t what = take8(in);
+	struct hba_req *r = &req[tag];
+
+	*ret_what = what;
+	if (flying[tag])
+		return NULL;
+	memset(r, 0, sizeof(*r));
+	list_init(&r->drv_link);
+	r->hba = h;
+	r->tag = tag;
+	r->unit = &units[what & 1];
+	r->kind = (enum hba_req_kind)(what >> 1 & 3) % 3;
+	r->block_size = 512;
+	r->timeout_ms = 1000;
+	if (r->kind != HBA_REQ_FLUSH) {
+		r->nblocks = 1;
+		memcpy(r->cdb, read10, sizeof(read10));
+		r->cdb_len = sizeof(read10);
+		r->xfer = (struct dma_xfer){.iov = &iov, .niov = 1, .len = 512, .dir = DMA_FROM_DEVICE};
+		r->seg[0] = (struct dma_seg){0x10000, 512};
+		r->sgl = (struct dma_sgl){.seg = r->seg, .n = 1, .cap = HBA_MAX_SEGMENTS, .bytes = 512};
+	}
+	flying[tag] = true;
+	return r;
+}
+
+struct hba_req *flying_request(struct input *in)
+{
+	uint32_t tag = take8(in) % REQS;
+
+	return flying[tag] ? &req[tag] : NULL;
+}
+
+/* --- a run --- */
+
+static void forget_all(void)
+{
+	target.forget();
+	memset(flying, 0, sizeof(flying));
+}
+
+void reset_step(struct input *in)
+{
+	unsigned phase = 0;
+	uint64_t now = clock_ns(), next;
+
+	for (unsigned i = 0; i < 20; i++) {
+		now += 20 * NS_PER_SEC;
+		if (target.ops->reset_step(h, &phase, now, &next) <= 0)
+			break;
+	}
+	/* All that was there is forgotten. */
+	forget_all();
+}
+
+void poll_step(struct input *in)
+{
+	target.ops->poll(h);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct input in;
+
+	in = (struct input){data, size};
+	source = NULL;
+	if (!h)
+		target.bring_up();
+	forget_all();
+	target.rewind();
+	source = &in;
+	if (target.resume)
+		target.resume();
+	for (unsigned i = 0; in.n && i < STEPS; i++) {
+		target.step[take8(&in) % ARRAY_SIZE(target.step)](&in);
+		if (target.check)
+			target.check();
+	}
+	return 0;
+}
