@@ -4,21 +4,17 @@
  * facts, put to the test, on both models. The emulator's exit status is part of every test: no DMA outside of what was
  * mapped, and no breach of the box's protocol.
  */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "hba/ame/box.h"
-#include "load.h"
+#include "load_rig.h"
 #include "scsi/scsi.h"
+#include "tests/unit/run_suite.h"
 
 static const char *const models[] = {"ame-6262", "ame-626f"};
 #define N_MODELS ((int)ARRAY_SIZE(models))
 
-static struct emu_proc emu;
-static struct load *load;
 static struct ame_family family;
 static struct ame_times times;
 
@@ -30,8 +26,7 @@ static void start(int model, const char *ld_sync)
 		"ld5,size=64M", "--unit", "ld63,size=16M", "--boot-ms", "20", "--latency-us", "200", "--seed",
 		"11", "--ld-sync", ld_sync, NULL};
 
-	emu_start_proc(&emu, options);
-	load = load_new(&emu, 42);
+	rig_start(42, options);
 	times = *ame_3108.times;
 	times.settle = 5;
 	times.look = 2;
@@ -47,12 +42,6 @@ static void up(int model)
 {
 	start(model, "full");
 	load_up(load);
-}
-
-static void teardown(void)
-{
-	load_free(load);
-	emu_end_proc(&emu);
 }
 
 START_TEST(discovery_finds_what_the_emulator_was_told)
@@ -81,13 +70,7 @@ START_TEST(random_io_with_many_in_flight_is_verified)
 	up(_i);
 	/* So that many are in flight even where sending one takes long. */
 	emu_do(&emu, "fault delay=2000 on=read+write count=180");
-	load_begin(load, 10000, 200);
-	load_wait(load);
-	ck_assert_uint_eq(load->bad_results, 0);
-	ck_assert_uint_eq(load->gone, 0);
-	ck_assert_uint_eq(load->reads + load->writes + load->flushes, 10000);
-	ck_assert_uint_gt(emu_number(&emu, "status", "most_in_flight"), 100);
-	load_verify(load);
+	ck_assert_uint_gt(random_io(10000, 200), 100);
 }
 END_TEST
 
@@ -131,34 +114,14 @@ START_TEST(a_flush_reaches_the_media)
 }
 END_TEST
 
-/* The cut strikes in the middle of the load. */
-static unsigned cut(unsigned n)
-{
-	static const char *const survive[] = {"none", "random", "reorder", "prefix", "all"};
-	struct rng lots = {n};
-
-	load_begin(load, UINT64_MAX, 64);
-	/* So many, and not so long: a slow machine would lose nothing. */
-	load_progress(load, 100 + rng_below(&lots, 300));
-	usleep((unsigned)rng_below(&lots, 3000));
-	emu_do(&emu, "power-cut survive=%s seed=%u", survive[n % 5], n);
-	load_stop(load);
-	load_down(load);
-	load_up(load);
-	return load_verify_cut(load);
-}
-
 START_TEST(fifty_power_cuts_lose_nothing_that_was_flushed)
 {
-	unsigned lost = 0;
+	unsigned lost;
 
 	up(_i);
 	load->flush_one_in = 100;
 	/* Half of the seeds on either model. */
-	for (unsigned i = 0; i < 25; i++)
-		lost += cut((unsigned)_i * 25 + i);
-	ck_assert_uint_eq(load->wrong_blocks, 0);
-	ck_assert_uint_eq(load->bad_results, 0);
+	lost = power_cuts((unsigned)_i * 25, 25);
 	/* The load is one that loses something, or this test says nothing. */
 	ck_assert_uint_gt(lost, 0);
 	ck_assert_uint_gt(load->flushes, 0);
@@ -168,28 +131,14 @@ END_TEST
 START_TEST(a_cut_right_after_a_flush_keeps_every_byte)
 {
 	up(_i);
-	for (unsigned i = 0; i < 5; i++) {
-		load_begin(load, 150, 48);
-		load_wait(load);
-		load_flush(load);
-		emu_do(&emu, "power-cut survive=none seed=%u", i);
-		load_down(load);
-		load_up(load);
-		ck_assert_uint_eq(load_verify_cut(load), 0);
-	}
-	ck_assert_uint_eq(load->bad_results, 0);
+	cut_after_flushes(5);
 }
 END_TEST
 
 START_TEST(an_orderly_stop_keeps_every_byte)
 {
 	up(_i);
-	load_begin(load, 1000, 48);
-	load_wait(load);
-	load_down(load);
-	emu_do(&emu, "power-cut survive=none");
-	load_up(load);
-	ck_assert_uint_eq(load_verify_cut(load), 0);
+	stop_in_order();
 }
 END_TEST
 
@@ -200,10 +149,7 @@ START_TEST(what_firmware_loses_is_lost_whole)
 	start(0, "ignored");
 	load->flush_one_in = UINT32_MAX;
 	load_up(load);
-	for (unsigned i = 0; i < 5; i++)
-		cut(i);
-	ck_assert_uint_eq(load->wrong_blocks, 0);
-	ck_assert_uint_eq(load->bad_results, 0);
+	power_cuts(0, 5);
 }
 END_TEST
 
@@ -261,45 +207,14 @@ END_TEST
 
 /* --- trouble in the middle of the load --- */
 
-static void wait_for_resets(unsigned resets)
-{
-	struct hba_stats s = {0};
-
-	for (unsigned n = 0; n < 60000; n++) {
-		hba_get_stats(load->h, &s);
-		if (s.resets >= resets && hba_state(load->h) == HBA_RUNNING)
-			return;
-		clock_sleep_ms(1);
-	}
-	ck_abort_msg("%u resets instead of %u", (unsigned)s.resets, resets);
-}
-
-static void expect_recovery(unsigned resets)
-{
-	struct hba_stats s;
-
-	load_wait(load);
-	hba_get_stats(load->h, &s);
-	ck_assert_uint_eq(load->bad_results, 0);
-	ck_assert_uint_eq(load->gone, 0);
-	ck_assert_uint_ge(s.resets, resets);
-	load_verify(load);
-}
-
 /* The box restarts by itself: with its configuration lost, without a word, and after it has given up all commands. */
 START_TEST(a_box_that_restarts_or_gives_up_costs_a_reset_and_no_byte)
 {
 	static const char *const how[] = {"fw-fault", "power-cut survive=all keep-client", "notice 4"};
 
 	up(_i / 3);
-	for (unsigned i = 0; i < 3; i++) {
-		/* Endless: on a quiet machine a counted load may be over before the fault. */
-		load_begin(load, UINT64_MAX, 100);
-		usleep(20000);
-		emu_do(&emu, "%s", how[_i % 3]);
-		wait_for_resets(i + 1);
-		load_stop(load);
-	}
+	for (unsigned i = 0; i < 3; i++)
+		disturb(how[_i % 3], i + 1);
 	expect_recovery(3);
 }
 END_TEST
@@ -323,10 +238,7 @@ static const struct {
 START_TEST(misbehaving_firmware_costs_no_byte)
 {
 	up(_i % N_MODELS);
-	load->timeout_ms = 3000;
-	emu_do(&emu, "fault %s", trouble[_i].rule);
-	load_begin(load, 3000, 64);
-	load_wait(load);
+	misbehave(trouble[_i].rule);
 	emu_do(&emu, "fault-clear");
 	/* A read that was aborted may have been reported as timed out. */
 	if (strncmp(trouble[_i].rule, "status=2", 8) != 0)
@@ -402,24 +314,8 @@ END_TEST
 
 START_TEST(a_box_that_vanishes_under_load_ends_everything_and_can_come_back)
 {
-	static const char *const how[] = {
-		"gone ff", "gone socket", "fault gone on=write nth=300", "disconnect"};
-
 	up(_i % N_MODELS);
-	for (unsigned i = 0; i < 3; i++) {
-		load_begin(load, UINT64_MAX, 100);
-		usleep(20000);
-		emu_do(&emu, "%s", how[_i]);
-		for (unsigned n = 0; n < 60000 && hba_state(load->h) <= HBA_RESETTING; n++)
-			clock_sleep_ms(1);
-		ck_assert_int_gt(hba_state(load->h), HBA_RESETTING);
-		load_stop(load);
-		load_down(load);
-		emu_do(&emu, "back");
-		load_up(load);
-		load_verify_cut(load);
-	}
-	ck_assert_uint_eq(load->bad_results, 0);
+	vanish_and_come_back((unsigned)_i, 3);
 }
 END_TEST
 
@@ -443,9 +339,7 @@ START_TEST(pauses_under_load_cost_nothing)
 		emu_do(&emu, "notice 8");
 		usleep(10000);
 		emu_do(&emu, "notice 10");
-		for (unsigned n = 0; n < 60000 && done_so_far() < before + 300; n++)
-			clock_sleep_ms(1);
-		ck_assert_uint_ge(done_so_far(), before + 300);
+		wait_until(done_so_far() >= before + 300);
 	}
 	load_stop(load);
 	expect_recovery(0);
@@ -468,12 +362,7 @@ END_TEST
 
 static void wait_for_state(unsigned unit, enum hba_unit_state state)
 {
-	for (unsigned n = 0; n < 60000; n++) {
-		if (__atomic_load_n(&load->h->unit[unit].state, __ATOMIC_RELAXED) == state)
-			return;
-		clock_sleep_ms(1);
-	}
-	ck_abort_msg("unit %u never came to state %d", unit, (int)state);
+	wait_until(state_of(unit) == state);
 }
 
 START_TEST(units_come_and_go)
@@ -508,9 +397,7 @@ START_TEST(units_come_and_go_under_load)
 		emu_do(&emu, "add ld63,size=16M");
 		wait_for_state(2, HBA_UNIT_OPTIMAL);
 		emu_do(&emu, "add ld%u,size=1M", 10 + i);
-		for (unsigned n = 0; n < 60000 && hba_n_units(load->h) != 4 + i; n++)
-			clock_sleep_ms(1);
-		ck_assert_uint_eq(hba_n_units(load->h), 4 + i);
+		wait_until(hba_n_units(load->h) == 4 + i);
 		wait_for_state(3 + i, HBA_UNIT_OPTIMAL);
 		load_progress(load, 100);
 	}
@@ -543,12 +430,7 @@ END_TEST
 START_TEST(attaching_again_and_again_works)
 {
 	up(_i);
-	for (unsigned i = 0; i < 10; i++) {
-		load_begin(load, 50, 16);
-		load_wait(load);
-		load_down(load);
-		load_up(load);
-	}
+	attach_again(10);
 	/* The second half of this: after a recovery, whose mark the box still has. */
 	emu_do(&emu, "fw-fault");
 	wait_for_resets(1);
@@ -560,15 +442,8 @@ END_TEST
 
 START_TEST(nobody_there_is_told_plainly)
 {
-	struct err e = {""};
-
 	up(0);
-	load_down(load);
-	emu_do(&emu, "gone ff");
-	ck_assert_int_lt(load_attach(load, &e), 0);
-	ck_assert_ptr_nonnull(strstr(e.text, emu.dir));
-	emu_do(&emu, "back");
-	load_up(load);
+	attach_to_nobody("gone ff");
 }
 END_TEST
 
@@ -589,7 +464,8 @@ static void add_all(TCase *t)
 	tcase_add_loop_test(t, an_answer_under_anothers_name_ends_nothing_twice, 0, N_MODELS);
 	tcase_add_loop_test(t, dma_after_an_abort_reaches_nobody, 0, N_MODELS);
 	tcase_add_loop_test(t, a_stop_in_the_middle_of_trouble_ends, 0, 5);
-	tcase_add_loop_test(t, a_box_that_vanishes_under_load_ends_everything_and_can_come_back, 0, 4);
+	tcase_add_loop_test(
+		t, a_box_that_vanishes_under_load_ends_everything_and_can_come_back, 0, N_VANISHINGS);
 	tcase_add_loop_test(t, pauses_under_load_cost_nothing, 0, N_MODELS);
 	tcase_add_loop_test(t, a_restart_that_does_not_come_is_not_waited_for_for_ever, 0, N_MODELS);
 	tcase_add_loop_test(t, units_come_and_go, 0, N_MODELS);
@@ -603,16 +479,10 @@ int main(void)
 {
 	Suite *s = suite_create("hbad on AME boxes");
 	TCase *t = tcase_create("driver");
-	SRunner *sr;
-	int failed;
 
-	tcase_add_checked_fixture(t, NULL, teardown);
+	tcase_add_checked_fixture(t, NULL, rig_teardown);
 	tcase_set_timeout(t, 120);
 	add_all(t);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -19,6 +19,7 @@
 #include "hba/core.h"
 #include "hbad/capture.h"
 #include "proc.h"
+#include "tests/unit/run_suite.h"
 
 static struct emu_proc emu;
 static struct loop *loop;
@@ -453,8 +454,6 @@ int main(void)
 {
 	Suite *s = suite_create("captures");
 	TCase *t = tcase_create("sas2108");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);
@@ -472,9 +471,5 @@ int main(void)
 	tcase_add_test(t, a_device_that_is_gone_is_told_so);
 	tcase_add_test(t, a_look_can_be_captured_and_replayed);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "control/proto.h"
 #include "daemon_rig.h"
+#include "tests/unit/run_suite.h"
 
 static struct emu_proc emu;
 
@@ -145,8 +146,6 @@ int main(void)
 {
 	Suite *s = suite_create("unit events");
 	TCase *t = tcase_create("unit events");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 850);
@@ -155,8 +154,5 @@ int main(void)
 	tcase_add_test(t, a_storm_of_events_is_weathered);
 	tcase_add_test(t, coming_and_going_of_the_controller_is_told);
 	suite_add_tcase(s, t);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

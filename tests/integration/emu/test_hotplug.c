@@ -15,6 +15,7 @@
 #include "daemon_rig.h"
 #include "emu/rng.h"
 #include "scsi/scsi.h"
+#include "tests/unit/run_suite.h"
 
 #define BLOCK	  512
 #define BLOCKS	  2048 /* of each LUN that are used */
@@ -563,8 +564,6 @@ int main(void)
 {
 	Suite *s = suite_create("hot plug of " MODEL);
 	TCase *t = tcase_create("hot plug"), *m = tcase_create("media");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 850);
@@ -576,8 +575,5 @@ int main(void)
 	tcase_add_test(m, a_server_that_dies_is_replaced);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, m);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

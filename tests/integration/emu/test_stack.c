@@ -5,16 +5,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
-#include "load.h"
+#include "load_rig.h"
 #include "scsi/scsi.h"
+#include "tests/unit/run_suite.h"
 
-#define LIMIT_MS 60000 /* for what must come, however slow the machine */
-
-static struct emu_proc emu;
-static struct load *load;
 static struct scsi_host *host;
 static struct scsi_lun *lun[3]; /* ld0, ld1, pd8 */
 
@@ -35,23 +30,17 @@ static void detach(void)
 static void start(const char *ld_sync)
 {
 	static const char *const names[] = {"ld0", "ld1", "pd8"};
-	const char *const options[] = {"--model", MODEL, "--unit", "ld0,size=64M", "--unit", "ld1,size=64M",
-		"--unit", "pd8,size=16M", "--boot-ms", "20", "--start-ms", "1500", "--ld-sync", ld_sync,
-		NULL};
+	const char *const more[] = {"--start-ms", "1500", "--ld-sync", ld_sync, NULL};
 	struct scsi_lun_config cfg;
 	struct err e = {""};
 
-	emu_start_proc(&emu, options);
-	load = load_new(&emu, 1);
-	load_megaraid(load, MODEL);
+	megaraid_start(MODEL, 1, more);
 	ck_assert_int_eq(scsi_host_create(load->loop, &host), 0);
 	attach();
 	for (unsigned i = 0; i < 3; i++) {
 		ck_assert_int_eq(scsi_lun_parse(names[i], &cfg, &e), 0);
 		ck_assert_int_eq(scsi_lun_create(host, &cfg, &lun[i]), 0);
-		for (unsigned n = 0; n < LIMIT_MS && scsi_lun_gate(lun[i]) != SCSI_GATE_OPEN; n++)
-			clock_sleep_ms(1);
-		ck_assert_int_eq(scsi_lun_gate(lun[i]), SCSI_GATE_OPEN);
+		wait_until(scsi_lun_gate(lun[i]) == SCSI_GATE_OPEN);
 	}
 }
 
@@ -71,8 +60,7 @@ static void teardown(void)
 	detach();
 	ck_assert_int_eq(loop_call(load->loop, retire, NULL, LIMIT_MS), 0);
 	scsi_host_destroy(host);
-	load_free(load);
-	emu_end_proc(&emu);
+	rig_teardown();
 }
 
 /* --- one command --- */
@@ -114,9 +102,7 @@ static bool is_done(struct command *c)
 
 static void wait_done(struct command *c)
 {
-	for (unsigned left = LIMIT_MS; left && !is_done(c); left--)
-		clock_sleep_ms(1);
-	ck_assert(is_done(c));
+	wait_until(is_done(c));
 }
 
 /* Status; a unit attention is taken and the command repeated, as initiators do. */
@@ -146,8 +132,7 @@ static void power_cut(void)
 	detach();
 	attach();
 	for (unsigned i = 0; i < 3; i++)
-		for (unsigned n = 0; n < LIMIT_MS && scsi_lun_gate(lun[i]) != SCSI_GATE_OPEN; n++)
-			clock_sleep_ms(1);
+		wait_until(scsi_lun_gate(lun[i]) == SCSI_GATE_OPEN);
 }
 
 /* --- */
@@ -282,8 +267,6 @@ int main(void)
 {
 	Suite *s = suite_create("SCSI on " MODEL);
 	TCase *t = tcase_create("stack"), *own = tcase_create("own options");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
@@ -298,9 +281,5 @@ int main(void)
 	tcase_add_test(own, a_write_with_fua_survives_and_one_without_does_not);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, own);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }
