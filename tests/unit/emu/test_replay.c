@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "emu/replay.h"
+#include "tests/unit/run_suite.h"
 
 /* --- captures by hand --- */
 
@@ -114,6 +115,14 @@ static int parse_len(size_t len, bool partial, struct replay_file *f, struct err
 	return replay_file_parse("it", copy, len, partial, f, e);
 }
 
+/* For replay_file_free(). */
+static void taken(struct replay_file *f)
+{
+	struct err e = {""};
+
+	ck_assert_msg(parse_len(cap.len, false, f, &e) == 0, "%s", e.text);
+}
+
 static void refused(const char *part)
 {
 	struct replay_file f;
@@ -139,10 +148,9 @@ static void small_capture(void)
 START_TEST(a_right_capture_is_taken)
 {
 	struct replay_file f;
-	struct err e = {""};
 
 	small_capture();
-	ck_assert_msg(parse_len(cap.len, false, &f, &e) == 0, "%s", e.text);
+	taken(&f);
 	ck_assert_uint_eq(f.n, 5);
 	ck_assert(f.whole);
 	ck_assert_uint_eq(f.h.device, 0x0079);
@@ -195,14 +203,13 @@ END_TEST
 START_TEST(records_out_of_order_are_sorted)
 {
 	struct replay_file f;
-	struct err e = {""};
 
 	begin();
 	rec_seq(2, CAPTURE_RESET, 0, NULL, 0);
 	rec_seq(0, CAPTURE_IRQ_DISABLE, 0, NULL, 0);
 	rec_seq(1, CAPTURE_INTX_UNMASK, 0, NULL, 0);
 	end_with(CAPTURE_CLOSED, 0);
-	ck_assert_msg(parse_len(cap.len, false, &f, &e) == 0, "%s", e.text);
+	taken(&f);
 	ck_assert_uint_eq(f.rec[0].type, CAPTURE_IRQ_DISABLE);
 	ck_assert_uint_eq(f.rec[2].type, CAPTURE_RESET);
 	replay_file_free(&f);
@@ -212,14 +219,13 @@ END_TEST
 START_TEST(a_capture_that_ended_early_counts_up_to_its_first_hole)
 {
 	struct replay_file f;
-	struct err e = {""};
 
 	begin();
 	rec_seq(0, CAPTURE_RESET, 0, NULL, 0);
 	rec_seq(1, CAPTURE_RESET, 0, NULL, 0);
 	rec_seq(3, CAPTURE_RESET, 0, NULL, 0);
 	end_with(CAPTURE_FULL, 0);
-	ck_assert_msg(parse_len(cap.len, false, &f, &e) == 0, "%s", e.text);
+	taken(&f);
 	ck_assert_uint_eq(f.n, 2);
 	replay_file_free(&f);
 }
@@ -228,14 +234,13 @@ END_TEST
 START_TEST(types_of_a_later_version_are_passed_over)
 {
 	struct replay_file f;
-	struct err e = {""};
 
 	begin();
 	rd(0xb0, 1);
 	rec(200, 7, "what?", 5);
 	rd(0xb0, 2);
 	end_with(CAPTURE_CLOSED, 0);
-	ck_assert_msg(parse_len(cap.len, false, &f, &e) == 0, "%s", e.text);
+	taken(&f);
 	ck_assert_uint_eq(f.n, 3);
 	replay_file_free(&f);
 }
@@ -424,6 +429,12 @@ static void play(void)
 	ck_assert_int_eq(model->create(&env, &ctrl, &e), 0);
 }
 
+static void close_and_play(void)
+{
+	end_with(CAPTURE_CLOSED, 0);
+	play();
+}
+
 static void done(void)
 {
 	model->destroy(ctrl);
@@ -498,8 +509,7 @@ START_TEST(memory_comes_before_the_next_write)
 	mem_in(0x1000, "AAAA");
 	wr(0x40, 2);
 	mem_in(0x1000, "BB");
-	end_with(CAPTURE_CLOSED, 0);
-	play();
+	close_and_play();
 	set(0x40, 1);
 	set(0x40, 2);
 	ck_assert_mem_eq(host.mem, "AAAA", 4);
@@ -510,8 +520,7 @@ START_TEST(memory_comes_before_the_next_write)
 }
 END_TEST
 
-/* What it is that a driver sees first must not depend on who is faster. */
-START_TEST(memory_comes_with_the_read_in_front_of_it)
+static void play_memory_between_reads(void)
 {
 	begin();
 	rd(0xb0, 1);
@@ -519,8 +528,13 @@ START_TEST(memory_comes_with_the_read_in_front_of_it)
 	rd(0xb0, 1);
 	mem_in(0x1000, "AAAA");
 	rd(0xb0, 2);
-	end_with(CAPTURE_CLOSED, 0);
-	play();
+	close_and_play();
+}
+
+/* What it is that a driver sees first must not depend on who is faster. */
+START_TEST(memory_comes_with_the_read_in_front_of_it)
+{
+	play_memory_between_reads();
 	get(0xb0);
 	set(0x40, 1);
 	model->work(ctrl);
@@ -537,14 +551,7 @@ START_TEST(a_driver_that_waits_in_silence_gets_its_memory)
 	struct clockwork clock;
 	struct loop *loop;
 
-	begin();
-	rd(0xb0, 1);
-	wr(0x40, 1);
-	rd(0xb0, 1);
-	mem_in(0x1000, "AAAA");
-	rd(0xb0, 2);
-	end_with(CAPTURE_CLOSED, 0);
-	play();
+	play_memory_between_reads();
 	ck_assert_int_eq(loop_create(&loop), 0);
 	clockwork_init(&clock, loop, 1);
 	env.clock = &clock;
@@ -570,8 +577,7 @@ START_TEST(polling_may_be_faster_or_slower)
 	wr(0x20, 0x18);
 	rd(0xb0, 0xb0000000);
 	wr(0x34, 1);
-	end_with(CAPTURE_CLOSED, 0);
-	play();
+	close_and_play();
 	/* Faster: two looks are left out. */
 	ck_assert_uint_eq(get(0xb0), 0x40000000);
 	set(0x20, 0x18);
@@ -590,8 +596,7 @@ START_TEST(news_may_not_be_left_out)
 	rd(0xb0, 0x40000000);
 	rd(0xb0, 0xb0000000);
 	wr(0x20, 0x18);
-	end_with(CAPTURE_CLOSED, 0);
-	play();
+	close_and_play();
 	get(0xb0);
 	set(0x20, 0x18);
 	says("diverged");
@@ -637,8 +642,7 @@ START_TEST(widths_are_told_apart)
 	reg(CAPTURE_READ, 1, 0x14, 0x0f);
 	reg(CAPTURE_READ, 2, 0x18, 0x1234);
 	reg(CAPTURE_WRITE, 8, 0xc0, UINT64_C(0x1122334455667788));
-	end_with(CAPTURE_CLOSED, 0);
-	play();
+	close_and_play();
 	ck_assert_uint_eq(model->access(ctrl, 1, 0x14, 1, false, 0), 0x0f);
 	ck_assert_uint_eq(model->access(ctrl, 1, 0x18, 2, false, 0), 0x1234);
 	model->access(ctrl, 1, 0xc0, 8, true, UINT64_C(0x1122334455667788));
@@ -671,8 +675,7 @@ START_TEST(the_line_interrupts_too)
 	begin();
 	wr(0x20, 1);
 	irq(0, 0);
-	end_with(CAPTURE_CLOSED, 0);
-	play();
+	close_and_play();
 	set(0x20, 1);
 	model->work(ctrl);
 	ck_assert_uint_eq(host.lines, 1);
@@ -684,13 +687,12 @@ END_TEST
 START_TEST(a_dump_has_a_line_for_each_record)
 {
 	struct replay_file f;
-	struct err e = {""};
 	char *text;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
 
 	small_capture();
-	ck_assert_int_eq(parse_len(cap.len, false, &f, &e), 0);
+	taken(&f);
 	replay_dump(&f, out);
 	fclose(out);
 	ck_assert_ptr_nonnull(strstr(text, "1000:0079"));
@@ -734,16 +736,10 @@ int main(void)
 {
 	Suite *s = suite_create("replay");
 	TCase *t = tcase_create("replay");
-	SRunner *sr;
-	int failed;
 
 	log_set_level(LOG_LV_ERR);
 	tcase_set_timeout(t, 60);
 	add_all(t);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,10 +2,10 @@
 /* The model's registers, its PCI function, and the test's hands. */
 #include "mfi_model.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "mfi_model_fw.h"
+#include "model_megaraid.h"
 
 static struct model *of(struct pci_dev *pci)
 {
@@ -45,21 +45,9 @@ static void doorbell(struct model *m, uint32_t v)
 		}
 		return;
 	}
-	switch (m->state) {
-	case 0x6:
-		if ((v & 0x18) == 0x18)
-			m->state = 0xb;
-		return;
-	case 0x9:
-		if (v & 0x10)
-			m->state = 0xb;
-		return;
-	case 0xc:
-		if ((v & 7) == 7) {
-			m->n_soft_reset++;
-			soft_reset(m);
-		}
-		return;
+	if (megaraid_doorbell(&m->state, v)) {
+		m->n_soft_reset++;
+		soft_reset(m);
 	}
 }
 
@@ -67,23 +55,14 @@ static void diag_key(struct model *m, uint32_t v)
 {
 	static const uint8_t key[] = {0, 4, 0xb, 2, 7, 0xd};
 
-	m->key_at = v == key[m->key_at] ? m->key_at + 1 : v == 0;
-	if (m->key_at == ARRAY_SIZE(key)) {
+	if (megaraid_key(&m->key_at, key, ARRAY_SIZE(key), v))
 		m->diag = 0x80;
-		m->key_at = 0;
-	}
 }
 
 static void diag(struct model *m, uint32_t v)
 {
-	if (!(m->diag & 0x80) || !(v & 4))
+	if (!megaraid_diag(&m->diag, v, &m->n_adapter_reset, m->adapter_dead))
 		return;
-	m->n_adapter_reset++;
-	if (m->adapter_dead) {
-		m->diag = 0x84;
-		return;
-	}
-	m->diag = 0;
 	soft_reset(m);
 	m->state = after_adapter_reset(m);
 }
@@ -176,19 +155,12 @@ void model_init(struct model *m, enum model_gen gen)
 
 void model_set_state(struct model *m, uint32_t state)
 {
-	pthread_mutex_lock(&m->fn.lock);
-	m->state = state;
-	pthread_mutex_unlock(&m->fn.lock);
+	fn_do_locked(&m->fn, m->state = state);
 }
 
 unsigned model_pending(struct model *m)
 {
-	unsigned n;
-
-	pthread_mutex_lock(&m->fn.lock);
-	n = m->n_pending;
-	pthread_mutex_unlock(&m->fn.lock);
-	return n;
+	return fn_locked(&m->fn, m->n_pending);
 }
 
 void model_complete(struct model *m, unsigned i)
@@ -206,29 +178,17 @@ void model_complete(struct model *m, unsigned i)
 
 void model_lose(struct model *m, unsigned i)
 {
-	pthread_mutex_lock(&m->fn.lock);
-	fw_drop_pending(m, i);
-	pthread_mutex_unlock(&m->fn.lock);
+	fn_do_locked(&m->fn, fw_drop_pending(m, i));
 }
 
 uint32_t model_context(struct model *m, unsigned i)
 {
-	uint32_t v;
-
-	pthread_mutex_lock(&m->fn.lock);
-	v = fn_read32(&m->fn, m->pending[i] + 8);
-	pthread_mutex_unlock(&m->fn.lock);
-	return v;
+	return fn_locked(&m->fn, fn_read32(&m->fn, m->pending[i] + 8));
 }
 
 bool model_flush_waits(struct model *m)
 {
-	bool v;
-
-	pthread_mutex_lock(&m->fn.lock);
-	v = m->flush_frame;
-	pthread_mutex_unlock(&m->fn.lock);
-	return v;
+	return fn_locked(&m->fn, m->flush_frame);
 }
 
 void model_finish_flush(struct model *m)
@@ -244,9 +204,7 @@ void model_finish_flush(struct model *m)
 
 void model_post(struct model *m, uint32_t context)
 {
-	pthread_mutex_lock(&m->fn.lock);
-	fw_post(m, context);
-	pthread_mutex_unlock(&m->fn.lock);
+	fn_do_locked(&m->fn, fw_post(m, context));
 }
 
 void model_set_producer(struct model *m, uint32_t value)
@@ -259,7 +217,5 @@ void model_set_producer(struct model *m, uint32_t value)
 
 void model_interrupt(struct model *m)
 {
-	pthread_mutex_lock(&m->fn.lock);
-	fw_interrupt(m);
-	pthread_mutex_unlock(&m->fn.lock);
+	fn_do_locked(&m->fn, fw_interrupt(m));
 }

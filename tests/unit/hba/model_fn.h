@@ -74,16 +74,34 @@ int fn_dma_map(struct pci_dev *pci, void *va, uint64_t size, uint64_t iova, int 
 int fn_dma_unmap(struct pci_dev *pci, uint64_t iova, uint64_t size);
 void fn_close(struct pci_dev *pci); /* memory still mapped, bus mastering or interrupts on: errors */
 
+/* An expression's value, or what a statement does, under the lock. */
+#define fn_locked(f, expr)                                                                                   \
+	({                                                                                                   \
+		struct model_fn *_f = (f);                                                                   \
+		pthread_mutex_lock(&_f->lock);                                                               \
+		__typeof__(expr) _value = (expr);                                                            \
+		pthread_mutex_unlock(&_f->lock);                                                             \
+		_value;                                                                                      \
+	})
+#define fn_do_locked(f, statement)                                                                           \
+	do {                                                                                                 \
+		struct model_fn *_f = (f);                                                                   \
+		pthread_mutex_lock(&_f->lock);                                                               \
+		statement;                                                                                   \
+		pthread_mutex_unlock(&_f->lock);                                                             \
+	} while (0)
+
 /* Every model that can hold commands has these, for rig_pump(). They take the lock. */
 struct model;
 unsigned model_pending(struct model *m);
 /* Executes and answers the i-th held command; nothing, when there is none (any more). */
 void model_complete(struct model *m, unsigned i);
 
-/* All but the register accessors. */
-#define FN_OPS                                                                                               \
-	.name = "model", .close = fn_close, .cfg_read = fn_cfg_read, .cfg_write = fn_cfg_write,              \
-	.map_bar = fn_map_bar, .irq_enable = fn_irq_enable, .irq_disable = fn_irq_disable,                   \
-	.intx_unmask = fn_intx_unmask, .dma_map = fn_dma_map, .dma_unmap = fn_dma_unmap
+/* All but the register accessors (and but the writing of configuration space, for those that do more of it). */
+#define FN_OPS FN_OPS_BUT_CFG_WRITE, .cfg_write = fn_cfg_write
+#define FN_OPS_BUT_CFG_WRITE                                                                                 \
+	.name = "model", .close = fn_close, .cfg_read = fn_cfg_read, .map_bar = fn_map_bar,                  \
+	.irq_enable = fn_irq_enable, .irq_disable = fn_irq_disable, .intx_unmask = fn_intx_unmask,           \
+	.dma_map = fn_dma_map, .dma_unmap = fn_dma_unmap
 
 #endif

@@ -73,6 +73,24 @@ void rig_must_start(struct rig *r)
 	ck_assert_msg(rc == 0, "start: %d %s", rc, r->e.text);
 }
 
+static void expect_failure(struct rig *r, int rc, int error, const char *word)
+{
+	ck_assert_msg(rc < 0 && (!error || rc == error), "%d instead of %d: %s", rc, error, r->e.text);
+	if (word)
+		ck_assert_msg(strstr(r->e.text, word), "no '%s' in: %s", word, r->e.text);
+	fn_do_locked(r->fn, ck_assert(!r->fn->bus_master));
+}
+
+void rig_must_not_attach(struct rig *r, int error, const char *word)
+{
+	expect_failure(r, rig_attach(r), error, word);
+}
+
+void rig_must_not_start(struct rig *r, int error, const char *word)
+{
+	expect_failure(r, rig_start(r), error, word);
+}
+
 void rig_down(struct rig *r)
 {
 	if (r->open)
@@ -153,6 +171,12 @@ struct job *job_flush(struct rig *r, unsigned n, unsigned u)
 	return job;
 }
 
+void job_fill(struct job *job, unsigned seed)
+{
+	for (size_t i = 0; i < job->iov.iov_len; i++)
+		job->buf[i] = (uint8_t)(i * 7 + seed + i / 251);
+}
+
 static void on_done(struct hba_req *req)
 {
 	struct job *job = req->user;
@@ -165,9 +189,7 @@ static void on_done(struct hba_req *req)
 	memcpy(job->sense, req->sense, sizeof(job->sense));
 	job->moved = req->moved;
 	job->order = __atomic_add_fetch(&r->n_done, 1, __ATOMIC_RELAXED);
-	pthread_mutex_lock(&r->fn->lock);
-	job->quiet = !r->fn->bus_master && !r->fn->irq_on;
-	pthread_mutex_unlock(&r->fn->lock);
+	fn_do_locked(r->fn, job->quiet = !r->fn->bus_master && !r->fn->irq_on);
 	hba_req_put(req);
 	job->req = NULL;
 	if (job->then)
@@ -238,6 +260,46 @@ void job_wait(struct job *job)
 {
 	rig_wait(job_done(job) > 0);
 	ck_assert_uint_eq(job_done(job), 1);
+}
+
+void job_ends(struct job *job, enum hba_result result)
+{
+	job_wait(job);
+	ck_assert_msg(job->result == result, "job %d: result %d instead of %d", (int)(job - job->rig->job),
+		(int)job->result, (int)result);
+}
+
+void jobs_end(struct rig *r, unsigned first, unsigned n, enum hba_result result)
+{
+	for (unsigned i = first; i < first + n; i++)
+		job_ends(&r->job[i], result);
+}
+
+void job_ends_well(struct job *job)
+{
+	job_ends(job, HBA_DONE);
+	ck_assert_uint_eq(job->scsi_status, 0);
+}
+
+struct job *job_run(struct job *job)
+{
+	job_submit(job);
+	job_wait(job);
+	return job;
+}
+
+void job_run_well(struct job *job)
+{
+	job_ends_well(job_run(job));
+	ck_assert_uint_eq(job->moved, job->iov.iov_len);
+}
+
+struct job *job_send_read(struct rig *r, unsigned n, unsigned u)
+{
+	struct job *job = job_rw(r, n, u, DMA_FROM_DEVICE, n, 1);
+
+	job_submit(job);
+	return job;
 }
 
 static void abort_cb(void *arg)

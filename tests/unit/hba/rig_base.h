@@ -58,6 +58,10 @@ int rig_create(struct rig *r); /* hba_create() with short times */
 int rig_attach(struct rig *r); /* ... and hba_attach() */
 int rig_start(struct rig *r);  /* ... and hba_start(); asserts nothing */
 void rig_must_start(struct rig *r);
+/* They must not succeed, with this error (0: any) and a sentence with this word in it (NULL: whatever it says), and
+ * leave a device that is no bus master. */
+void rig_must_not_attach(struct rig *r, int error, const char *word);
+void rig_must_not_start(struct rig *r, int error, const char *word);
 /* Stops and frees; asserts that the model saw no wild DMA and no protocol error. */
 void rig_down(struct rig *r);
 
@@ -74,19 +78,8 @@ void rig_io(struct rig *r, void (*fn)(void *arg), void *arg);
 	} while (0)
 
 /* The model's fields, read and written under its lock. */
-#define seen(r, field)                                                                                       \
-	({                                                                                                   \
-		pthread_mutex_lock(&(r)->fn->lock);                                                          \
-		__typeof__((r)->model->field) _seen = (r)->model->field;                                     \
-		pthread_mutex_unlock(&(r)->fn->lock);                                                        \
-		_seen;                                                                                       \
-	})
-#define tell(r, field, value)                                                                                \
-	do {                                                                                                 \
-		pthread_mutex_lock(&(r)->fn->lock);                                                          \
-		(r)->model->field = (value);                                                                 \
-		pthread_mutex_unlock(&(r)->fn->lock);                                                        \
-	} while (0)
+#define seen(r, field)	      fn_locked((r)->fn, (r)->model->field)
+#define tell(r, field, value) fn_do_locked((r)->fn, (r)->model->field = (value))
 /* One counter of the controller. */
 #define stat_of(r, counter)                                                                                  \
 	({                                                                                                   \
@@ -101,12 +94,22 @@ struct job *job_rw(struct rig *r, unsigned n, unsigned u, enum dma_dir dir, uint
 struct job *job_cdb(struct rig *r, unsigned n, unsigned u, const uint8_t *cdb, uint8_t cdb_len,
 	enum dma_dir dir, uint32_t len);
 struct job *job_flush(struct rig *r, unsigned n, unsigned u);
-void job_submit(struct job *job);      /* asserts that it was accepted */
-void job_try(struct job *job);	       /* leaves submit_result to the test; 1: no slot */
-void job_submit_here(struct job *job); /* as job_try(), on the I/O thread */
-int job_submitted(struct job *job);    /* its submit_result */
+void job_fill(struct job *job, unsigned seed); /* its buffer, with a pattern that tells its places apart */
+void job_submit(struct job *job);	       /* asserts that it was accepted */
+void job_try(struct job *job);		       /* leaves submit_result to the test; 1: no slot */
+void job_submit_here(struct job *job);	       /* as job_try(), on the I/O thread */
+int job_submitted(struct job *job);	       /* its submit_result */
 unsigned job_done(struct job *job);
 void job_wait(struct job *job); /* until done, exactly once so far */
+/* job_wait(); the result must be this one. */
+void job_ends(struct job *job, enum hba_result result);
+void jobs_end(struct rig *r, unsigned first, unsigned n, enum hba_result result);
+void job_ends_well(struct job *job); /* HBA_DONE, and status GOOD */
+/* job_submit() and job_wait(). Returns job. */
+struct job *job_run(struct job *job);
+void job_run_well(struct job *job); /* ... and job_ends_well() with all data moved */
+/* Job n as a read of block n of this unit, submitted. */
+struct job *job_send_read(struct rig *r, unsigned n, unsigned u);
 void job_abort(struct job *job);
 
 /* --- for models that hold commands --- */

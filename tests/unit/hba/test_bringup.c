@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* From any state of firmware to a running controller, and back. */
 #include "rig.h"
+#include "tests/unit/run_suite.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const enum model_gen gens[] = {GEN1, GEN2, SKINNY};
@@ -49,12 +49,12 @@ START_TEST(depth_is_capped)
 	struct rig *r = rig_new(GEN2);
 
 	r->cfg.queue_depth = 7;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_uint_eq(r->h->limits.queue_depth, 7);
 	rig_down(r);
 	r = rig_new(GEN2);
 	tell(r, fw_cmds, 4000);
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_uint_eq(r->h->limits.queue_depth, 1024);
 	rig_down(r);
 }
@@ -65,7 +65,7 @@ START_TEST(polled_commands_need_not_be_posted)
 	struct rig *r = rig_new(gens[_i]);
 
 	r->model->real_dont_post = true;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_uint_eq(r->h->n_units, 3);
 	hba_stop(r->h);
 	ck_assert_uint_eq(seen(r, n_shutdown), 1);
@@ -99,7 +99,7 @@ START_TEST(starts_again_after_shutdown)
 	hba_close(r->h);
 	r->open = false;
 	ck_assert(seen(r, closed)); /* INIT says OK and does nothing until a soft reset */
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_int_eq(hba_state(r->h), HBA_RUNNING);
 	ck_assert_uint_eq(seen(r, n_init), 2);
 	rig_down(r);
@@ -112,7 +112,7 @@ START_TEST(answers_handshake_and_boot_message)
 	struct rig *r = rig_new(gens[_i / 2]);
 
 	r->model->state = state[_i % 2];
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	rig_down(r);
 }
 END_TEST
@@ -124,7 +124,7 @@ START_TEST(waits_while_firmware_makes_progress)
 
 	memcpy(r->model->boot, boot, sizeof(boot));
 	r->model->boot_n = ARRAY_SIZE(boot);
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	rig_down(r);
 }
 END_TEST
@@ -136,7 +136,7 @@ START_TEST(fault_is_cured_by_one_adapter_reset)
 	/* At once: FAULT does not go away by waiting. Who waits runs into the test's own time limit. */
 	rig_times(r)->state = rig_times(r)->bring_up = 3600 * 1000;
 	r->model->state = 0xf;
-	ck_assert_msg(rig_start(r) == 0, "%s", r->e.text);
+	rig_must_start(r);
 	ck_assert_uint_eq(seen(r, n_adapter_reset), 1);
 	rig_down(r);
 }
@@ -148,7 +148,7 @@ START_TEST(fault_that_stays_fails)
 
 	r->model->state = 0xf;
 	tell(r, adapter_faults, UINT32_MAX);
-	ck_assert_int_eq(rig_attach(r), -EIO);
+	rig_must_not_attach(r, -EIO, NULL);
 	ck_assert_uint_eq(seen(r, n_adapter_reset), 1);
 	ck_assert_ptr_nonnull(strstr(r->e.text, "FAULT"));
 	ck_assert_ptr_nonnull(strstr(r->e.text, "power-cycle"));
@@ -163,7 +163,7 @@ START_TEST(dead_adapter_reset_fails)
 
 	r->model->state = 0xf;
 	tell(r, adapter_dead, true);
-	ck_assert_int_eq(rig_attach(r), -EIO);
+	rig_must_not_attach(r, -EIO, NULL);
 	rig_down(r);
 }
 END_TEST
@@ -174,14 +174,13 @@ START_TEST(stuck_state_times_out)
 
 	r->model->state = 0x4; /* FW_INIT for ever */
 	tell(r, adapter_dead, true);
-	ck_assert_int_eq(rig_attach(r), -EIO);
-	ck_assert_ptr_nonnull(strstr(r->e.text, "FW_INIT"));
+	rig_must_not_attach(r, -EIO, "FW_INIT");
 	rig_down(r);
 	/* OPERATIONAL that ignores doorbell and mask, and an adapter reset that brings the same back */
 	r = rig_new(SKINNY);
 	r->model->state = 0xc;
 	tell(r, stuck, true);
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_uint_eq(seen(r, n_adapter_reset), 1);
 	rig_down(r);
 }
@@ -193,8 +192,7 @@ START_TEST(unknown_state_fails)
 
 	r->model->state = 0xd;
 	tell(r, adapter_dead, true);
-	ck_assert_int_lt(rig_attach(r), 0);
-	ck_assert_ptr_nonnull(strstr(r->e.text, "unknown state dh"));
+	rig_must_not_attach(r, 0, "unknown state dh");
 	rig_down(r);
 }
 END_TEST
@@ -204,7 +202,7 @@ START_TEST(all_ones_is_no_device)
 	struct rig *r = rig_new(GEN2);
 
 	r->model->fn.gone = true;
-	ck_assert_int_eq(rig_attach(r), -ENODEV);
+	rig_must_not_attach(r, -ENODEV, NULL);
 	ck_assert_uint_eq(seen(r, n_adapter_reset), 0);
 	rig_down(r);
 }
@@ -215,8 +213,7 @@ START_TEST(refused_init_fails)
 	struct rig *r = rig_new(GEN2);
 
 	tell(r, init_status, 0x03);
-	ck_assert_int_eq(rig_start(r), -EIO);
-	ck_assert_ptr_nonnull(strstr(r->e.text, "INIT"));
+	rig_must_not_start(r, -EIO, "INIT");
 	ck_assert_ptr_nonnull(strstr(r->e.text, "03h"));
 	ck_assert(!seen(r, fn.bus_master));
 	rig_down(r);
@@ -229,8 +226,7 @@ START_TEST(silent_init_fails_in_time)
 
 	rig_times(r)->dcmd = 30;
 	tell(r, init_silent, true);
-	ck_assert_int_eq(rig_start(r), -ETIMEDOUT);
-	ck_assert(!seen(r, fn.bus_master));
+	rig_must_not_start(r, -ETIMEDOUT, NULL);
 	rig_down(r);
 }
 END_TEST
@@ -241,8 +237,7 @@ START_TEST(silent_dcmd_fails_in_time)
 
 	rig_times(r)->dcmd = 30;
 	r->model->silent_dcmd = 1;
-	ck_assert_int_lt(rig_start(r), 0);
-	ck_assert_ptr_nonnull(strstr(r->e.text, "CTRL_GET_INFO"));
+	rig_must_not_start(r, 0, "CTRL_GET_INFO");
 	rig_down(r);
 }
 END_TEST
@@ -252,18 +247,17 @@ START_TEST(falls_back_to_msi_and_intx)
 	struct rig *r = rig_new(GEN2);
 
 	r->model->fn.pci.n_vectors[PCI_IRQ_MSIX] = 0;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_int_eq(seen(r, fn.irq_kind), PCI_IRQ_MSI);
 	rig_down(r);
 	r = rig_new(GEN2);
 	r->model->fn.pci.n_vectors[PCI_IRQ_MSIX] = r->model->fn.pci.n_vectors[PCI_IRQ_MSI] = 0;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_int_eq(seen(r, fn.irq_kind), PCI_IRQ_INTX);
 	rig_down(r);
 	r = rig_new(GEN2);
 	memset(r->model->fn.pci.n_vectors, 0, sizeof(r->model->fn.pci.n_vectors));
-	ck_assert_int_lt(rig_start(r), 0);
-	ck_assert_ptr_nonnull(strstr(r->e.text, "interrupt"));
+	rig_must_not_start(r, 0, "interrupt");
 	rig_down(r);
 }
 END_TEST
@@ -275,7 +269,7 @@ START_TEST(every_failing_mapping_unwinds)
 		struct rig *r = rig_new(GEN2);
 
 		r->model->fn.pci.dma_map_limit = n;
-		ck_assert_int_lt(rig_attach(r), 0);
+		rig_must_not_attach(r, 0, NULL);
 		for (unsigned i = 0; i < ARRAY_SIZE(r->model->fn.map); i++)
 			ck_assert_uint_eq(r->model->fn.map[i].size, 0);
 		rig_down(r);
@@ -301,11 +295,11 @@ START_TEST(small_or_missing_bar_is_refused)
 	struct rig *r = rig_new(GEN2);
 
 	r->model->fn.pci.bar[1].size = 4096;
-	ck_assert_int_eq(rig_attach(r), -ENXIO);
+	rig_must_not_attach(r, -ENXIO, NULL);
 	rig_down(r);
 	r = rig_new(GEN2);
 	r->model->fn.pci.bar[1].size = 0;
-	ck_assert_int_eq(rig_attach(r), -ENXIO);
+	rig_must_not_attach(r, -ENXIO, NULL);
 	rig_down(r);
 }
 END_TEST
@@ -315,11 +309,11 @@ START_TEST(too_few_commands_are_refused)
 	struct rig *r = rig_new(GEN2);
 
 	tell(r, fw_cmds, 7);
-	ck_assert_int_eq(rig_attach(r), -EIO);
+	rig_must_not_attach(r, -EIO, NULL);
 	rig_down(r);
 	r = rig_new(GEN2);
 	r->model->fw_cmds = 8; /* one request at a time */
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_uint_eq(r->h->limits.queue_depth, 1);
 	rig_down(r);
 }
@@ -363,8 +357,6 @@ int main(void)
 {
 	Suite *s = suite_create("bring-up");
 	TCase *c = tcase_create("mfi");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(c, 60);
 	tcase_add_loop_test(c, starts_and_stops_from_ready, 0, 3);
@@ -392,9 +384,5 @@ int main(void)
 	tcase_add_test(c, shutdown_that_is_refused_still_ends_quiet);
 	tcase_add_test(c, stops_after_the_io_thread_was_joined);
 	suite_add_tcase(s, c);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is found on the controller, also when firmware says odd things. */
 #include "rig.h"
+#include "tests/unit/run_suite.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 START_TEST(finds_logical_drives_sorted)
@@ -13,7 +13,7 @@ START_TEST(finds_logical_drives_sorted)
 
 	r->model->cache_policy = 0x01;	 /* write-back */
 	r->model->disk_cache_policy = 2; /* disabled */
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	u = r->h->unit;
 	ck_assert_uint_eq(r->h->n_units, 3);
 	for (unsigned i = 0; i < 3; i++) {
@@ -53,13 +53,13 @@ START_TEST(unknown_cache_state_counts_as_volatile)
 	struct rig *r = rig_new(GEN2);
 
 	r->model->ld_info_status = 0x02;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert(r->h->unit[0].write_back && r->h->unit[0].disk_cache);
 	rig_down(r);
 	/* "unchanged" is not "disabled" */
 	r = rig_new(GEN2);
 	r->model->disk_cache_policy = 0;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert(!r->h->unit[0].write_back && r->h->unit[0].disk_cache);
 	rig_down(r);
 }
@@ -70,7 +70,7 @@ START_TEST(old_firmware_gives_short_info)
 	struct rig *r = rig_new(GEN1);
 
 	r->model->ctrl_info_old = 1;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_str_eq(r->h->info.firmware, "12.3.4");
 	rig_down(r);
 }
@@ -95,7 +95,7 @@ START_TEST(limits_follow_controller_info)
 		r->model->max_strips = t[i].strips;
 		r->model->max_sectors = t[i].max;
 		r->model->fw_sge = t[i].sge;
-		ck_assert_int_eq(rig_start(r), 0);
+		rig_must_start(r);
 		ck_assert_uint_eq(r->h->limits.max_transfer, t[i].want);
 		rig_down(r);
 	}
@@ -107,9 +107,7 @@ START_TEST(more_lds_than_can_be_fails)
 	struct rig *r = rig_new(GEN2);
 
 	r->model->ld_count = 65;
-	ck_assert_int_eq(rig_start(r), -EIO);
-	ck_assert_ptr_nonnull(strstr(r->e.text, "65 logical drives"));
-	ck_assert(!seen(r, fn.bus_master));
+	rig_must_not_start(r, -EIO, "65 logical drives");
 	rig_down(r);
 }
 END_TEST
@@ -119,14 +117,12 @@ START_TEST(refused_list_fails)
 	struct rig *r = rig_new(GEN2);
 
 	r->model->ld_list_status = 0x20;
-	ck_assert_int_eq(rig_start(r), -EIO);
-	ck_assert_ptr_nonnull(strstr(r->e.text, "LD_GET_LIST"));
+	rig_must_not_start(r, -EIO, "LD_GET_LIST");
 	ck_assert_ptr_nonnull(strstr(r->e.text, "20h"));
 	rig_down(r);
 	r = rig_new(GEN2);
 	r->model->ctrl_info_status = 0x01;
-	ck_assert_int_eq(rig_start(r), -EIO);
-	ck_assert_ptr_nonnull(strstr(r->e.text, "CTRL_GET_INFO"));
+	rig_must_not_start(r, -EIO, "CTRL_GET_INFO");
 	rig_down(r);
 }
 END_TEST
@@ -136,7 +132,7 @@ START_TEST(no_drives_is_fine)
 	struct rig *r = rig_new(GEN2);
 
 	r->model->ld_count = 0;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_uint_eq(r->h->n_units, 0);
 	rig_down(r);
 }
@@ -153,7 +149,7 @@ START_TEST(finds_system_drives)
 	r->model->pd_types[2] = 0x0d; /* an enclosure */
 	r->model->pd_ids[3] = 9;      /* twice */
 	r->model->pd_ids[4] = 255;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_uint_eq(r->h->n_units, 3 + 2);
 	ck_assert_str_eq(r->h->unit[3].name, "pd9");
 	ck_assert_int_eq(r->h->unit[3].kind, HBA_UNIT_PD);
@@ -169,7 +165,7 @@ START_TEST(wild_drive_count_fails)
 	struct rig *r = rig_new(GEN2);
 
 	r->model->pd_count = 342; /* 341 fit into the reply */
-	ck_assert_int_eq(rig_start(r), -EIO);
+	rig_must_not_start(r, -EIO, NULL);
 	rig_down(r);
 }
 END_TEST
@@ -179,7 +175,7 @@ START_TEST(firmware_without_system_drives_is_fine)
 	struct rig *r = rig_new(GEN1);
 
 	r->model->pd_list_status = 0x02;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_uint_eq(r->h->n_units, 3);
 	rig_down(r);
 }
@@ -189,8 +185,6 @@ int main(void)
 {
 	Suite *s = suite_create("discovery");
 	TCase *c = tcase_create("mfi");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, finds_logical_drives_sorted);
@@ -205,9 +199,5 @@ int main(void)
 	tcase_add_test(c, wild_drive_count_fails);
 	tcase_add_test(c, firmware_without_system_drives_is_fine);
 	suite_add_tcase(s, c);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -1,25 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* HBA_REQ_FLUSH is never answered from thin air, and shares the controller's flush only forward in time. */
 #include "rig.h"
+#include "tests/unit/run_suite.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-static struct job *flushed(struct rig *r, unsigned n, unsigned u)
-{
-	struct job *job = job_flush(r, n, u);
-
-	job_submit(job);
-	job_wait(job);
-	return job;
-}
 
 START_TEST(each_flush_syncs_its_unit_once)
 {
 	struct rig *r = rig_up(GEN2);
 
 	for (unsigned i = 0; i < 100; i++) {
-		struct job *job = flushed(r, i, i % 2);
+		struct job *job = job_run(job_flush(r, i, i % 2));
 
 		ck_assert_int_eq(job->result, HBA_DONE);
 		ck_assert_uint_eq(job->scsi_status, 0);
@@ -36,7 +27,7 @@ START_TEST(firmware_may_not_know_synchronize_cache)
 	struct rig *r = rig_up(GEN2);
 
 	tell(r, sync_mode, MODEL_SYNC_UNKNOWN);
-	ck_assert_int_eq(flushed(r, 0, 0)->result, HBA_DONE);
+	ck_assert_int_eq(job_run(job_flush(r, 0, 0))->result, HBA_DONE);
 	ck_assert_uint_eq(r->job[0].scsi_status, 0);
 	ck_assert_uint_eq(r->job[0].sense_len, 0);
 	ck_assert_uint_eq(seen(r, n_flush), 1);
@@ -50,13 +41,13 @@ START_TEST(failed_sync_fails_the_flush)
 	struct job *job;
 
 	tell(r, sync_mode, MODEL_SYNC_FAILS);
-	job = flushed(r, 0, 0);
+	job = job_run(job_flush(r, 0, 0));
 	ck_assert_int_eq(job->result, HBA_DONE);
 	ck_assert_uint_eq(job->scsi_status, 2);
 	ck_assert_uint_eq(job->sense[12], 0x44);
 	ck_assert_uint_eq(seen(r, n_flush), 0);
 	tell(r, io_status, 0x2e);
-	job = flushed(r, 1, 0);
+	job = job_run(job_flush(r, 1, 0));
 	ck_assert_int_eq(job->result, HBA_IO_ERROR);
 	ck_assert_uint_eq(seen(r, n_flush), 0);
 	rig_down(r);
@@ -80,17 +71,17 @@ START_TEST(recovered_or_refused_sync_goes_on_to_the_dcmd)
 	struct job *job;
 
 	answer_with(r, 0x2d, 2, 0x70, 1);
-	job = flushed(r, 0, 0);
+	job = job_run(job_flush(r, 0, 0));
 	ck_assert_int_eq(job->result, HBA_DONE);
 	ck_assert_uint_eq(job->scsi_status, 0);
 	ck_assert_uint_eq(seen(r, n_flush), 1);
 	answer_with(r, 0x01, 0, 0, 0);
-	job = flushed(r, 1, 0);
+	job = job_run(job_flush(r, 1, 0));
 	ck_assert_int_eq(job->result, HBA_DONE);
 	ck_assert_uint_eq(seen(r, n_flush), 2);
 	answer_with(r, 0x01, 0, 0, 0);
 	tell(r, flush_status, 0x15);
-	job = flushed(r, 2, 0);
+	job = job_run(job_flush(r, 2, 0));
 	ck_assert_int_eq(job->result, HBA_IO_ERROR);
 	rig_down(r);
 }
@@ -103,7 +94,7 @@ START_TEST(deferred_error_fails_the_flush)
 	struct job *job;
 
 	answer_with(r, 0x2d, 2, 0x71, 1);
-	job = flushed(r, 0, 0);
+	job = job_run(job_flush(r, 0, 0));
 	ck_assert_uint_eq(job->scsi_status, 2);
 	ck_assert_uint_eq(seen(r, n_flush), 0);
 	rig_down(r);
@@ -117,11 +108,11 @@ START_TEST(failed_dcmd_fails_the_flush)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(status); i++) {
 		tell(r, flush_status, status[i]);
-		ck_assert_int_eq(flushed(r, i, 0)->result, HBA_IO_ERROR);
+		ck_assert_int_eq(job_run(job_flush(r, i, 0))->result, HBA_IO_ERROR);
 		ck_assert_uint_eq(r->job[i].fw_status, status[i]);
 	}
 	tell(r, flush_status, 0);
-	ck_assert_int_eq(flushed(r, 9, 0)->result, HBA_DONE);
+	ck_assert_int_eq(job_run(job_flush(r, 9, 0))->result, HBA_DONE);
 	rig_down(r);
 }
 END_TEST
@@ -146,10 +137,7 @@ START_TEST(late_comers_share_the_next_one)
 		ck_assert_uint_eq(job_done(&r->job[i]), 0);
 	ck_assert_uint_eq(seen(r, n_flush), 2);
 	model_finish_flush(r->model);
-	for (unsigned i = 1; i < 6; i++) {
-		job_wait(&r->job[i]);
-		ck_assert_int_eq(r->job[i].result, HBA_DONE);
-	}
+	jobs_end(r, 1, 5, HBA_DONE);
 	ck_assert_uint_eq(seen(r, n_flush), 2);
 	rig_down(r);
 }
@@ -185,14 +173,14 @@ START_TEST(system_drive_needs_good_sync_and_nothing_else)
 
 	r->model->pd_count = 1;
 	r->model->pd_ids[0] = 1;
-	ck_assert_int_eq(rig_start(r), 0);
-	ck_assert_int_eq(flushed(r, 0, 3)->result, HBA_DONE);
+	rig_must_start(r);
+	ck_assert_int_eq(job_run(job_flush(r, 0, 3))->result, HBA_DONE);
 	ck_assert_uint_eq(r->job[0].scsi_status, 0);
 	ck_assert_uint_eq(seen(r, last_frame[0]), 0x04);
 	ck_assert_uint_eq(seen(r, n_flush), 0);
 	/* A drive that does not know it has not flushed. */
 	tell(r, sync_mode, MODEL_SYNC_UNKNOWN);
-	ck_assert_uint_eq(flushed(r, 1, 3)->scsi_status, 2);
+	ck_assert_uint_eq(job_run(job_flush(r, 1, 3))->scsi_status, 2);
 	ck_assert_uint_eq(seen(r, n_flush), 0);
 	rig_down(r);
 }
@@ -233,9 +221,7 @@ START_TEST(flush_that_never_ends_costs_a_reset)
 
 	tell(r, hold_flush, true);
 	job->tmpl.timeout_ms = 30;
-	job_submit(job);
-	job_wait(job);
-	ck_assert_int_eq(job->result, HBA_TIMEOUT);
+	ck_assert_int_eq(job_run(job)->result, HBA_TIMEOUT);
 	ck_assert_uint_eq(seen(r, n_init), 2);
 	/* Its slot goes to a write, which another flush must leave alone. */
 	tell(r, hold_flush, false);
@@ -244,13 +230,11 @@ START_TEST(flush_that_never_ends_costs_a_reset)
 	ck_assert_uint_eq(model_context(r->model, 0) & 0xffff, 0);
 	job_submit(job_flush(r, 2, 0));
 	model_complete(r->model, 1);
-	job_wait(&r->job[2]);
-	ck_assert_int_eq(r->job[2].result, HBA_DONE);
+	job_ends(&r->job[2], HBA_DONE);
 	rig_sync(r);
 	ck_assert_uint_eq(job_done(&r->job[1]), 0);
 	model_complete(r->model, 0);
-	job_wait(&r->job[1]);
-	ck_assert_int_eq(r->job[1].result, HBA_DONE);
+	job_ends(&r->job[1], HBA_DONE);
 	rig_down(r);
 }
 END_TEST
@@ -287,8 +271,7 @@ START_TEST(flush_aborted_in_its_first_step_ends)
 	tell(r, hold, true);
 	job_submit(job_flush(r, 0, 0));
 	job_abort(&r->job[0]);
-	job_wait(&r->job[0]);
-	ck_assert_int_eq(r->job[0].result, HBA_ABORTED);
+	job_ends(&r->job[0], HBA_ABORTED);
 	ck_assert_uint_eq(seen(r, n_flush), 0);
 	rig_down(r);
 }
@@ -298,8 +281,6 @@ int main(void)
 {
 	Suite *s = suite_create("flush");
 	TCase *c = tcase_create("mfi");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, each_flush_syncs_its_unit_once);
@@ -316,9 +297,5 @@ int main(void)
 	tcase_add_test(c, aborted_flush_does_not_disturb_the_others);
 	tcase_add_test(c, flush_aborted_in_its_first_step_ends);
 	suite_add_tcase(s, c);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -4,10 +4,10 @@
  * I/O, DCMD, ABORT, elements and extra frames, firing.
  */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "hba/megaraid/mfi.h"
+#include "tests/unit/run_suite.h"
 
 static uint8_t frame[MFI_FRAME_SLOT];
 
@@ -436,8 +436,6 @@ int main(void)
 {
 	Suite *s = suite_create("mfi frames");
 	TCase *c = tcase_create("bytes");
-	SRunner *r;
-	int failed;
 
 	tcase_add_test(c, init_frame);
 	tcase_add_test(c, queue_info);
@@ -456,9 +454,5 @@ int main(void)
 	tcase_add_test(c, fire_values);
 	tcase_add_test(c, interrupt_registers);
 	suite_add_tcase(s, c);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The end of a controller: resets that fail, unplug. Everything ends once, after the device was made quiet. */
 #include "rig.h"
+#include "tests/unit/run_suite.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -14,8 +13,7 @@ static const enum model_gen gens[] = {GEN1, GEN2, SKINNY};
 static void expect_gone(struct rig *r, unsigned n, enum hba_state state)
 {
 	for (unsigned i = 0; i < n; i++) {
-		job_wait(&r->job[i]);
-		ck_assert_int_eq(r->job[i].result, HBA_GONE);
+		job_ends(&r->job[i], HBA_GONE);
 		ck_assert(r->job[i].quiet);
 	}
 	ck_assert_int_eq(hba_state(r->h), state);
@@ -62,7 +60,7 @@ START_TEST(forbidden_adapter_reset_is_the_end)
 	struct rig *r = rig_new(GEN2);
 
 	r->model->on_off = 0x400;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	hold_writes(r, 3);
 	model_set_state(r->model, 0xf);
 	expect_gone(r, 3, HBA_FAILED);
@@ -114,8 +112,7 @@ START_TEST(answers_between_resets_start_the_count_again)
 
 		model_post(r->model, 0xffffffff);
 		rig_wait(seen(r, n_init) == 2 + i && hba_state(r->h) == HBA_RUNNING);
-		job_submit(job);
-		job_wait(job);
+		job_run(job);
 	}
 	ck_assert_int_eq(hba_state(r->h), HBA_RUNNING);
 	rig_down(r);
@@ -163,7 +160,7 @@ START_TEST(kernel_asks_for_the_device_back)
 	uint64_t one = 1;
 
 	r->model->fn.pci.request_fd = eventfd(0, EFD_NONBLOCK);
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	hold_writes(r, 3);
 	ck_assert_int_eq(write(r->model->fn.pci.request_fd, &one, sizeof(one)), sizeof(one));
 	expect_gone(r, 3, HBA_REMOVED);
@@ -199,8 +196,6 @@ int main(void)
 {
 	Suite *s = suite_create("the end");
 	TCase *c = tcase_create("mfi");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, reset_that_fails_is_the_end);
@@ -214,9 +209,5 @@ int main(void)
 	tcase_add_test(c, kernel_asks_for_the_device_back);
 	tcase_add_test(c, done_of_a_gone_request_may_try_again);
 	suite_add_tcase(s, c);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -7,6 +7,7 @@
 
 #include RIG_H
 #include "tests/unit/steps.h"
+#include "tests/unit/run_suite.h"
 
 #ifndef RIG_DISPENSABLE
 #define RIG_DISPENSABLE NULL
@@ -140,15 +141,9 @@ int main(void)
 {
 	Suite *s = suite_create("hba steps");
 	TCase *t = tcase_create("steps");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(t, 280);
 	tcase_add_loop_test(t, every_step_gives_everything_back, 0, RIG_KINDS);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -1,27 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Requests through slots, bounce memory, frames and reply ring. */
 #include "rig.h"
+#include "tests/unit/run_suite.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const enum model_gen gens[] = {GEN1, GEN2, SKINNY};
-
-static void fill(struct job *job, unsigned seed)
-{
-	for (size_t i = 0; i < job->iov.iov_len; i++)
-		job->buf[i] = (uint8_t)(i * 7 + i / 512 + seed);
-}
-
-static void run_good(struct job *job)
-{
-	job_submit(job);
-	job_wait(job);
-	ck_assert_int_eq(job->result, HBA_DONE);
-	ck_assert_uint_eq(job->scsi_status, 0);
-	ck_assert_uint_eq(job->moved, job->iov.iov_len);
-}
 
 START_TEST(what_is_written_is_read)
 {
@@ -32,11 +17,11 @@ START_TEST(what_is_written_is_read)
 		struct job *w = job_rw(r, 0, i % 3, DMA_TO_DEVICE, 100 * i + 1, blocks[i]);
 		struct job *rd;
 
-		fill(w, (unsigned)i);
-		run_good(w);
+		job_fill(w, (unsigned)i);
+		job_run_well(w);
 		ck_assert_mem_eq(r->model->ld[i % 3] + (100 * i + 1) * 512, w->buf, w->iov.iov_len);
 		rd = job_rw(r, 1, i % 3, DMA_FROM_DEVICE, 100 * i + 1, blocks[i]);
-		run_good(rd);
+		job_run_well(rd);
 		ck_assert_mem_eq(rd->buf, w->buf, w->iov.iov_len);
 		ck_assert_uint_eq(rd->buf[rd->iov.iov_len], 0xee);
 	}
@@ -53,7 +38,7 @@ START_TEST(data_lies_in_several_iovecs)
 	struct job *w = job_rw(r, 0, 0, DMA_TO_DEVICE, 0, 70);
 	struct iovec iov[4];
 
-	fill(w, 3);
+	job_fill(w, 3);
 	iov[0] = (struct iovec){w->buf, 100};
 	iov[1] = (struct iovec){w->buf, 0};
 	iov[2] = (struct iovec){w->buf + 100, 20000};
@@ -62,9 +47,7 @@ START_TEST(data_lies_in_several_iovecs)
 	w->tmpl.xfer = (struct dma_xfer){
 		.iov = iov, .niov = 4, .offset = 30 * 512, .len = 40 * 512, .dir = DMA_TO_DEVICE};
 	w->tmpl.nblocks = 40;
-	job_submit(w);
-	job_wait(w);
-	ck_assert_int_eq(w->result, HBA_DONE);
+	ck_assert_int_eq(job_run(w)->result, HBA_DONE);
 	ck_assert_mem_eq(r->model->ld[0], w->buf + 30 * 512, 40 * 512);
 	rig_down(r);
 }
@@ -76,9 +59,9 @@ START_TEST(dpo_is_kept_out_of_ld_frames)
 	struct rig *r = rig_up(GEN2);
 	struct job *w = job_rw(r, 0, 1, DMA_TO_DEVICE, 3, 16);
 
-	fill(w, 9);
+	job_fill(w, 9);
 	w->tmpl.dpo = true;
-	run_good(w);
+	job_run_well(w);
 	ck_assert_uint_eq(seen(r, last_frame[0]), 0x02);
 	ck_assert_uint_eq(seen(r, last_frame[5]), 0);
 	rig_down(r);
@@ -91,11 +74,11 @@ START_TEST(four_k_blocks_go_as_cdb)
 	struct job *w = job_rw(r, 0, 1, DMA_TO_DEVICE, 3, 16);
 
 	/* 2 blocks of 4096 at block 3 */
-	fill(w, 9);
+	job_fill(w, 9);
 	w->tmpl.block_size = 4096;
 	w->tmpl.nblocks = 2;
 	w->tmpl.dpo = true;
-	run_good(w);
+	job_run_well(w);
 	ck_assert_uint_eq(seen(r, last_frame[0]), 0x03);
 	ck_assert_uint_eq(seen(r, last_frame[0x20]), 0x2a);
 	ck_assert_uint_eq(seen(r, last_frame[0x21]), 0x10);
@@ -111,18 +94,17 @@ START_TEST(system_drives_take_cdbs)
 
 	r->model->pd_count = 1;
 	r->model->pd_ids[0] = 9;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	w = job_rw(r, 0, 3, DMA_TO_DEVICE, 5, 8);
-	fill(w, 1);
-	run_good(w);
+	job_fill(w, 1);
+	job_run_well(w);
 	ck_assert_uint_eq(seen(r, last_frame[0]), 0x04);
 	ck_assert_uint_eq(seen(r, last_frame[4]), 9);
 	ck_assert_uint_eq(seen(r, last_frame[0x20]), 0x2a);
 	ck_assert_mem_eq(r->model->ld[0] + 5 * 512, w->buf, 4096);
 	/* LBAs that ten bytes cannot name */
 	w = job_rw(r, 0, 3, DMA_FROM_DEVICE, UINT64_C(0xfffffffff), 1);
-	job_submit(w);
-	job_wait(w);
+	job_run(w);
 	ck_assert_uint_eq(seen(r, last_frame[0x20]), 0x88);
 	ck_assert_uint_eq(get_be64(r->model->last_frame + 0x22), UINT64_C(0xfffffffff));
 	ck_assert_uint_eq(get_be32(r->model->last_frame + 0x2a), 1);
@@ -138,9 +120,9 @@ START_TEST(pass_through_reads_no_stale_data)
 	struct job *w = job_rw(r, 0, 0, DMA_TO_DEVICE, 0, 32), *q;
 
 	memset(w->buf, 0x77, w->iov.iov_len);
-	run_good(w); /* leaves 77h in the bounce chunk that the next one gets */
+	job_run_well(w); /* leaves 77h in the bounce chunk that the next one gets */
 	q = job_cdb(r, 1, 0, inquiry, 6, DMA_FROM_DEVICE, 96);
-	run_good(q);
+	job_run_well(q);
 	ck_assert_mem_eq(q->buf + 8, "MODEL", 5);
 	for (unsigned i = 36; i < 96; i++)
 		ck_assert_uint_eq(q->buf[i], 0);
@@ -153,7 +135,7 @@ START_TEST(command_without_data_has_a_dummy_element)
 	static const uint8_t tur[6];
 	struct rig *r = rig_up(GEN2);
 
-	run_good(job_cdb(r, 0, 0, tur, 6, DMA_NONE, 0));
+	job_run_well(job_cdb(r, 0, 0, tur, 6, DMA_NONE, 0));
 	ck_assert_uint_eq(seen(r, last_frame[7]), 1);
 	ck_assert_uint_eq(seen(r, last_frame[0x14]), 0);
 	ck_assert_uint_eq(seen(r, last_frame[0x10]) & 0x18, 0);
@@ -170,7 +152,7 @@ START_TEST(two_hundred_in_random_order)
 	for (unsigned i = 0; i < 200; i++) {
 		struct job *job = job_rw(r, i, i % 2, i % 4 < 2 ? DMA_TO_DEVICE : DMA_FROM_DEVICE, i * 8, 8);
 
-		fill(job, i);
+		job_fill(job, i);
 		if (i % 4 >= 2)
 			memset(r->model->ld[i % 2] + i * 8 * 512, (int)i, 8 * 512);
 		job_submit(job);
@@ -184,8 +166,7 @@ START_TEST(two_hundred_in_random_order)
 	for (unsigned i = 0; i < 200; i++) {
 		struct job *job = &r->job[i];
 
-		job_wait(job);
-		ck_assert_int_eq(job->result, HBA_DONE);
+		job_ends(job, HBA_DONE);
 		if (i % 4 < 2)
 			ck_assert_mem_eq(r->model->ld[i % 2] + i * 8 * 512, job->buf, 8 * 512);
 		else
@@ -209,7 +190,7 @@ START_TEST(ring_wraps)
 
 	/* 14 entries, 7 requests that each submit themselves again from done() */
 	tell(r, fw_cmds, 14);
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_uint_eq(r->h->limits.queue_depth, 7);
 	for (unsigned i = 0; i < 7; i++) {
 		struct job *job = job_rw(r, i, 0, DMA_FROM_DEVICE, i, 1);
@@ -232,10 +213,10 @@ START_TEST(works_over_a_shared_line)
 	struct job *job;
 
 	r->model->fn.pci.n_vectors[PCI_IRQ_MSIX] = r->model->fn.pci.n_vectors[PCI_IRQ_MSI] = 0;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	for (unsigned i = 0; i < 3; i++) {
 		job = job_rw(r, i, 0, DMA_FROM_DEVICE, 0, 1);
-		run_good(job);
+		job_run_well(job);
 	}
 	/* Another device's interrupt */
 	model_interrupt(r->model);
@@ -251,7 +232,7 @@ START_TEST(lost_interrupt_costs_a_tick)
 	struct job *job = job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 1);
 
 	tell(r, fn.irq_on, false);
-	run_good(job);
+	job_run_well(job);
 	ck_assert_uint_eq(stat_of(r, timeouts), 0);
 	rig_down(r);
 }
@@ -293,8 +274,7 @@ START_TEST(firmware_status_is_mapped)
 		tell(r, io_scsi_status, t[i].scsi_status);
 		memset(r->model->io_sense, 0, sizeof(r->model->io_sense));
 		memcpy(r->model->io_sense, t[i].sense, sizeof(t[i].sense));
-		job_submit(job);
-		job_wait(job);
+		job_run(job);
 		ck_assert_msg(job->result == t[i].result, "row %zu: result %d", i, (int)job->result);
 		ck_assert_uint_eq(job->fw_status, t[i].status);
 		ck_assert_msg(job->sense_len == t[i].want_sense_len, "row %zu: sense %u", i, job->sense_len);
@@ -316,17 +296,14 @@ START_TEST(sense_is_not_left_over)
 	struct rig *r = rig_up(GEN2);
 	struct job *job = job_rw(r, 0, 0, DMA_FROM_DEVICE, MODEL_LD_BLOCKS, 1);
 
-	job_submit(job);
-	job_wait(job);
+	job_run(job);
 	ck_assert_uint_eq(job->scsi_status, 2);
 	ck_assert_uint_eq(job->sense[12], 0x21);
 	/* Same slot, CHECK CONDITION without storing sense */
 	tell(r, io_status, 0x2d);
 	tell(r, io_scsi_status, 2);
 	job = job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 1);
-	job_submit(job);
-	job_wait(job);
-	ck_assert_int_eq(job->result, HBA_IO_ERROR);
+	ck_assert_int_eq(job_run(job)->result, HBA_IO_ERROR);
 	rig_down(r);
 }
 END_TEST
@@ -375,7 +352,7 @@ START_TEST(no_slot_then_ready)
 	unsigned before;
 
 	r->cfg.queue_depth = 2;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	tell(r, hold, true);
 	job_submit(job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 1));
 	job_submit(job_rw(r, 1, 0, DMA_FROM_DEVICE, 1, 1));
@@ -410,7 +387,7 @@ START_TEST(slot_put_back_unused_is_news_to_who_missed_it)
 	struct rig *r = rig_new(GEN2);
 
 	r->cfg.queue_depth = 1;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	rig_io(r, take_and_put_back, r);
 	rig_wait(__atomic_load_n(&r->n_ready, __ATOMIC_RELAXED) == 1);
 	rig_down(r);
@@ -440,7 +417,7 @@ START_TEST(no_bounce_memory_then_ready)
 	unsigned calls;
 
 	r->cfg.bounce_bytes = 128 * 1024; /* one request of the largest size */
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_uint_eq(r->h->core->pool.n, 80); /* but never less than the driver's first word needs */
 	tell(r, hold, true);
 	for (unsigned i = 0; i < 10; i++)
@@ -470,7 +447,7 @@ START_TEST(run_waits_for_the_answer)
 	struct job *w = job_rw(r, 0, 0, DMA_TO_DEVICE, 4, 4), *rd = job_rw(r, 1, 0, DMA_FROM_DEVICE, 4, 4);
 	struct iovec iov[2];
 
-	fill(w, 5);
+	job_fill(w, 5);
 	ck_assert_int_eq(hba_run(r->h, &w->tmpl), 0);
 	ck_assert_int_eq(w->tmpl.result, HBA_DONE);
 	iov[0] = (struct iovec){rd->buf, 700};
@@ -508,7 +485,7 @@ START_TEST(run_waits_for_a_slot)
 	pthread_t t;
 
 	r->cfg.queue_depth = 1;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	tell(r, hold, true);
 	job_submit(job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 1));
 	pthread_create(&t, NULL, run_main, job_rw(r, 1, 0, DMA_FROM_DEVICE, 0, 1));
@@ -548,7 +525,7 @@ START_TEST(runs_can_be_ended)
 	pthread_t t[2];
 
 	r->cfg.queue_depth = 2;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	tell(r, hold, true);
 	job_submit(job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 1));
 	pthread_create(&t[0], NULL, run_main, job_rw(r, 1, 0, DMA_FROM_DEVICE, 0, 1));
@@ -564,8 +541,7 @@ START_TEST(runs_can_be_ended)
 	ck_assert_int_eq(hba_run(r->h, &r->job[1].tmpl), -ENODEV);
 	ck_assert_uint_eq(job_done(&r->job[0]), 0);
 	model_complete(r->model, 0);
-	job_wait(&r->job[0]);
-	ck_assert_int_eq(r->job[0].result, HBA_DONE);
+	job_ends(&r->job[0], HBA_DONE);
 	ck_assert_uint_eq(stat_of(r, resets), 0);
 	rig_down(r);
 }
@@ -593,12 +569,10 @@ START_TEST(statistics_count)
 
 	r->ladder.tick_ms = 3600 * 1000; /* nothing is found by looking: each answer takes its interrupt */
 	rig_must_start(r);
-	run_good(job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 1));
-	job_submit(job_flush(r, 1, 0));
-	job_wait(&r->job[1]);
+	job_run_well(job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 1));
+	job_run(job_flush(r, 1, 0));
 	tell(r, io_status, 0x2e);
-	job_submit(job_rw(r, 2, 0, DMA_FROM_DEVICE, 0, 1));
-	job_wait(&r->job[2]);
+	job_run(job_rw(r, 2, 0, DMA_FROM_DEVICE, 0, 1));
 	hba_get_stats(r->h, &s);
 	ck_assert_uint_eq(s.requests, 3);
 	ck_assert_uint_eq(s.flushes, 1);
@@ -613,8 +587,6 @@ int main(void)
 {
 	Suite *s = suite_create("requests");
 	TCase *c = tcase_create("mfi");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(c, 60);
 	tcase_add_loop_test(c, what_is_written_is_read, 0, 3);
@@ -641,9 +613,5 @@ int main(void)
 	tcase_add_test(c, stop_ends_what_is_in_flight_quietly);
 	tcase_add_test(c, statistics_count);
 	suite_add_tcase(s, c);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Time-outs, aborts, resets with re-issue, and the end of a controller. Every request is done exactly once. */
 #include "rig.h"
-
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tests/unit/run_suite.h"
 
 static const enum model_gen gens[] = {GEN1, GEN2, SKINNY};
 
@@ -15,8 +12,7 @@ static void finish_writes(struct rig *r, unsigned n)
 	while (model_pending(r->model))
 		model_complete(r->model, 0);
 	for (unsigned i = 0; i < n; i++) {
-		job_wait(&r->job[i]);
-		ck_assert_int_eq(r->job[i].result, HBA_DONE);
+		job_ends(&r->job[i], HBA_DONE);
 		ck_assert_uint_eq(r->model->ld[0][i * 512 + 511], i + 1);
 	}
 }
@@ -132,9 +128,7 @@ START_TEST(timeout_then_confirmed_abort)
 	hold_writes(r, 1); /* with a time limit of 30 s */
 	job = job_rw(r, 1, 0, DMA_FROM_DEVICE, 0, 1);
 	job->tmpl.timeout_ms = 20;
-	job_submit(job);
-	job_wait(job);
-	ck_assert_int_eq(job->result, HBA_TIMEOUT);
+	ck_assert_int_eq(job_run(job)->result, HBA_TIMEOUT);
 	ck_assert_uint_eq(job->buf[0], 0xee);
 	ck_assert_uint_eq(seen(r, n_abort), 1);
 	ck_assert_uint_eq(stat_of(r, timeouts), 1);
@@ -153,9 +147,7 @@ START_TEST(timeout_then_reset_then_reissue)
 	hold_writes(r, 5);
 	victim = job_rw(r, 5, 0, DMA_TO_DEVICE, 100, 1);
 	victim->tmpl.timeout_ms = 20;
-	job_submit(victim);
-	job_wait(victim);
-	ck_assert_int_eq(victim->result, HBA_TIMEOUT);
+	ck_assert_int_eq(job_run(victim)->result, HBA_TIMEOUT);
 	rig_wait(seen(r, n_init) == 2);
 	ck_assert_uint_eq(stat_of(r, resets), 1);
 	finish_writes(r, 5);
@@ -171,8 +163,7 @@ START_TEST(abort_that_is_confirmed)
 
 	hold_writes(r, 2);
 	job_abort(&r->job[1]);
-	job_wait(&r->job[1]);
-	ck_assert_int_eq(r->job[1].result, HBA_ABORTED);
+	job_ends(&r->job[1], HBA_ABORTED);
 	ck_assert_uint_eq(stat_of(r, resets), 0);
 	finish_writes(r, 1);
 	rig_down(r);
@@ -205,10 +196,8 @@ START_TEST(abort_waits_for_the_deadline_before_it_resets)
 	job = job_rw(r, 2, 0, DMA_TO_DEVICE, 10, 1);
 	job->tmpl.timeout_ms = 100;
 	rig_io(r, submit_and_abort, job);
-	job_wait(job);
-	ck_assert_int_eq(job->result, HBA_ABORTED);
-	job_wait(later);
-	ck_assert_int_eq(later->result, HBA_ABORTED);
+	job_ends(job, HBA_ABORTED);
+	job_ends(later, HBA_ABORTED);
 	ck_assert_uint_eq(stat_of(r, resets), 1);
 	finish_writes(r, 1);
 	rig_down(r);
@@ -223,8 +212,7 @@ START_TEST(answer_beats_the_abort)
 	hold_writes(r, 1);
 	job_abort(&r->job[0]);
 	model_complete(r->model, 0);
-	job_wait(&r->job[0]);
-	ck_assert_int_eq(r->job[0].result, HBA_DONE);
+	job_ends(&r->job[0], HBA_DONE);
 	ck_assert_uint_eq(stat_of(r, resets), 0);
 	rig_down(r);
 }
@@ -237,10 +225,7 @@ START_TEST(more_aborts_than_abort_frames)
 	hold_writes(r, 40);
 	for (unsigned i = 0; i < 40; i++)
 		job_abort(&r->job[i]);
-	for (unsigned i = 0; i < 40; i++) {
-		job_wait(&r->job[i]);
-		ck_assert_int_eq(r->job[i].result, HBA_ABORTED);
-	}
+	jobs_end(r, 0, 40, HBA_ABORTED);
 	ck_assert_uint_eq(stat_of(r, resets), 0);
 	rig_down(r);
 }
@@ -268,8 +253,7 @@ START_TEST(stalled_thread_takes_replies_before_it_judges)
 	/* Answered in time, but without an interrupt, and seen after its deadline. */
 	rig_io(r, answer_without_interrupt_then_stall, job);
 	ck_assert_int_eq(job_submitted(job), 0);
-	job_wait(job);
-	ck_assert_int_eq(job->result, HBA_DONE);
+	job_ends(job, HBA_DONE);
 	ck_assert_uint_eq(stat_of(r, timeouts), 0);
 	rig_down(r);
 }
@@ -289,8 +273,7 @@ START_TEST(what_must_not_run_twice_ends_as_aborted)
 	job_submit(once);
 	job_submit(job_cdb(r, 3, 0, tur, 6, DMA_NONE, 0)); /* this one may */
 	model_post(r->model, 0xffffffff);
-	job_wait(once);
-	ck_assert_int_eq(once->result, HBA_ABORTED);
+	job_ends(once, HBA_ABORTED);
 	rig_wait(model_pending(r->model) == 3);
 	model_complete(r->model, 2);
 	job_wait(&r->job[3]);
@@ -311,8 +294,7 @@ START_TEST(reissued_twice_at_most)
 		rig_wait(hba_state(r->h) == HBA_RUNNING && seen(r, n_init) == 2 + i &&
 			 (model_pending(r->model) == 1 || i == 2));
 	}
-	job_wait(&r->job[0]);
-	ck_assert_int_eq(r->job[0].result, HBA_TIMEOUT);
+	job_ends(&r->job[0], HBA_TIMEOUT);
 	ck_assert_uint_eq(model_pending(r->model), 0);
 	ck_assert_uint_eq(stat_of(r, reissues), 2);
 	rig_down(r);
@@ -371,8 +353,7 @@ START_TEST(abort_during_a_reset_is_not_reissued)
 
 	tell(r, hold, true);
 	rig_io(r, fault_submit_abort, r);
-	job_wait(&r->job[0]);
-	ck_assert_int_eq(r->job[0].result, HBA_ABORTED);
+	job_ends(&r->job[0], HBA_ABORTED);
 	ck_assert_uint_eq(model_pending(r->model), 0);
 	ck_assert_int_eq(hba_state(r->h), HBA_RUNNING);
 	rig_down(r);
@@ -393,8 +374,7 @@ START_TEST(answered_before_the_reset_is_not_run_again)
 
 	hold_writes(r, 2);
 	rig_io(r, answer_unseen_then_fault, r);
-	job_wait(&r->job[0]);
-	ck_assert_int_eq(r->job[0].result, HBA_DONE);
+	job_ends(&r->job[0], HBA_DONE);
 	/* The other one is held before the reset too. */
 	rig_wait(seen(r, n_init) == 2 && model_pending(r->model) == 1);
 	ck_assert_uint_eq(stat_of(r, reissues), 1);
@@ -473,7 +453,7 @@ START_TEST(io_goes_on_over_a_shared_line_after_a_reset)
 	struct rig *r = rig_new(GEN2);
 
 	r->model->fn.pci.n_vectors[PCI_IRQ_MSIX] = r->model->fn.pci.n_vectors[PCI_IRQ_MSI] = 0;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	hold_writes(r, 4);
 	model_post(r->model, 0xffffffff);
 	rig_wait(seen(r, n_init) == 2);
@@ -486,8 +466,6 @@ int main(void)
 {
 	Suite *s = suite_create("recovery");
 	TCase *c = tcase_create("mfi");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(c, 60);
 	tcase_add_loop_test(c, wild_context_costs_one_reset, 0, 21);
@@ -513,9 +491,5 @@ int main(void)
 	tcase_add_loop_test(c, firmware_that_faults_over_init_is_reset_at_once, 0, 3);
 	tcase_add_test(c, io_goes_on_over_a_shared_line_after_a_reset);
 	suite_add_tcase(s, c);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,13 +2,13 @@
 /* hbactl probe: what it reads, what it says of it, and what it does not touch. Values by hand from the facts pages. */
 #include <check.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "fake.h"
 #include "fake_dev.h"
 #include "hbactl/json.h"
+#include "tests/unit/run_suite.h"
 
 static struct fake_dev dev;
 
@@ -27,6 +27,18 @@ static void untouched(unsigned opened)
 	ck_assert_uint_eq(dev.closes, opened);
 }
 
+/* The first look at the function ends like this, and with all of these words. */
+#define says(...)  looked(CTL_OK, &fake->out, (const char *const[]){__VA_ARGS__, NULL})
+#define fails(...) looked(CTL_FAILED, &fake->err, (const char *const[]){__VA_ARGS__, NULL})
+
+static void looked(int status, char **text, const char *const *words)
+{
+	ck_assert_int_eq(fake_run("probe 3:0.0"), status);
+	for (; *words; words++)
+		ck_has(*text, *words);
+	untouched(1);
+}
+
 /* Exactly these registers were read. */
 static void only_read(unsigned bar, const uint16_t *offsets, unsigned n)
 {
@@ -42,36 +54,42 @@ static void only_read(unsigned bar, const uint16_t *offsets, unsigned n)
 
 START_TEST(a_ready_sas2108_is_told_with_its_limits)
 {
+	static const char *const words[] = {
+		"1000:0079",
+		"class 010400",
+		"hbad drives it: SAS2108 (MegaRAID gen 2)",
+		"BAR1:        16.0 KiB, memory, 64-bit",
+		"MSI, vectors: 2, 64-bit addresses",
+		"MSI-X, vectors: 8, table BAR1+0x2000, pending bits BAR1+0x3000",
+		"link generation 3 width 4 (it can 3 and 8), function level reset",
+		"power management, D0",
+		"READY: firmware waits for a driver",
+		"Commands                     112\n",
+		"SGEs per command             80\n",
+		"MSI-X offered                yes\n",
+		"b4500070",
+		NULL,
+	};
 	static const uint16_t safe[] = {0x30, 0x34, 0xb0, 0xf8};
 
-	ck_assert_int_eq(fake_run("probe 3:0.0"), CTL_OK);
-	ck_has(fake->out, "1000:0079");
-	ck_has(fake->out, "class 010400");
-	ck_has(fake->out, "hbad drives it: SAS2108 (MegaRAID gen 2)");
-	ck_has(fake->out, "BAR1:        16.0 KiB, memory, 64-bit");
-	ck_has(fake->out, "MSI, vectors: 2, 64-bit addresses");
-	ck_has(fake->out, "MSI-X, vectors: 8, table BAR1+0x2000, pending bits BAR1+0x3000");
-	ck_has(fake->out, "link generation 3 width 4 (it can 3 and 8), function level reset");
-	ck_has(fake->out, "power management, D0");
-	ck_has(fake->out, "READY: firmware waits for a driver");
-	ck_has(fake->out, "Commands                     112\n");
-	ck_has(fake->out, "SGEs per command             80\n");
-	ck_has(fake->out, "MSI-X offered                yes\n");
-	ck_has(fake->out, "b4500070");
+	looked(CTL_OK, &fake->out, words);
 	only_read(1, safe, ARRAY_SIZE(safe));
-	untouched(1);
 }
 END_TEST
 
 START_TEST(a_fault_is_told_with_its_code)
 {
+	static const char *const words[] = {
+		"FAULT: firmware has stopped",
+		"123h, sub-code 45h",
+		"Reset needed                 yes",
+		"Adapter reset permitted      yes",
+		"Crash dump done              no",
+		NULL,
+	};
+
 	fake_dev_reg(&dev, 1, 0xb0, 0xf1234503);
-	ck_assert_int_eq(fake_run("probe 3:0.0"), CTL_OK);
-	ck_has(fake->out, "FAULT: firmware has stopped");
-	ck_has(fake->out, "123h, sub-code 45h");
-	ck_has(fake->out, "Reset needed                 yes");
-	ck_has(fake->out, "Adapter reset permitted      yes");
-	ck_has(fake->out, "Crash dump done              no");
+	looked(CTL_OK, &fake->out, words);
 	ck_hasnt(fake->out, "Commands");
 }
 END_TEST
@@ -79,13 +97,25 @@ END_TEST
 START_TEST(a_state_that_no_firmware_has_is_told_as_such)
 {
 	fake_dev_reg(&dev, 1, 0xb0, 0x20000000);
-	ck_assert_int_eq(fake_run("probe 3:0.0"), CTL_OK);
-	ck_has(fake->out, "2h, which is no state of this family");
+	says("2h, which is no state of this family");
 }
 END_TEST
 
 START_TEST(fusion_scratch_pads_are_decoded)
 {
+	static const char *const words[] = {
+		"has no driver for it, but it is known: SAS3108 (Invader)",
+		"Read as sas3108",
+		"1024; 928 by scratch pad 2",
+		"256, by chain frames of 4096 bytes",
+		"96 if later",
+		"Queue array (RDPQ)           yes",
+		"Firmware syncs caches itself yes",
+		"64-bit control structures    yes",
+		"Doorbell                     busy",
+		"writing enabled, adapter reset under way",
+		NULL,
+	};
 	static const uint16_t safe[] = {0x00, 0x08, 0x30, 0x34, 0xb0, 0xb4, 0xb8, 0xbc};
 
 	fake_dev_id(&dev, 0x1000, 0x005d, 0x010400);
@@ -95,19 +125,8 @@ START_TEST(fusion_scratch_pads_are_decoded)
 	/* chain field 8 in units of 512: 4 KiB; 95 + 1 queues; RDPQ; 64-bit; syncs caches */
 	fake_dev_reg(&dev, 1, 0xb4, 8u << 5 | 1u << 22 | 95u << 14 | 1u << 23 | 1u << 24 | 1u << 25);
 	fake_dev_reg(&dev, 1, 0xb8, 928);
-	ck_assert_int_eq(fake_run("probe 3:0.0"), CTL_OK);
-	ck_has(fake->out, "has no driver for it, but it is known: SAS3108 (Invader)");
-	ck_has(fake->out, "Read as sas3108");
-	ck_has(fake->out, "1024; 928 by scratch pad 2");
-	ck_has(fake->out, "256, by chain frames of 4096 bytes");
-	ck_has(fake->out, "96 if later");
-	ck_has(fake->out, "Queue array (RDPQ)           yes");
-	ck_has(fake->out, "Firmware syncs caches itself yes");
-	ck_has(fake->out, "64-bit control structures    yes");
-	ck_has(fake->out, "Doorbell                     busy");
-	ck_has(fake->out, "writing enabled, adapter reset under way");
+	looked(CTL_OK, &fake->out, words);
 	only_read(1, safe, ARRAY_SIZE(safe));
-	untouched(1);
 }
 END_TEST
 
@@ -116,8 +135,7 @@ START_TEST(a_passing_zero_of_an_aero_is_read_again)
 	fake_dev_id(&dev, 0x1000, 0x10e2, 0x010400);
 	fake_dev_reg(&dev, 1, 0x00, 1);
 	dev.zero_reads = 2;
-	ck_assert_int_eq(fake_run("probe 3:0.0"), CTL_OK);
-	ck_has(fake->out, "Doorbell                     busy");
+	says("Doorbell                     busy");
 }
 END_TEST
 
@@ -130,13 +148,10 @@ START_TEST(an_accusys_box_is_read_without_its_queue_ports)
 	fake_dev_reg(&dev, 1, 0x9c, 0x14);
 	fake_dev_reg(&dev, 1, 0xb4, 1);
 	fake_dev_reg(&dev, 1, 0xbc, 0x626214d6);
-	ck_assert_int_eq(fake_run("probe 3:0.0"), CTL_OK);
-	ck_has(fake->out, "Firmware ready               yes");
-	ck_has(fake->out, "flush: commands may be failed, asks whether the host is alive");
-	ck_has(fake->out, "14d6:6262, not the PCI id");
-	ck_has(fake->out, "some (consumer 1, producer 3)");
+	says("Firmware ready               yes",
+		"flush: commands may be failed, asks whether the host is alive", "14d6:6262, not the PCI id",
+		"some (consumer 1, producer 3)");
 	only_read(1, safe, ARRAY_SIZE(safe));
-	untouched(1);
 }
 END_TEST
 
@@ -167,14 +182,10 @@ START_TEST(a_virtio_host_is_read_without_its_interrupt_status)
 	dev.bar[1][0x14] = 0x0f;
 	fake_dev_reg(&dev, 1, 0x2000, 4);
 	fake_dev_reg(&dev, 1, 0x2004, 126);
-	ck_assert_int_eq(fake_run("probe 3:0.0"), CTL_OK);
-	ck_has(fake->out, "virtio: interrupt status, BAR1+0x1000, 0x1 bytes");
-	ck_has(fake->out, "ACKNOWLEDGE DRIVER DRIVER_OK FEATURES_OK");
-	ck_has(fake->out, "6, of them 4 for requests");
-	ck_has(fake->out, "SGEs per command             126");
+	says("virtio: interrupt status, BAR1+0x1000, 0x1 bytes", "ACKNOWLEDGE DRIVER DRIVER_OK FEATURES_OK",
+		"6, of them 4 for requests", "SGEs per command             126");
 	ck_assert_uint_eq(dev.read[1][0x1000], 0);
 	ck_assert_uint_eq(dev.read[1][0x20], 0);
-	untouched(1);
 }
 END_TEST
 
@@ -198,12 +209,8 @@ static const struct {
 START_TEST(of_a_stranger_no_register_is_read_unless_asked)
 {
 	fake_dev_id(&dev, strangers[_i].vendor, strangers[_i].device, strangers[_i].class_code);
-	ck_assert_int_eq(fake_run("probe 3:0.0"), CTL_OK);
-	ck_has(fake->out, "hbad has no driver for it");
-	ck_has(fake->out, strangers[_i].part);
-	ck_has(fake->out, "No registers were read");
+	says("hbad has no driver for it", strangers[_i].part, "No registers were read");
 	only_read(1, NULL, 0);
-	untouched(1);
 }
 END_TEST
 
@@ -235,31 +242,23 @@ START_TEST(all_ones_are_told_with_their_cause)
 	if (_i == 1)
 		dev.cfg[0x74] = 3;
 	dev.cfg_gone = _i == 2;
-	ck_assert_int_eq(fake_run("probe 3:0.0"), CTL_FAILED);
-	ck_has(fake->err, "all ones");
-	ck_has(fake->err, part[_i]);
+	fails("all ones", part[_i]);
 	ck_hasnt(fake->out, "Firmware state");
-	untouched(1);
 }
 END_TEST
 
 START_TEST(a_function_that_is_gone_altogether_is_told)
 {
 	memset(dev.cfg, 0xff, sizeof(dev.cfg));
-	ck_assert_int_eq(fake_run("probe 3:0.0"), CTL_FAILED);
-	ck_has(fake->err, "answers all ones: it was removed");
-	untouched(1);
+	fails("answers all ones: it was removed");
 }
 END_TEST
 
 START_TEST(a_bar_that_is_too_short_is_not_read)
 {
 	dev.pci.bar[1].size = 0x80;
-	ck_assert_int_eq(fake_run("probe 3:0.0"), CTL_FAILED);
-	ck_has(fake->err, "BAR1 has 128 bytes");
-	ck_has(fake->err, "'state' is at 0xb0");
+	fails("BAR1 has 128 bytes", "'state' is at 0xb0");
 	only_read(1, NULL, 0);
-	untouched(1);
 }
 END_TEST
 
@@ -282,8 +281,7 @@ START_TEST(virtio_structures_outside_of_their_bar_are_not_read)
 	dev.cfg[0x34] = 0x80;
 	add_virtio_cap(0x80, 0x90, 1, 1, 0x3fe0, 0x38);
 	add_virtio_cap(0x90, 0x00, 4, 1, 0xfffffff0, 0x24);
-	ck_assert_int_eq(fake_run("probe 3:0.0"), CTL_FAILED);
-	ck_has(fake->err, "BAR1 has 16384 bytes");
+	fails("BAR1 has 16384 bytes");
 	only_read(1, NULL, 0);
 }
 END_TEST
@@ -413,15 +411,9 @@ int main(void)
 {
 	Suite *s = suite_create("hbactl probe");
 	TCase *t = tcase_create("probe");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, fake_teardown);
 	add_all(t);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

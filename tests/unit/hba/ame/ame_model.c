@@ -28,7 +28,7 @@ static void say(struct model *m, uint32_t message)
 
 void model_reply_fast(struct model *m, const uint8_t *f)
 {
-	say(m, model_get32(f, 4));
+	say(m, le32_at(f + 4));
 }
 
 uint32_t model_reply_frame(struct model *m, const uint8_t reply[96])
@@ -236,9 +236,7 @@ static int op_cfg_write(struct pci_dev *pci, unsigned off, const void *buf, unsi
 
 	if ((off != 0x10 && off != 0x14) || len != 4)
 		return fn_cfg_write(pci, off, buf, len);
-	pthread_mutex_lock(&m->fn.lock);
-	memcpy(m->fn.cfg + off, buf, len);
-	pthread_mutex_unlock(&m->fn.lock);
+	fn_do_locked(&m->fn, memcpy(m->fn.cfg + off, buf, len));
 	return 0;
 }
 
@@ -274,16 +272,8 @@ static int op_reset(struct pci_dev *pci, struct err *e)
 }
 
 static const struct pci_ops model_ops = {
-	.name = "model",
-	.close = fn_close,
-	.cfg_read = fn_cfg_read,
+	FN_OPS_BUT_CFG_WRITE,
 	.cfg_write = op_cfg_write,
-	.map_bar = fn_map_bar,
-	.irq_enable = fn_irq_enable,
-	.irq_disable = fn_irq_disable,
-	.intx_unmask = fn_intx_unmask,
-	.dma_map = fn_dma_map,
-	.dma_unmap = fn_dma_unmap,
 	.bar_read32 = op_read,
 	.bar_write32 = op_write,
 	.bar_read_part = op_read_part,
@@ -322,12 +312,7 @@ void model_init(struct model *m, enum model_family family, uint16_t device)
 
 unsigned model_pending(struct model *m)
 {
-	unsigned n;
-
-	pthread_mutex_lock(&m->fn.lock);
-	n = m->n_pending;
-	pthread_mutex_unlock(&m->fn.lock);
-	return n;
+	return fn_locked(&m->fn, m->n_pending);
 }
 
 static struct model_request take(struct model *m, unsigned i)
@@ -350,36 +335,22 @@ void model_complete(struct model *m, unsigned i)
 
 void model_lose(struct model *m, unsigned i)
 {
-	pthread_mutex_lock(&m->fn.lock);
-	take(m, i);
-	pthread_mutex_unlock(&m->fn.lock);
+	fn_do_locked(&m->fn, take(m, i));
 }
 
 uint32_t model_id(struct model *m, unsigned i)
 {
-	uint32_t id;
-
-	pthread_mutex_lock(&m->fn.lock);
-	id = model_get32(m->pending[i].f, 4);
-	pthread_mutex_unlock(&m->fn.lock);
-	return id;
+	return fn_locked(&m->fn, le32_at(m->pending[i].f + 4));
 }
 
 void model_say(struct model *m, uint32_t message)
 {
-	pthread_mutex_lock(&m->fn.lock);
-	say(m, message);
-	pthread_mutex_unlock(&m->fn.lock);
+	fn_do_locked(&m->fn, say(m, message));
 }
 
 uint32_t model_say_frame(struct model *m, const uint8_t reply[96])
 {
-	uint32_t low;
-
-	pthread_mutex_lock(&m->fn.lock);
-	low = model_reply_frame(m, reply);
-	pthread_mutex_unlock(&m->fn.lock);
-	return low;
+	return fn_locked(&m->fn, model_reply_frame(m, reply));
 }
 
 void model_event(struct model *m, uint8_t what)

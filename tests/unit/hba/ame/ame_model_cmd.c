@@ -22,32 +22,32 @@ struct piece {
 
 static struct piece piece16(struct model *m, const uint8_t *p, bool last)
 {
-	uint32_t flags = model_get32(p, 12), want = m->family == BOX_3108 && last ? 0x40000000 : 0;
+	uint32_t flags = le32_at(p + 12), want = m->family == BOX_3108 && last ? 0x40000000 : 0;
 
 	if (flags != want)
 		fn_error(&m->fn, "flags of a 16-byte element");
-	return (struct piece){(uint64_t)model_get32(p, 4) << 32 | model_get32(p, 0), model_get32(p, 8)};
+	return (struct piece){(uint64_t)le32_at(p + 4) << 32 | le32_at(p), le32_at(p + 8)};
 }
 
 static struct piece piece12(struct model *m, const uint8_t *p, bool write)
 {
-	uint32_t head = model_get32(p, 0);
+	uint32_t head = le32_at(p);
 
 	if (head >> 24 != (write ? 0x30 : 0x10))
 		fn_error(&m->fn, "flags of a 12-byte element");
-	return (struct piece){(uint64_t)model_get32(p, 8) << 32 | model_get32(p, 4), head & 0xffffff};
+	return (struct piece){(uint64_t)le32_at(p + 8) << 32 | le32_at(p + 4), head & 0xffffff};
 }
 
 /* Copies between buf and the host's pieces: data of want bytes, of which len are moved. */
 static void move(struct model *m, const uint8_t *f, uint8_t *buf, uint32_t len, bool write)
 {
-	uint32_t want = model_get32(f, 0x20), head = model_get32(f, 0x28), have = 0, done = 0;
+	uint32_t want = le32_at(f + 0x20), head = le32_at(f + 0x28), have = 0, done = 0;
 	bool wide = m->family != BOX_341 && is_rw(f[0x10]), list = head & 0x40000000;
 	uint32_t size = wide ? 16 : 12, n = list ? head & 0xffffff : (wide ? 29 : 39);
 	const uint8_t *p = f + (wide ? 0x30 : 0x28);
 
 	if (list) {
-		uint64_t addr = (uint64_t)model_get32(f, 0x30) << 32 | model_get32(f, 0x2c);
+		uint64_t addr = (uint64_t)le32_at(f + 0x30) << 32 | le32_at(f + 0x2c);
 
 		if (head >> 24 != 0x50 || n > 128 || n <= (wide ? 29u : 39u)) {
 			fn_error(&m->fn, "list pointer");
@@ -58,7 +58,7 @@ static void move(struct model *m, const uint8_t *f, uint8_t *buf, uint32_t len, 
 	}
 	for (uint32_t i = 0; i < n && have < want; i++, p += size) {
 		/* The length decides which is the last. */
-		uint32_t part = wide ? model_get32(p, 8) : model_get32(p, 0) & 0xffffff;
+		uint32_t part = wide ? le32_at(p + 8) : le32_at(p) & 0xffffff;
 		struct piece s = wide ? piece16(m, p, have + part >= want) : piece12(m, p, write);
 
 		have += s.len;
@@ -108,7 +108,7 @@ static void reads_writes(struct model *m, const uint8_t *f, struct model_lun *l,
 static void data_in(struct model *m, const uint8_t *f, const void *data, uint32_t len, struct outcome *o)
 {
 	uint8_t copy[256];
-	uint32_t want = model_get32(f, 0x20);
+	uint32_t want = le32_at(f + 0x20);
 
 	memcpy(copy, data, len);
 	o->moved = len < want ? len : want;
@@ -174,18 +174,18 @@ static void scsi(struct model *m, const uint8_t *f, struct model_lun *l, struct 
 
 static void explain(struct model *m, const uint8_t *f, const struct outcome *o)
 {
-	uint64_t sense_at = (uint64_t)m->high << 32 | model_get32(f, 0x24);
-	uint32_t want = model_get32(f, 0x20);
+	uint64_t sense_at = (uint64_t)m->high << 32 | le32_at(f + 0x24);
+	uint32_t want = le32_at(f + 0x20);
 	uint8_t r[96] = {[3] = 0, [8] = o->status, [9] = 1}, s[64] = {[3] = o->status};
 
-	model_put32(r, 4, model_get32(f, 4));
+	put_le32(r + 4, le32_at(f + 4));
 	if (o->moved < want) {
 		s[2] |= 0x08;
-		model_put32(s, 4, want - o->moved);
+		put_le32(s + 4, want - o->moved);
 	}
 	if (o->status == 2) {
 		s[2] |= 0x02;
-		model_put32(s, 8, 18);
+		put_le32(s + 8, 18);
 		s[0x10] = 0x70;
 		s[0x12] = o->key;
 		s[0x17] = 10;
@@ -200,17 +200,17 @@ static void only_status(struct model *m, const uint8_t *f, uint8_t status)
 {
 	uint8_t r[96] = {[1] = status, [3] = f[3]};
 
-	model_put32(r, 4, model_get32(f, 4));
+	put_le32(r + 4, le32_at(f + 4));
 	model_reply_frame(m, r);
 }
 
 static void forced(struct model *m, const uint8_t *f)
 {
-	uint64_t sense_at = (uint64_t)m->high << 32 | model_get32(f, 0x24);
+	uint64_t sense_at = (uint64_t)m->high << 32 | le32_at(f + 0x24);
 	uint8_t r[96];
 
 	memcpy(r, m->force_reply, sizeof(r));
-	model_put32(r, 4, model_get32(f, 4));
+	put_le32(r + 4, le32_at(f + 4));
 	fn_write(&m->fn, sense_at, m->force_sense, sizeof(m->force_sense));
 	model_reply_frame(m, r);
 }
@@ -219,9 +219,9 @@ static void exec_scsi(struct model *m, const uint8_t *f)
 {
 	struct model_lun *l = &m->lun[f[2] & 63];
 	struct outcome o = {0};
-	uint32_t want = model_get32(f, 0x20), dir = model_get32(f, 0x0c) & 3;
+	uint32_t want = le32_at(f + 0x20), dir = le32_at(f + 0x0c) & 3;
 
-	if (model_get32(f, 0x0c) >> 2 != 0x0b || f[9] != 64 || f[8] > 16 || !want != !dir)
+	if (le32_at(f + 0x0c) >> 2 != 0x0b || f[9] != 64 || f[8] > 16 || !want != !dir)
 		fn_error(&m->fn, "fields of a SCSI request");
 	if (!l->present || f[2] > 63) {
 		only_status(m, f, 0x22);
@@ -251,11 +251,11 @@ static void units_change(struct model *m)
 static void exec_inband(struct model *m, const uint8_t *f)
 {
 	uint8_t page[512] = {0};
-	uint64_t to = (uint64_t)model_get32(f, 0x38) << 32 | model_get32(f, 0x34);
+	uint64_t to = (uint64_t)le32_at(f + 0x38) << 32 | le32_at(f + 0x34);
 
 	m->n_page++;
-	if (f[2] != 2 || f[8] != 1 || f[9] != 1 || f[10] != 0 || model_get32(f, 0x28) != 512 ||
-		model_get32(f, 0x30) != 0x10000200)
+	if (f[2] != 2 || f[8] != 1 || f[9] != 1 || f[10] != 0 || le32_at(f + 0x28) != 512 ||
+		le32_at(f + 0x30) != 0x10000200)
 		fn_error(&m->fn, "get page");
 	memcpy(page, "Model           Box one         0123456789      ", 48);
 	memset(page + 0x80, 0xff, 128);
@@ -278,7 +278,7 @@ static void exec_switch(struct model *m, const uint8_t *f)
 	uint8_t r[96] = {[3] = 2, [8] = 0xaa};
 
 	m->events_on = f[2];
-	model_put32(r, 4, model_get32(f, 4));
+	put_le32(r + 4, le32_at(f + 4));
 	model_reply_frame(m, r);
 }
 
@@ -289,7 +289,7 @@ static unsigned end_named(struct model *m, const uint8_t *f)
 
 	for (unsigned i = 0; i < m->n_pending;) {
 		uint8_t *v = m->pending[i].f;
-		bool named = f[2] == 1 ? model_get32(v, 4) == model_get32(f, 12) : v[2] == f[8];
+		bool named = f[2] == 1 ? le32_at(v + 4) == le32_at(f + 12) : v[2] == f[8];
 
 		if (v[3] != 0 || !named) {
 			i++;
@@ -322,7 +322,7 @@ static void exec_task(struct model *m, const uint8_t *f)
 
 void model_execute(struct model *m, const uint8_t f[512])
 {
-	uint32_t id = model_get32(f, 4);
+	uint32_t id = le32_at(f + 4);
 
 	if (!id || id & 3 || id >> 2 > 510)
 		fn_error(&m->fn, "identifier");

@@ -42,3 +42,9 @@ struct ame_times *rig_times(struct rig *r)
 {
 	return &container_of(r, struct ame_rig, rig)->times;
 }
+
+void rig_notice(struct rig *r, uint32_t bits)
+{
+	model_notice(r->model, bits);
+	rig_wait(seen(r, outbound) == 0);
+}

@@ -13,5 +13,7 @@ struct rig *rig_new(enum model_family family);
 struct rig *rig_up(enum model_family family);
 /* The driver's time limits, generous as they are: for tests that want one to be reached. */
 struct ame_times *rig_times(struct rig *r);
+/* The box says these doorbell bits, and the driver has taken them. */
+void rig_notice(struct rig *r, uint32_t bits);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Start and end of a conversation with the box, register by register, for every family. */
 #include "rig.h"
+#include "tests/unit/run_suite.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -168,8 +168,7 @@ START_TEST(a_box_that_never_answers_fails_the_start)
 	rig = rig_new((enum model_family)_i);
 	rig->model->ready_bits = 0;
 	rig_times(rig)->ready = 30;
-	ck_assert_int_eq(rig_start(rig), -ETIMEDOUT);
-	ck_assert_ptr_nonnull(strstr(rig->e.text, "does not answer"));
+	rig_must_not_start(rig, -ETIMEDOUT, "does not answer");
 	rig_down(rig);
 }
 END_TEST
@@ -178,7 +177,7 @@ START_TEST(a_box_that_is_not_there_fails_the_attach)
 {
 	rig = rig_new((enum model_family)_i);
 	rig->fn->gone = true;
-	ck_assert_int_eq(rig_attach(rig), -ENODEV);
+	rig_must_not_attach(rig, -ENODEV, NULL);
 	rig_down(rig);
 }
 END_TEST
@@ -200,7 +199,7 @@ START_TEST(a_bar_that_cannot_be_it_fails_the_attach)
 		rig->fn->pci.bar[1].is_io = true;
 	else
 		rig->fn->pci.bar[1].size = 0x80;
-	ck_assert_int_eq(rig_attach(rig), -EIO);
+	rig_must_not_attach(rig, -EIO, NULL);
 	rig_down(rig);
 }
 END_TEST
@@ -228,7 +227,7 @@ START_TEST(a_ring_of_frames_that_is_stuck_is_no_hang)
 	rig_times(rig)->inband = 50;
 	/* No frame, no answer: it says so. */
 	rig->model->hold_inband = true;
-	ck_assert_int_eq(rig_start(rig), -ETIMEDOUT);
+	rig_must_not_start(rig, -ETIMEDOUT, NULL);
 	rig_down(rig);
 }
 END_TEST
@@ -244,15 +243,12 @@ START_TEST(without_a_line_the_box_is_polled)
 	ck_assert(!seen(rig, fn.irq_on));
 	for (unsigned i = 0; i < 20; i++) {
 		j = job_rw(rig, i, 0, DMA_TO_DEVICE, i, 1);
-		job_submit(j);
-		job_wait(j);
-		ck_assert_int_eq(j->result, HBA_DONE);
+		ck_assert_int_eq(job_run(j)->result, HBA_DONE);
 	}
 	/* ... and after a rest too. */
 	clock_sleep_ms(30);
 	j = job_rw(rig, 30, 0, DMA_FROM_DEVICE, 3, 1);
-	job_submit(j);
-	job_wait(j);
+	job_run(j);
 	rig_down(rig);
 }
 END_TEST
@@ -317,8 +313,7 @@ START_TEST(what_the_box_had_to_say_is_told_in_the_end)
 	char text[4096] = "";
 
 	rig = rig_up(BOX_3108);
-	model_notice(rig->model, 0x18);
-	rig_wait(seen(rig, outbound) == 0);
+	rig_notice(rig, 0x18);
 	model_event(rig->model, 0x14);
 	rig_wait(seen(rig, n_page) == 3);
 	log_set_level(LOG_LV_INFO);
@@ -355,8 +350,6 @@ int main(void)
 {
 	Suite *s = suite_create("AME start and end");
 	TCase *t = tcase_create("bring-up");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(t, 100);
 	tcase_add_loop_test(t, doorbell_families_start_in_the_vendors_order, 0, 2);
@@ -383,9 +376,5 @@ int main(void)
 	tcase_add_test(t, a_flush_notice_in_an_orderly_end_is_no_fault);
 	tcase_add_test(t, what_the_box_had_to_say_is_told_in_the_end);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

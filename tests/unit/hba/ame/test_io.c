@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Requests on a model box: data, short data, errors, flushes, notices, events. */
 #include "rig.h"
+#include "tests/unit/run_suite.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static struct rig *rig;
@@ -24,18 +24,6 @@ static void teardown(void)
 	rig_down(rig);
 }
 
-static void run(struct job *j)
-{
-	job_submit(j);
-	job_wait(j);
-}
-
-static void expect_good(const struct job *j)
-{
-	ck_assert_int_eq(j->result, HBA_DONE);
-	ck_assert_uint_eq(j->scsi_status, 0);
-}
-
 /* --- data --- */
 
 START_TEST(data_comes_back_as_it_was_written)
@@ -46,14 +34,10 @@ START_TEST(data_comes_back_as_it_was_written)
 	setup_of((enum model_family)_i);
 	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
 		w = job_rw(rig, 0, i % 3, DMA_TO_DEVICE, i, sizes[i]);
-		for (uint32_t b = 0; b < sizes[i] * 512; b++)
-			w->buf[b] = (uint8_t)(b * 7 + b / 512 + i);
-		run(w);
-		expect_good(w);
-		ck_assert_uint_eq(w->moved, sizes[i] * 512);
+		job_fill(w, i);
+		job_run_well(w);
 		r = job_rw(rig, 1, i % 3, DMA_FROM_DEVICE, i, sizes[i]);
-		run(r);
-		expect_good(r);
+		job_ends_well(job_run(r));
 		ck_assert_int_eq(memcmp(w->buf, r->buf, sizes[i] * 512), 0);
 		ck_assert_uint_eq(r->buf[sizes[i] * 512], 0xee);
 	}
@@ -81,8 +65,7 @@ START_TEST(segments_beyond_the_frame_go_into_a_list)
 	j = job_rw(rig, 0, 1, DMA_TO_DEVICE, 0, 1024);
 	for (uint32_t b = 0; b < 524288; b++)
 		j->buf[b] = (uint8_t)(b >> 9 ^ b);
-	run(j);
-	expect_good(j);
+	job_ends_well(job_run(j));
 	ck_assert_int_eq(memcmp(rig->model->disk[1], j->buf, 524288), 0);
 	while (model_pending(rig->model))
 		model_complete(rig->model, 0);
@@ -102,10 +85,8 @@ START_TEST(all_slots_at_once)
 	/* Backwards, to tell order from luck. */
 	for (unsigned i = 448; i-- > 0;)
 		model_complete(rig->model, i);
-	for (unsigned i = 0; i < 448; i++) {
-		job_wait(&rig->job[i]);
-		expect_good(&rig->job[i]);
-	}
+	for (unsigned i = 0; i < 448; i++)
+		job_ends_well(&rig->job[i]);
 	ck_assert_uint_eq(stat_of(rig, resets), 0);
 }
 END_TEST
@@ -115,8 +96,7 @@ START_TEST(a_full_box_is_waited_for)
 	struct job *j = job_rw(rig, 0, 0, DMA_FROM_DEVICE, 0, 1);
 
 	tell(rig, full_reads, 5);
-	run(j);
-	expect_good(j);
+	job_ends_well(job_run(j));
 }
 END_TEST
 
@@ -125,8 +105,7 @@ START_TEST(short_data_in_is_told_and_the_rest_is_zeros)
 	static const uint8_t inquiry[] = {0x12, 0, 0, 0, 255, 0};
 	struct job *j = job_cdb(rig, 0, 0, inquiry, 6, DMA_FROM_DEVICE, 255);
 
-	run(j);
-	expect_good(j);
+	job_ends_well(job_run(j));
 	ck_assert_uint_eq(j->moved, 96);
 	ck_assert_uint_eq(j->buf[2], 6);
 	for (unsigned i = 96; i < 255; i++)
@@ -138,7 +117,7 @@ START_TEST(errors_have_their_sense)
 {
 	struct job *j = job_rw(rig, 0, 0, DMA_FROM_DEVICE, 2048, 1);
 
-	run(j);
+	job_run(j);
 	ck_assert_int_eq(j->result, HBA_DONE);
 	ck_assert_uint_eq(j->scsi_status, 2);
 	ck_assert_uint_eq(j->sense_len, 18);
@@ -153,7 +132,7 @@ START_TEST(a_unit_that_went_is_no_unit)
 	struct job *j = job_rw(rig, 0, 1, DMA_FROM_DEVICE, 0, 1);
 
 	tell(rig, lun[3].present, false);
-	run(j);
+	job_run(j);
 	ck_assert_int_eq(j->result, HBA_NO_UNIT);
 }
 END_TEST
@@ -165,14 +144,13 @@ START_TEST(test_unit_ready_reaches_the_unit)
 	struct job *j = job_cdb(rig, 0, 0, tur, 6, DMA_NONE, 0);
 	unsigned before = seen(rig, n_cmds);
 
-	run(j);
-	expect_good(j);
+	job_ends_well(job_run(j));
 	ck_assert_uint_eq(seen(rig, n_cmds), before + 1);
 	ck_assert_uint_eq(rig->model->last[0x10], 0x00);
 	ck_assert_uint_eq(rig->model->last[0x0c], 0x2c);
 	tell(rig, lun[0].attentions, 1);
 	j = job_cdb(rig, 1, 0, tur, 6, DMA_NONE, 0);
-	run(j);
+	job_run(j);
 	ck_assert_uint_eq(j->scsi_status, 2);
 	ck_assert_uint_eq(j->sense[2], 6);
 }
@@ -192,7 +170,7 @@ START_TEST(reads_and_writes_without_data_stay_here)
 	struct job *j = job_cdb(rig, 0, 0, nothing[_i].cdb, nothing[_i].len, DMA_NONE, 0);
 	unsigned before = seen(rig, n_cmds);
 
-	run(j);
+	job_run(j);
 	ck_assert_int_eq(j->result, nothing[_i].result);
 	ck_assert_uint_eq(seen(rig, n_cmds), before);
 }
@@ -206,8 +184,7 @@ START_TEST(a_flush_is_a_synchronize_cache)
 
 	setup_of((enum model_family)_i);
 	j = job_flush(rig, 0, 1);
-	run(j);
-	expect_good(j);
+	job_ends_well(job_run(j));
 	ck_assert_uint_eq(seen(rig, n_sync10), 1);
 	ck_assert_uint_eq(rig->model->last[0x02], 3);
 }
@@ -218,8 +195,7 @@ START_TEST(firmware_that_knows_only_the_long_one_is_asked_that)
 	struct job *j = job_flush(rig, 0, 0);
 
 	tell(rig, no_sync10, true);
-	run(j);
-	expect_good(j);
+	job_ends_well(job_run(j));
 	ck_assert_uint_eq(seen(rig, n_sync10), 1);
 	ck_assert_uint_eq(seen(rig, n_sync16), 1);
 	ck_assert_uint_eq(seen(rig, n_mode), 3); /* of the start */
@@ -233,11 +209,11 @@ START_TEST(firmware_that_knows_none_is_believed_only_without_a_cache)
 	tell(rig, no_sync10, true);
 	tell(rig, no_sync16, true);
 	tell(rig, lun[0].wce, _i == 0);
-	run(j);
+	job_run(j);
 	if (_i == 0)
 		ck_assert_int_eq(j->result, HBA_IO_ERROR);
 	else
-		expect_good(j);
+		job_ends_well(j);
 	ck_assert_uint_eq(seen(rig, n_mode), 4);
 }
 END_TEST
@@ -247,8 +223,7 @@ START_TEST(a_flush_that_recovered_is_good)
 	struct job *j = job_flush(rig, 0, 0);
 
 	tell(rig, sync_recovered, true);
-	run(j);
-	expect_good(j);
+	job_ends_well(job_run(j));
 }
 END_TEST
 
@@ -257,7 +232,7 @@ START_TEST(a_flush_that_fails_is_not_good)
 	struct job *j = job_flush(rig, 0, 0);
 
 	tell(rig, lun[0].attentions, 1);
-	run(j);
+	job_run(j);
 	ck_assert_uint_eq(j->scsi_status, 2);
 }
 END_TEST
@@ -285,8 +260,7 @@ START_TEST(nothing_is_sent_in_a_pause)
 	job_submit(flying);
 	rig_wait(model_pending(rig->model) == 1);
 	tell(rig, hold, false);
-	model_notice(rig->model, 0x08);
-	rig_wait(seen(rig, outbound) == 0);
+	rig_notice(rig, 0x08);
 	before = seen(rig, n_cmds);
 	job_submit(j);
 	/* What is answered is taken. */
@@ -296,8 +270,7 @@ START_TEST(nothing_is_sent_in_a_pause)
 	ck_assert_uint_eq(seen(rig, n_cmds), before);
 	ck_assert_uint_eq(job_done(j), 0);
 	model_notice(rig->model, 0x10);
-	job_wait(j);
-	expect_good(j);
+	job_ends_well(j);
 }
 END_TEST
 
@@ -329,8 +302,7 @@ START_TEST(no_time_runs_in_a_pause)
 	job_submit(flies);
 	rig_wait(model_pending(rig->model) == 1);
 	tell(rig, hold, false);
-	model_notice(rig->model, _i ? 0x02 : 0x08);
-	rig_wait(seen(rig, outbound) == 0);
+	rig_notice(rig, _i ? 0x02 : 0x08);
 	job_submit(waits);
 	limit_both(waits, flies, 40);
 	clock_sleep_ms(400);
@@ -343,10 +315,8 @@ START_TEST(no_time_runs_in_a_pause)
 		model_complete(rig->model, 0);
 		model_notice(rig->model, 0x10);
 	}
-	job_wait(waits);
-	job_wait(flies);
-	expect_good(waits);
-	expect_good(flies);
+	job_ends_well(waits);
+	job_ends_well(flies);
 	ck_assert_uint_eq(stat_of(rig, timeouts), 0);
 	ck_assert_uint_eq(stat_of(rig, resets), _i);
 }
@@ -356,12 +326,10 @@ START_TEST(an_abort_in_a_pause_ends_what_has_not_been_sent)
 {
 	struct job *j = job_rw(rig, 0, 0, DMA_TO_DEVICE, 0, 1);
 
-	model_notice(rig->model, 0x08);
-	rig_wait(seen(rig, outbound) == 0);
+	rig_notice(rig, 0x08);
 	job_submit(j);
 	job_abort(j);
-	job_wait(j);
-	ck_assert_int_eq(j->result, HBA_ABORTED);
+	job_ends(j, HBA_ABORTED);
 	ck_assert_uint_eq(seen(rig, n_abort), 0);
 	model_notice(rig->model, 0x10);
 }
@@ -376,10 +344,8 @@ START_TEST(a_restart_that_does_not_come_ends_its_pause)
 	rig_times(rig)->away = 30;
 	rig_must_start(rig);
 	j = job_rw(rig, 0, 0, DMA_TO_DEVICE, 0, 1);
-	model_notice(rig->model, 0x02);
-	rig_wait(seen(rig, outbound) == 0);
-	run(j);
-	expect_good(j);
+	rig_notice(rig, 0x02);
+	job_ends_well(job_run(j));
 	ck_assert_uint_eq(stat_of(rig, resets), 0);
 }
 END_TEST
@@ -388,10 +354,8 @@ START_TEST(unknown_notices_are_cleared)
 {
 	struct job *j = job_rw(rig, 0, 0, DMA_TO_DEVICE, 0, 1);
 
-	model_notice(rig->model, 0xffff0021);
-	rig_wait(seen(rig, outbound) == 0);
-	run(j);
-	expect_good(j);
+	rig_notice(rig, 0xffff0021);
+	job_ends_well(job_run(j));
 	ck_assert_uint_eq(stat_of(rig, resets), 0);
 }
 END_TEST
@@ -436,8 +400,7 @@ START_TEST(a_unit_that_is_new_can_be_used)
 	ck_assert_str_eq(rig->h->unit[3].name, "lun7");
 	ck_assert_uint_eq(rig->h->unit[3].index, 3);
 	j = job_rw(rig, 0, 3, DMA_TO_DEVICE, 0, 1);
-	run(j);
-	expect_good(j);
+	job_ends_well(job_run(j));
 	ck_assert_uint_eq(rig->model->last[0x02], 7);
 	/* It goes, and comes again as the same. */
 	tell(rig, lun[7].present, false);
@@ -554,8 +517,7 @@ START_TEST(other_events_mean_nothing)
 
 	for (unsigned i = 0; i < 100; i++)
 		model_event(rig->model, what[i % sizeof(what)]);
-	run(j);
-	expect_good(j);
+	job_ends_well(job_run(j));
 	rig_wait(seen(rig, n_frames) == 510);
 	ck_assert_uint_eq(stat_of(rig, resets), 0);
 }
@@ -565,8 +527,6 @@ int main(void)
 {
 	Suite *s = suite_create("AME I/O");
 	TCase *t = tcase_create("3108"), *all = tcase_create("all families");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(t, 100);
 	tcase_set_timeout(all, 100);
@@ -603,9 +563,5 @@ int main(void)
 	tcase_add_test(t, records_are_told);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, all);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* When the box hangs, talks nonsense, restarts or goes. */
 #include "rig.h"
+#include "tests/unit/run_suite.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static struct rig *rig;
@@ -27,18 +27,6 @@ static struct ame_times *fresh(void)
 	return rig_times(rig);
 }
 
-static void run(struct job *j)
-{
-	job_submit(j);
-	job_wait(j);
-}
-
-static void expect_good(const struct job *j)
-{
-	ck_assert_int_eq(j->result, HBA_DONE);
-	ck_assert_uint_eq(j->scsi_status, 0);
-}
-
 static struct job *hold_one(unsigned n, unsigned unit, uint32_t timeout_ms)
 {
 	struct job *j = job_rw(rig, n, unit, DMA_TO_DEVICE, n, 1);
@@ -51,14 +39,36 @@ static struct job *hold_one(unsigned n, unsigned unit, uint32_t timeout_ms)
 	return j;
 }
 
+/* One that is at the box, which does not answer it before it has been reset. */
+static struct job *hold_until_reset(unsigned n)
+{
+	struct job *j = hold_one(n, 0, 30000);
+
+	tell(rig, hold, false);
+	return j;
+}
+
+/* Nonsense: it costs the box a reset. */
+static void say_nonsense(void)
+{
+	model_say(rig->model, 0x00000404);
+}
+
+/* The box is given up, and can do no harm any more. */
+static void ends_with_the_box(struct job *j, enum hba_state state)
+{
+	job_ends(j, HBA_GONE);
+	ck_assert(j->quiet);
+	ck_assert_int_eq(hba_state(rig->h), state);
+}
+
 /* --- abort --- */
 
 START_TEST(a_command_that_hangs_is_aborted)
 {
 	struct job *j = hold_one(0, 0, 20);
 
-	job_wait(j);
-	ck_assert_int_eq(j->result, HBA_TIMEOUT);
+	job_ends(j, HBA_TIMEOUT);
 	ck_assert_uint_eq(seen(rig, n_abort), 1);
 	ck_assert_uint_eq(seen(rig, n_lun_reset), 0);
 	ck_assert_uint_eq(stat_of(rig, resets), 0);
@@ -75,18 +85,15 @@ START_TEST(a_refused_abort_becomes_a_reset_of_the_unit)
 	far = hold_one(2, 1, 30000);
 	j = hold_one(0, 0, 30000);
 	job_abort(j);
-	job_wait(j);
-	ck_assert_int_eq(j->result, HBA_ABORTED);
+	job_ends(j, HBA_ABORTED);
 	ck_assert_uint_eq(seen(rig, n_lun_reset), 1);
 	/* other was swept away and came again, far was left alone */
 	rig_wait(model_pending(rig->model) == 2);
 	ck_assert_uint_eq(job_done(far), 0);
 	model_complete(rig->model, 0);
 	model_complete(rig->model, 0);
-	job_wait(other);
-	job_wait(far);
-	expect_good(other);
-	expect_good(far);
+	job_ends_well(other);
+	job_ends_well(far);
 	ck_assert_uint_eq(stat_of(rig, resets), 0);
 }
 END_TEST
@@ -104,7 +111,7 @@ START_TEST(without_an_answer_the_box_is_reset_and_the_rest_sent_again)
 	job_wait(j);
 	job_wait(other);
 	ck_assert_int_eq(j->result, HBA_TIMEOUT);
-	expect_good(other);
+	job_ends_well(other);
 	ck_assert_uint_ge(seen(rig, n_reset), 1);
 	/* The second abort of one that knows none is not even tried. */
 	if (tms[_i] == TM_UNKNOWN) {
@@ -127,8 +134,7 @@ START_TEST(a_late_answer_to_an_abort_that_was_refused_still_counts)
 	job_abort(j);
 	rig_wait(seen(rig, n_abort) == 1);
 	model_complete(rig->model, 0);
-	job_wait(j);
-	expect_good(j);
+	job_ends_well(j);
 }
 END_TEST
 
@@ -144,7 +150,7 @@ START_TEST(recovery_follows_the_vendors_order)
 	unsigned at = 0;
 
 	tell(rig, n_write, 0);
-	model_say(rig->model, 0x00000404);
+	say_nonsense();
 	rig_wait(stat_of(rig, resets) == 1 && hba_state(rig->h) == HBA_RUNNING);
 	rig_wait(seen(rig, events_on));
 	rig_wait(seen(rig, pad2) == 0x00010000);
@@ -167,11 +173,9 @@ START_TEST(a_341_recovers_too)
 
 	rig_down(rig);
 	rig = rig_up(_i ? BOX_2208 : BOX_341);
-	j = hold_one(0, 0, 30000);
-	tell(rig, hold, false);
-	model_say(rig->model, 0x00000404);
-	job_wait(j);
-	expect_good(j);
+	j = hold_until_reset(0);
+	say_nonsense();
+	job_ends_well(j);
 	ck_assert_uint_eq(seen(rig, n_reset), 1);
 	rig_wait(seen(rig, n_frames) == 510);
 }
@@ -189,12 +193,10 @@ static const uint32_t wild[] = {
 
 START_TEST(wild_messages_cost_a_reset_and_no_request)
 {
-	struct job *j = hold_one(0, 0, 30000);
+	struct job *j = hold_until_reset(0);
 
-	tell(rig, hold, false);
 	model_say(rig->model, wild[_i]);
-	job_wait(j);
-	expect_good(j);
+	job_ends_well(j);
 	ck_assert_uint_eq(stat_of(rig, resets), 1);
 	ck_assert_uint_eq(seen(rig, n_reset), 1);
 }
@@ -228,8 +230,7 @@ START_TEST(wild_frames_cost_a_reset_and_no_request)
 	ck_assert_uint_eq(model_id(rig->model, 0), 0x20);
 	tell(rig, hold, false);
 	model_say_frame(rig->model, reply);
-	job_wait(j);
-	expect_good(j);
+	job_ends_well(j);
 	ck_assert_uint_eq(stat_of(rig, resets), 1);
 }
 END_TEST
@@ -240,15 +241,13 @@ START_TEST(a_reply_that_comes_twice_ends_nothing_twice)
 	uint32_t id = model_id(rig->model, 0);
 
 	model_complete(rig->model, 0);
-	job_wait(j);
-	expect_good(j);
+	job_ends_well(j);
 	/* The next request has another slot, so it is not ended by this. */
 	next = hold_one(1, 0, 30000);
 	ck_assert_uint_ne(model_id(rig->model, 0), id);
 	tell(rig, hold, false);
 	model_say(rig->model, id);
-	job_wait(next);
-	expect_good(next);
+	job_ends_well(next);
 	ck_assert_int_eq(memcmp(rig->model->disk[0] + 512, next->buf, 512), 0);
 	ck_assert_uint_eq(stat_of(rig, resets), 1);
 }
@@ -275,8 +274,7 @@ START_TEST(a_storm_of_nonsense_ends)
 	pthread_mutex_unlock(&rig->fn->lock);
 	rig_wait(stat_of(rig, resets) >= 1 && hba_state(rig->h) == HBA_RUNNING);
 	j = job_rw(rig, 0, 0, DMA_TO_DEVICE, 0, 1);
-	run(j);
-	expect_good(j);
+	job_ends_well(job_run(j));
 }
 END_TEST
 
@@ -295,7 +293,7 @@ START_TEST(replies_full_of_nonsense_end_their_request_only)
 		rig->model->force_reply[3] = 0;
 		pthread_mutex_unlock(&rig->fn->lock);
 		j = job_rw(rig, i, i % 3, i & 1 ? DMA_TO_DEVICE : DMA_FROM_DEVICE, 0, 8);
-		run(j);
+		job_run(j);
 		ck_assert_uint_le(j->moved, 4096);
 		ck_assert_uint_le(j->sense_len, 48);
 	}
@@ -317,12 +315,10 @@ END_TEST
 
 START_TEST(a_flush_notice_costs_no_reset_of_the_function)
 {
-	struct job *j = hold_one(0, 0, 30000);
+	struct job *j = hold_until_reset(0);
 
-	tell(rig, hold, false);
 	model_notice(rig->model, 0x04);
-	job_wait(j);
-	expect_good(j);
+	job_ends_well(j);
 	ck_assert_uint_eq(stat_of(rig, resets), 1);
 	ck_assert_uint_eq(seen(rig, n_reset), 0);
 	ck_assert(seen(rig, fn.bus_master));
@@ -332,17 +328,15 @@ END_TEST
 /* It may be saving its cache: it is neither reset nor spoken to before it has done so. */
 START_TEST(a_box_that_gives_up_and_restarts_is_waited_for)
 {
-	struct job *j = hold_one(0, 0, 30000);
+	struct job *j = hold_until_reset(0);
 
-	tell(rig, hold, false);
 	model_notice(rig->model, 0x06);
 	rig_wait(stat_of(rig, resets) == 1);
 	clock_sleep_ms(30);
 	ck_assert_uint_eq(model_wrote(rig->model, 0xb8, 0x0001ffff), 0);
 	ck_assert_uint_eq(job_done(j), 0);
 	model_restart(rig->model, _i);
-	job_wait(j);
-	expect_good(j);
+	job_ends_well(j);
 	ck_assert_uint_eq(seen(rig, n_reset), 0);
 	ck_assert_uint_eq(stat_of(rig, resets), 1);
 }
@@ -355,11 +349,9 @@ START_TEST(a_box_that_gives_up_and_does_not_restart_is_spoken_to)
 
 	fresh()->away = 50;
 	rig_must_start(rig);
-	j = hold_one(0, 0, 30000);
-	tell(rig, hold, false);
+	j = hold_until_reset(0);
 	model_notice(rig->model, 0x06);
-	job_wait(j);
-	expect_good(j);
+	job_ends_well(j);
 	ck_assert_uint_eq(seen(rig, n_reset), 0);
 }
 END_TEST
@@ -373,11 +365,9 @@ START_TEST(firmware_that_survives_a_reset_is_spoken_to_again_and_again)
 	rig_must_start(rig);
 	tell(rig, reset_keeps_firmware, true);
 	for (unsigned i = 0; i < 3; i++) {
-		j = hold_one(i, 0, 30000);
-		tell(rig, hold, false);
-		model_say(rig->model, 0x00000404);
-		job_wait(j);
-		expect_good(j);
+		j = hold_until_reset(i);
+		say_nonsense();
+		job_ends_well(j);
 		ck_assert_uint_eq(seen(rig, n_reset), i + 1);
 	}
 }
@@ -385,16 +375,14 @@ END_TEST
 
 START_TEST(a_box_that_restarts_is_waited_for)
 {
-	struct job *j = hold_one(0, 0, 30000);
+	struct job *j = hold_until_reset(0);
 	uint8_t bar[4];
 
-	tell(rig, hold, false);
 	tell(rig, boot_reads, 30);
 	if (_i == 1)
 		model_notice(rig->model, 0x02);
 	model_restart(rig->model, _i != 2);
-	job_wait(j);
-	expect_good(j);
+	job_ends_well(j);
 	ck_assert_uint_eq(stat_of(rig, resets), 1);
 	/* It was not hit while it was down, and has its configuration again. */
 	ck_assert_uint_eq(seen(rig, n_reset), 0);
@@ -413,16 +401,14 @@ START_TEST(nothing_is_sent_to_a_box_that_is_about_to_restart)
 	struct job *j;
 	unsigned before;
 
-	model_notice(rig->model, 0x02);
-	rig_wait(seen(rig, outbound) == 0);
+	rig_notice(rig, 0x02);
 	before = seen(rig, n_cmds);
 	j = job_rw(rig, 0, 0, DMA_TO_DEVICE, 0, 1);
 	job_submit(j);
 	clock_sleep_ms(20);
 	ck_assert_uint_eq(seen(rig, n_cmds), before);
 	model_restart(rig->model, true);
-	job_wait(j);
-	expect_good(j);
+	job_ends_well(j);
 	ck_assert_uint_eq(seen(rig, n_reset), 0);
 }
 END_TEST
@@ -433,11 +419,9 @@ START_TEST(a_pause_without_end_costs_a_reset)
 
 	fresh()->pause = 30;
 	rig_must_start(rig);
-	model_notice(rig->model, 0x08);
-	rig_wait(seen(rig, outbound) == 0);
+	rig_notice(rig, 0x08);
 	j = job_rw(rig, 0, 0, DMA_TO_DEVICE, 0, 1);
-	run(j);
-	expect_good(j);
+	job_ends_well(job_run(j));
 	ck_assert_uint_eq(stat_of(rig, resets), 1);
 }
 END_TEST
@@ -464,11 +448,8 @@ START_TEST(firmware_that_stays_down_is_tried_again_and_then_given_up)
 	rig_must_start(rig);
 	j = hold_one(0, 0, 30000);
 	tell(rig, reset_kills, true);
-	model_say(rig->model, 0x00000404);
-	job_wait(j);
-	ck_assert_int_eq(j->result, HBA_GONE);
-	ck_assert(j->quiet);
-	ck_assert_int_eq(hba_state(rig->h), HBA_FAILED);
+	say_nonsense();
+	ends_with_the_box(j, HBA_FAILED);
 	ck_assert_uint_eq(seen(rig, n_reset), 3);
 }
 END_TEST
@@ -483,10 +464,8 @@ START_TEST(firmware_that_does_not_come_up_is_tried_again_and_then_given_up)
 	rig_must_start(rig);
 	j = hold_one(0, 0, 30000);
 	tell(rig, boot_reads, 1000000000);
-	model_say(rig->model, 0x00000404);
-	job_wait(j);
-	ck_assert_int_eq(j->result, HBA_GONE);
-	ck_assert(j->quiet);
+	say_nonsense();
+	ends_with_the_box(j, HBA_FAILED);
 	ck_assert_uint_eq(seen(rig, n_reset), 3);
 }
 END_TEST
@@ -497,11 +476,8 @@ START_TEST(a_function_that_cannot_be_reset_is_given_up)
 	struct job *j = hold_one(0, 0, 30000);
 
 	tell(rig, reset_fails, true);
-	model_say(rig->model, 0x00000404);
-	job_wait(j);
-	ck_assert_int_eq(j->result, HBA_GONE);
-	ck_assert(j->quiet);
-	ck_assert_int_eq(hba_state(rig->h), HBA_FAILED);
+	say_nonsense();
+	ends_with_the_box(j, HBA_FAILED);
 }
 END_TEST
 
@@ -516,10 +492,7 @@ START_TEST(a_box_that_is_gone_is_noticed)
 	tell(rig, fn.gone, true);
 	if (_i < 3)
 		fn_interrupt(rig->fn);
-	job_wait(j);
-	ck_assert_int_eq(j->result, HBA_GONE);
-	ck_assert(j->quiet);
-	ck_assert_int_eq(hba_state(rig->h), HBA_REMOVED);
+	ends_with_the_box(j, HBA_REMOVED);
 	tell(rig, fn.gone, false);
 }
 END_TEST
@@ -529,12 +502,10 @@ START_TEST(a_box_that_goes_in_a_reset_is_noticed)
 	struct job *j = hold_one(0, 0, 30000);
 
 	tell(rig, boot_reads, 1000000000);
-	model_say(rig->model, 0x00000404);
+	say_nonsense();
 	rig_wait(seen(rig, n_reset) == 1);
 	tell(rig, fn.gone, true);
-	job_wait(j);
-	ck_assert_int_eq(j->result, HBA_GONE);
-	ck_assert_int_eq(hba_state(rig->h), HBA_REMOVED);
+	ends_with_the_box(j, HBA_REMOVED);
 	tell(rig, fn.gone, false);
 }
 END_TEST
@@ -544,8 +515,7 @@ START_TEST(a_box_that_goes_to_restart_may_be_away)
 {
 	struct job *j;
 
-	model_notice(rig->model, 0x02);
-	rig_wait(seen(rig, outbound) == 0);
+	rig_notice(rig, 0x02);
 	j = job_rw(rig, 0, 0, DMA_TO_DEVICE, 0, 1);
 	job_submit(j);
 	tell(rig, fn.gone, true);
@@ -554,8 +524,7 @@ START_TEST(a_box_that_goes_to_restart_may_be_away)
 	ck_assert_int_eq(hba_state(rig->h), HBA_RESETTING);
 	model_restart(rig->model, true);
 	tell(rig, fn.gone, false);
-	job_wait(j);
-	expect_good(j);
+	job_ends_well(j);
 }
 END_TEST
 
@@ -570,9 +539,8 @@ START_TEST(a_flush_in_several_steps_survives_a_reset)
 	model_complete(rig->model, 0);
 	rig_wait(model_pending(rig->model) == 1); /* the long one */
 	tell(rig, hold, false);
-	model_say(rig->model, 0x00000404);
-	job_wait(j);
-	expect_good(j);
+	say_nonsense();
+	job_ends_well(j);
 	/* From its first step again. */
 	ck_assert_uint_eq(seen(rig, n_sync10), 2);
 	ck_assert_uint_eq(seen(rig, n_sync16), 1);
@@ -588,9 +556,8 @@ START_TEST(what_must_not_run_twice_is_ended)
 	j->tmpl.no_reissue = true;
 	job_submit(j);
 	rig_wait(model_pending(rig->model) == 1);
-	model_say(rig->model, 0x00000404);
-	job_wait(j);
-	ck_assert_int_eq(j->result, HBA_ABORTED);
+	say_nonsense();
+	job_ends(j, HBA_ABORTED);
 }
 END_TEST
 
@@ -598,8 +565,6 @@ int main(void)
 {
 	Suite *s = suite_create("AME recovery");
 	TCase *t = tcase_create("3108");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(t, 100);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -633,9 +598,5 @@ int main(void)
 	tcase_add_test(t, a_flush_in_several_steps_survives_a_reset);
 	tcase_add_test(t, what_must_not_run_twice_is_ended);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

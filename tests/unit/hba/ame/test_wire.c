@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hba/ame/box.h"
+#include "tests/unit/run_suite.h"
 
 #define IOVA 0x40000000u
 
@@ -500,8 +501,6 @@ int main(void)
 {
 	Suite *s = suite_create("AME frames");
 	TCase *t = tcase_create("wire");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, places_of_frames);
@@ -517,9 +516,5 @@ int main(void)
 	tcase_add_loop_test(t, what_becomes_of_answers, 0, (int)ARRAY_SIZE(results));
 	tcase_add_loop_test(t, write_cache_by_mode_page, 0, (int)ARRAY_SIZE(modes));
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "fusion_model_fw.h"
+#include "hba/model_bytes.h"
+#include "hba/model_megaraid.h"
 
 static struct model *of(struct pci_dev *pci)
 {
@@ -24,11 +26,7 @@ static void to_ready(struct model *m)
 
 static void doorbell(struct model *m, uint32_t v)
 {
-	if (m->state == 0x6 && (v & 0x18) == 0x18)
-		m->state = 0xb;
-	else if (m->state == 0x9 && v & 0x10)
-		m->state = 0xb;
-	else if (m->state == 0xc && (v & 7) == 7) {
+	if (megaraid_doorbell(&m->state, v)) {
 		m->n_soft_reset++;
 		to_ready(m);
 	}
@@ -38,23 +36,14 @@ static void diag_key(struct model *m, uint32_t v)
 {
 	static const uint8_t key[] = {0, 0xf, 4, 0xb, 2, 7, 0xd};
 
-	m->key_at = v == key[m->key_at] ? m->key_at + 1 : v == 0;
-	if (m->key_at == ARRAY_SIZE(key)) {
+	if (megaraid_key(&m->key_at, key, ARRAY_SIZE(key), v))
 		m->diag = 0x80;
-		m->key_at = 0;
-	}
 }
 
 static void diag(struct model *m, uint32_t v)
 {
-	if (!(m->diag & 0x80) || !(v & 4))
+	if (!megaraid_diag(&m->diag, v, &m->n_chip_reset, m->chip_dead))
 		return;
-	m->n_chip_reset++;
-	if (m->chip_dead) {
-		m->diag = 0x84;
-		return;
-	}
-	m->diag = 0;
 	to_ready(m);
 	if (m->resets_fail) {
 		m->resets_fail--;
@@ -207,19 +196,12 @@ void model_init(struct model *m, enum model_gen gen)
 
 void model_set_state(struct model *m, uint32_t state)
 {
-	pthread_mutex_lock(&m->fn.lock);
-	m->state = state;
-	pthread_mutex_unlock(&m->fn.lock);
+	fn_do_locked(&m->fn, m->state = state);
 }
 
 unsigned model_pending(struct model *m)
 {
-	unsigned n;
-
-	pthread_mutex_lock(&m->fn.lock);
-	n = m->n_pending;
-	pthread_mutex_unlock(&m->fn.lock);
-	return n;
+	return fn_locked(&m->fn, m->n_pending);
 }
 
 void model_complete(struct model *m, unsigned i)
@@ -237,36 +219,22 @@ void model_complete(struct model *m, unsigned i)
 
 uint16_t model_smid(struct model *m, unsigned i)
 {
-	uint16_t v;
-
-	pthread_mutex_lock(&m->fn.lock);
-	v = m->pending[i].smid;
-	pthread_mutex_unlock(&m->fn.lock);
-	return v;
+	return fn_locked(&m->fn, m->pending[i].smid);
 }
 
 void model_lose(struct model *m, unsigned i)
 {
-	pthread_mutex_lock(&m->fn.lock);
-	fw_drop_pending(m, i);
-	pthread_mutex_unlock(&m->fn.lock);
+	fn_do_locked(&m->fn, fw_drop_pending(m, i));
 }
 
 void model_post(struct model *m, unsigned queue, uint64_t descriptor)
 {
-	pthread_mutex_lock(&m->fn.lock);
-	fw_post_raw(m, queue, descriptor);
-	pthread_mutex_unlock(&m->fn.lock);
+	fn_do_locked(&m->fn, fw_post_raw(m, queue, descriptor));
 }
 
 bool model_flush_waits(struct model *m)
 {
-	bool v;
-
-	pthread_mutex_lock(&m->fn.lock);
-	v = m->flush.smid;
-	pthread_mutex_unlock(&m->fn.lock);
-	return v;
+	return fn_locked(&m->fn, m->flush.smid);
 }
 
 void model_finish_flush(struct model *m)
@@ -282,12 +250,7 @@ void model_finish_flush(struct model *m)
 
 bool model_task_waits(struct model *m)
 {
-	bool v;
-
-	pthread_mutex_lock(&m->fn.lock);
-	v = m->n_tasks;
-	pthread_mutex_unlock(&m->fn.lock);
-	return v;
+	return fn_locked(&m->fn, m->n_tasks);
 }
 
 void model_finish_task(struct model *m)
@@ -302,17 +265,11 @@ void model_finish_task(struct model *m)
 	pthread_mutex_unlock(&m->fn.lock);
 }
 
-static void put32(uint8_t *p, uint32_t v)
-{
-	for (unsigned i = 0; i < 4; i++)
-		p[i] = (uint8_t)(v >> 8 * i);
-}
-
 static void record(struct model *m, uint32_t code, const char *text)
 {
 	memset(m->event_data, 0, sizeof(m->event_data));
-	put32(m->event_data, m->next_event++);
-	put32(m->event_data + 8, code);
+	put_le32(m->event_data, m->next_event++);
+	put_le32(m->event_data + 8, code);
 	snprintf((char *)m->event_data + 0x80, 128, "%s", text);
 }
 
@@ -326,9 +283,7 @@ void model_event(struct model *m, uint32_t code, const char *text)
 
 void model_event_missed(struct model *m, uint32_t code)
 {
-	pthread_mutex_lock(&m->fn.lock);
-	record(m, code, "");
-	pthread_mutex_unlock(&m->fn.lock);
+	fn_do_locked(&m->fn, record(m, code, ""));
 }
 
 void model_end_wait(struct model *m, uint8_t status, uint32_t next)

@@ -8,29 +8,7 @@
 #include <string.h>
 
 #include "fusion_model.h"
-
-static uint16_t le16_at(const uint8_t *p)
-{
-	return (uint16_t)(p[0] | p[1] << 8);
-}
-static uint32_t le32_at(const uint8_t *p)
-{
-	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-static uint64_t le64_at(const uint8_t *p)
-{
-	return le32_at(p) | (uint64_t)le32_at(p + 4) << 32;
-}
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)v;
-	p[1] = (uint8_t)(v >> 8);
-}
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v & 0xffff);
-	put16(p + 2, v >> 16);
-}
+#include "hba/model_bytes.h"
 
 /* --- replies [5.11] --- */
 
@@ -291,14 +269,14 @@ static void put_ctrl_info(struct model *m, uint8_t *p)
 	memcpy(p + 0x540, "AVAGO MegaRAID MODEL", 20);
 	memcpy(p + 0x590, "SV12345678", 10);
 	p[0x5b0] = 0x31;
-	put16(p + 0x5ba, m->info_sge);
-	put32(p + 0x5bc, 0xffff);
-	put16(p + 0x5d0, 2048);
-	put16(p + 0x5da, 168);
+	put_le16(p + 0x5ba, m->info_sge);
+	put_le32(p + 0x5bc, 0xffff);
+	put_le16(p + 0x5d0, 2048);
+	put_le16(p + 0x5da, 168);
 	p[0x5e8] = 4;
-	put32(p + 0x620, m->no_ocr ? 0x400 : 0);
+	put_le32(p + 0x620, m->no_ocr ? 0x400 : 0);
 	memcpy(p + 0x640, "24.21.0-0132", 12);
-	put32(p + 0x7e8, (m->pd_map ? 0x01000000u : 0) | (m->many_lds ? 0x20u : 0));
+	put_le32(p + 0x7e8, (m->pd_map ? 0x01000000u : 0) | (m->many_lds ? 0x20u : 0));
 }
 
 static void put_lds(struct model *m, uint8_t *p, const uint8_t *mbox)
@@ -308,20 +286,20 @@ static void put_lds(struct model *m, uint8_t *p, const uint8_t *mbox)
 	m->n_ld_list++;
 	if (mbox[0] != m->many_lds)
 		fn_error(&m->fn, "LD_GET_LIST for another number of drives");
-	put32(p, m->ld_count ? m->ld_count : 2);
+	put_le32(p, m->ld_count ? m->ld_count : 2);
 	for (unsigned i = 0; i < 2; i++) {
 		p[8 + 16 * i] = target[i];
 		p[8 + 16 * i + 4] = m->ld_state[target[i] == 5];
-		put32(p + 8 + 16 * i + 8, MODEL_BLOCKS);
+		put_le32(p + 8 + 16 * i + 8, MODEL_BLOCKS);
 	}
 }
 
 static void put_pds(struct model *m, uint8_t *p)
 {
 	m->n_pd_list++;
-	put32(p + 4, m->pd_gone ? 1 : 2);
-	put16(p + 8, 8);
-	put16(p + 32, 252);
+	put_le32(p + 4, m->pd_gone ? 1 : 2);
+	put_le16(p + 8, 8);
+	put_le16(p + 32, 252);
 	p[32 + 6] = 0x0d; /* an enclosure */
 	if (m->pd_gone)
 		memmove(p + 8, p + 32, 24);
@@ -329,12 +307,12 @@ static void put_pds(struct model *m, uint8_t *p)
 
 static void put_pd_map(struct model *m, uint8_t *p)
 {
-	put32(p, 8 + 8 * 9);
-	put32(p + 4, m->pd_map_count ? m->pd_map_count : 9);
+	put_le32(p, 8 + 8 * 9);
+	put_le32(p + 4, m->pd_map_count ? m->pd_map_count : 9);
 	for (unsigned i = 0; i < 9; i++)
-		put16(p + 8 + 8 * i + 2, 0xffff);
-	put16(p + 8 + 8 * 8, m->pd_seq);
-	put16(p + 8 + 8 * 8 + 2, m->pd_handle);
+		put_le16(p + 8 + 8 * i + 2, 0xffff);
+	put_le16(p + 8 + 8 * 8, m->pd_seq);
+	put_le16(p + 8 + 8 * 8 + 2, m->pd_handle);
 }
 
 /* False: the answer comes later. */
@@ -345,7 +323,7 @@ static bool run_dcmd(struct model *m, struct model_request q, const uint8_t *f, 
 		put_ctrl_info(m, p);
 		return true;
 	case 0x01040100:
-		put32(p, m->next_event - 1);
+		put_le32(p, m->next_event - 1);
 		*status = m->event_info_status;
 		return true;
 	case 0x01040500:
@@ -384,8 +362,8 @@ static bool run_dcmd(struct model *m, struct model_request q, const uint8_t *f, 
 		put_pds(m, p);
 		return true;
 	case 0x02020000:
-		put32(p + 0xbc, m->pd_interface << 12);
-		put32(p + 0xf8, MODEL_BLOCKS);
+		put_le32(p + 0xbc, m->pd_interface << 12);
+		put_le32(p + 0xf8, MODEL_BLOCKS);
 		*status = m->pd_info_status;
 		return true;
 	case 0x0200e102:

@@ -45,6 +45,11 @@ struct rig *rig_up(enum model_gen gen)
 	return r;
 }
 
+bool rig_was_reset(struct rig *r, unsigned times)
+{
+	return stat_of(r, resets) >= times && hba_state(r->h) == HBA_RUNNING;
+}
+
 struct mfi_times *rig_times(struct rig *r)
 {
 	return &container_of(r, struct fusion_rig, rig)->times;

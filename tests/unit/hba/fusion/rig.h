@@ -16,6 +16,9 @@ struct rig *rig_up(enum model_gen gen);
 /* The driver's limits, to be changed before rig_start(). */
 struct mfi_times *rig_times(struct rig *r);
 
+/* At least so many resets have come to their end. */
+bool rig_was_reset(struct rig *r, unsigned times);
+
 static inline struct fusion *rig_fusion(const struct rig *r)
 {
 	return fusion_of(mfi_of(r->h));

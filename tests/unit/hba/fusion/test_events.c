@@ -1,22 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Fusion controllers: events and what they make the driver ask, and firmware that talks nonsense. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "rig.h"
-
-static bool is_reset(struct rig *r, unsigned times)
-{
-	return stat_of(r, resets) >= times && hba_state(r->h) == HBA_RUNNING;
-}
-
-static struct job *held_read(struct rig *r, unsigned n, unsigned unit)
-{
-	struct job *j = job_rw(r, n, unit, DMA_FROM_DEVICE, n, 1);
-
-	job_submit(j);
-	return j;
-}
+#include "tests/unit/run_suite.h"
 
 /* --- nonsense --- */
 
@@ -51,11 +36,8 @@ START_TEST(a_reply_that_names_nobody_costs_a_reset)
 			job_submit(job_rw(r, n, n % 3, DMA_FROM_DEVICE, n, 1));
 		tell(r, hold, false);
 		model_post(r->model, queue, i == 5 ? 0x1e00000f : wild[i].desc);
-		for (unsigned n = 0; n < 10; n++) {
-			job_wait(&r->job[n]);
-			ck_assert_int_eq(r->job[n].result, HBA_DONE);
-		}
-		rig_wait(is_reset(r, i + 1));
+		jobs_end(r, 0, 10, HBA_DONE);
+		rig_wait(rig_was_reset(r, i + 1));
 	}
 	rig_down(r);
 }
@@ -67,16 +49,16 @@ START_TEST(a_reply_that_comes_twice_completes_nobody_twice)
 	uint16_t first;
 
 	tell(r, hold, true);
-	held_read(r, 0, LD0);
+	job_send_read(r, 0, LD0);
 	first = model_smid(r->model, 0);
 	model_complete(r->model, 0);
 	job_wait(&r->job[0]);
 	/* The next requests have other numbers, although one alone is there at a time. */
 	for (unsigned n = 1; n < 10; n++)
-		held_read(r, n, LD0);
+		job_send_read(r, n, LD0);
 	tell(r, hold, false);
 	model_post(r->model, 0, (uint64_t)first << 16);
-	rig_wait(is_reset(r, 1));
+	rig_wait(rig_was_reset(r, 1));
 	for (unsigned n = 0; n < 10; n++)
 		job_wait(&r->job[n]);
 	rig_down(r);
@@ -138,9 +120,7 @@ START_TEST(a_drive_that_is_pulled_is_noticed_and_its_handle_forgotten)
 	model_event(r->model, 0x5b, "inserted");
 	rig_wait(seen(r, n_event_wait) == 3);
 	ck_assert_int_eq(r->h->unit[PD8].state, HBA_UNIT_OPTIMAL);
-	job_submit(job_rw(r, 0, PD8, DMA_FROM_DEVICE, 0, 1));
-	job_wait(&r->job[0]);
-	ck_assert_int_eq(r->job[0].result, HBA_DONE);
+	ck_assert_int_eq(job_run(job_rw(r, 0, PD8, DMA_FROM_DEVICE, 0, 1))->result, HBA_DONE);
 	ck_assert_uint_eq(seen(r, n_fast_path), 1);
 	rig_down(r);
 }
@@ -186,11 +166,8 @@ START_TEST(a_list_that_does_not_come_stops_nobody)
 	tell(r, silent_lists, true);
 	model_event(r->model, 0x51, "");
 	rig_wait(__atomic_load_n(&rig_fusion(r)->event.lost, __ATOMIC_RELAXED));
-	for (unsigned n = 0; n < 10; n++) {
-		job_submit(job_rw(r, n, n % 3, DMA_FROM_DEVICE, 0, 1));
-		job_wait(&r->job[n]);
-		ck_assert_int_eq(r->job[n].result, HBA_DONE);
-	}
+	for (unsigned n = 0; n < 10; n++)
+		ck_assert_int_eq(job_run(job_rw(r, n, n % 3, DMA_FROM_DEVICE, 0, 1))->result, HBA_DONE);
 	ck_assert_int_eq(stat_of(r, resets), 0);
 	/* After the next reset it is asked for again. */
 	tell(r, silent_lists, false);
@@ -242,8 +219,7 @@ START_TEST(firmware_without_events_is_not_asked_again_at_once)
 	r->model->event_status = 2;
 	rig_must_start(r);
 	rig_wait(seen(r, n_event_wait) == 1);
-	job_submit(job_rw(r, 0, LD0, DMA_FROM_DEVICE, 0, 1));
-	job_wait(&r->job[0]);
+	job_run(job_rw(r, 0, LD0, DMA_FROM_DEVICE, 0, 1));
 	ck_assert_uint_eq(seen(r, n_event_wait), 1);
 	rig_down(r);
 }
@@ -288,8 +264,6 @@ int main(void)
 {
 	Suite *s = suite_create("fusion events");
 	TCase *t = tcase_create("events");
-	SRunner *sr;
-	int failed;
 
 	log_set_level(LOG_LV_ERR);
 	tcase_set_timeout(t, 90);
@@ -307,9 +281,5 @@ int main(void)
 	tcase_add_test(t, units_of_firmware_without_events_are_looked_at);
 	tcase_add_loop_test(t, a_log_that_was_cleared_is_found_again, 0, 4);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -1,22 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Fusion controllers: requests, their verdicts, many queues, flushes. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "rig.h"
-
-static void pattern(uint8_t *p, size_t n, unsigned seed)
-{
-	for (size_t i = 0; i < n; i++)
-		p[i] = (uint8_t)(i * 7 + seed + i / 251);
-}
-
-static struct job *run(struct job *j)
-{
-	job_submit(j);
-	job_wait(j);
-	return j;
-}
+#include "tests/unit/run_suite.h"
 
 START_TEST(what_was_written_is_read_on_every_generation_and_unit)
 {
@@ -30,12 +17,12 @@ START_TEST(what_was_written_is_read_on_every_generation_and_unit)
 			struct job *w = job_rw(r, n, u, DMA_TO_DEVICE, 100 * k, sizes[k]);
 			struct job *g;
 
-			pattern(w->buf, sizes[k] * 512, n);
-			run(w);
+			job_fill(w, n);
+			job_run(w);
 			ck_assert_int_eq(w->result, HBA_DONE);
 			ck_assert_int_eq(
 				memcmp(r->model->disk[u] + 100 * k * 512, w->buf, sizes[k] * 512), 0);
-			g = run(job_rw(r, n + 1, u, DMA_FROM_DEVICE, 100 * k, sizes[k]));
+			g = job_run(job_rw(r, n + 1, u, DMA_FROM_DEVICE, 100 * k, sizes[k]));
 			ck_assert_int_eq(g->result, HBA_DONE);
 			ck_assert_uint_eq(g->moved, sizes[k] * 512);
 			ck_assert_int_eq(memcmp(g->buf, w->buf, sizes[k] * 512), 0);
@@ -55,18 +42,18 @@ START_TEST(a_drive_with_a_handle_is_read_directly)
 	r->model->pd_map = true;
 	rig_must_start(r);
 	w = job_rw(r, 0, PD8, DMA_TO_DEVICE, 5, 400);
-	pattern(w->buf, 400 * 512, 3);
-	run(w);
-	g = run(job_rw(r, 1, PD8, DMA_FROM_DEVICE, 5, 400));
+	job_fill(w, 3);
+	job_run(w);
+	g = job_run(job_rw(r, 1, PD8, DMA_FROM_DEVICE, 5, 400));
 	ck_assert_int_eq(memcmp(g->buf, w->buf, 400 * 512), 0);
 	ck_assert_uint_eq(seen(r, n_fast_path), 2);
 	ck_assert_uint_eq(seen(r, last_request[0x66]) | seen(r, last_request[0x67]) << 8, 263);
 	/* Other commands go to firmware, by the drive's own number. */
-	run(job_cdb(r, 2, PD8, (const uint8_t[6]){0x12, 0, 0, 0, 36, 0}, 6, DMA_FROM_DEVICE, 36));
+	job_run(job_cdb(r, 2, PD8, (const uint8_t[6]){0x12, 0, 0, 0, 36, 0}, 6, DMA_FROM_DEVICE, 36));
 	ck_assert_int_eq(r->job[2].result, HBA_DONE);
 	ck_assert_uint_eq(r->job[2].buf[3], 2);
 	ck_assert_uint_eq(seen(r, last_request[0x66]) | seen(r, last_request[0x67]) << 8, 8);
-	ck_assert_int_eq(run(job_flush(r, 3, PD8))->result, HBA_DONE);
+	ck_assert_int_eq(job_run(job_flush(r, 3, PD8))->result, HBA_DONE);
 	ck_assert_uint_eq(seen(r, n_sync[PD8]), 1);
 	ck_assert_uint_eq(seen(r, n_fast_path), 2);
 	rig_down(r);
@@ -84,8 +71,8 @@ START_TEST(a_drive_that_may_be_nvme_is_not_read_directly)
 	else
 		r->model->pd_info_status = 0x0c;
 	rig_must_start(r);
-	ck_assert_int_eq(run(job_rw(r, 0, PD8, DMA_TO_DEVICE, 0, 400))->result, HBA_DONE);
-	ck_assert_int_eq(run(job_rw(r, 1, PD8, DMA_FROM_DEVICE, 0, 8))->result, HBA_DONE);
+	ck_assert_int_eq(job_run(job_rw(r, 0, PD8, DMA_TO_DEVICE, 0, 400))->result, HBA_DONE);
+	ck_assert_int_eq(job_run(job_rw(r, 1, PD8, DMA_FROM_DEVICE, 0, 8))->result, HBA_DONE);
 	ck_assert_uint_eq(seen(r, n_fast_path), 0);
 	rig_down(r);
 }
@@ -98,7 +85,7 @@ START_TEST(a_map_without_sense_is_not_used)
 	r->model->pd_map = true;
 	r->model->pd_map_count = 257;
 	rig_must_start(r);
-	run(job_rw(r, 0, PD8, DMA_FROM_DEVICE, 0, 8));
+	job_run(job_rw(r, 0, PD8, DMA_FROM_DEVICE, 0, 8));
 	ck_assert_int_eq(r->job[0].result, HBA_DONE);
 	ck_assert_uint_eq(seen(r, n_fast_path), 0);
 	rig_down(r);
@@ -112,7 +99,7 @@ START_TEST(replies_come_in_every_queue)
 	unsigned queues = _i == THUNDERBOLT ? 8 : 16;
 
 	for (unsigned n = 0; n < 200; n++)
-		run(job_rw(r, n % 100, n % 2, DMA_FROM_DEVICE, n, 1));
+		job_run(job_rw(r, n % 100, n % 2, DMA_FROM_DEVICE, n, 1));
 	for (unsigned q = 0; q < queues; q++)
 		ck_assert_uint_gt(seen(r, n_posted[q]), 5);
 	rig_down(r);
@@ -128,7 +115,7 @@ START_TEST(hundreds_in_flight_completed_in_any_order)
 	for (unsigned n = 0; n < depth; n++) {
 		struct job *j = job_rw(r, n, n % 3, n % 2 ? DMA_TO_DEVICE : DMA_FROM_DEVICE, n, 1);
 
-		pattern(j->buf, 512, n);
+		job_fill(j, n);
 		job_submit(j);
 	}
 	ck_assert_uint_eq(depth, 397);
@@ -155,7 +142,7 @@ START_TEST(queues_wrap)
 	r->model->fw_cmds = 128;
 	rig_must_start(r);
 	for (unsigned n = 0; n < 1000; n++)
-		ck_assert_int_eq(run(job_rw(r, n % 50, LD0, DMA_FROM_DEVICE, n, 1))->result, HBA_DONE);
+		ck_assert_int_eq(job_run(job_rw(r, n % 50, LD0, DMA_FROM_DEVICE, n, 1))->result, HBA_DONE);
 	ck_assert_uint_gt(seen(r, n_posted[0]), 1000);
 	rig_down(r);
 }
@@ -197,7 +184,7 @@ START_TEST(verdicts)
 		r->model->io_status = all[i].status;
 		r->model->io_scsi_status = all[i].ex;
 		pthread_mutex_unlock(&r->model->fn.lock);
-		run(j);
+		job_run(j);
 		ck_assert_msg(j->result == all[i].result, "%u: result %d", i, j->result);
 		ck_assert_uint_eq(j->fw_status, all[i].status);
 		ck_assert_uint_eq(j->sense_len, all[i].sense_len);
@@ -232,7 +219,7 @@ START_TEST(a_short_answer_is_an_answer)
 		struct job *j = job_cdb(r, i, i % 3, cdb, 6, DMA_FROM_DEVICE, 255);
 
 		tell(r, io_moved, all[i].told);
-		run(j);
+		job_run(j);
 		ck_assert_msg(j->result == all[i].result, "%u: result %d", i, j->result);
 		ck_assert_uint_eq(j->moved, all[i].moved);
 		if (j->result == HBA_DONE)
@@ -240,10 +227,10 @@ START_TEST(a_short_answer_is_an_answer)
 	}
 	/* Blocks are another matter: all of them, or an error. */
 	tell(r, io_moved, 512);
-	ck_assert_int_eq(run(job_rw(r, 9, LD0, DMA_FROM_DEVICE, 0, 2))->result, HBA_IO_ERROR);
-	ck_assert_int_eq(run(job_rw(r, 10, LD0, DMA_TO_DEVICE, 0, 2))->result, HBA_IO_ERROR);
+	ck_assert_int_eq(job_run(job_rw(r, 9, LD0, DMA_FROM_DEVICE, 0, 2))->result, HBA_IO_ERROR);
+	ck_assert_int_eq(job_run(job_rw(r, 10, LD0, DMA_TO_DEVICE, 0, 2))->result, HBA_IO_ERROR);
 	ck_assert_int_eq(
-		run(job_cdb(r, 11, LD0, (const uint8_t[6]){0}, 6, DMA_NONE, 0))->result, HBA_IO_ERROR);
+		job_run(job_cdb(r, 11, LD0, (const uint8_t[6]){0}, 6, DMA_NONE, 0))->result, HBA_IO_ERROR);
 	rig_down(r);
 }
 END_TEST
@@ -261,9 +248,9 @@ START_TEST(old_sense_is_nobodys)
 	tell(r, io_scsi_status, 2);
 	tell(r, io_sense[0], 0x70);
 	for (unsigned n = 0; n < 64; n++)
-		run(job_rw(r, n, LD0, DMA_FROM_DEVICE, 0, 1));
+		job_run(job_rw(r, n, LD0, DMA_FROM_DEVICE, 0, 1));
 	tell(r, io_sense[0], 0);
-	j = run(job_rw(r, 64, LD0, DMA_FROM_DEVICE, 0, 1));
+	j = job_run(job_rw(r, 64, LD0, DMA_FROM_DEVICE, 0, 1));
 	ck_assert_int_eq(j->result, HBA_IO_ERROR);
 	ck_assert_uint_eq(j->sense_len, 0);
 	rig_down(r);
@@ -278,7 +265,7 @@ START_TEST(sequence_numbers_that_are_refused_are_left_out)
 	r->model->check_seq = true;
 	rig_must_start(r);
 	for (unsigned u = 0; u < 3; u++)
-		ck_assert_int_eq(run(job_rw(r, u, u, DMA_FROM_DEVICE, 0, 8))->result, HBA_DONE);
+		ck_assert_int_eq(job_run(job_rw(r, u, u, DMA_FROM_DEVICE, 0, 8))->result, HBA_DONE);
 	/* The drive's read went to firmware then. */
 	ck_assert_uint_eq(seen(r, n_fast_path), 1);
 	ck_assert_int_eq(stat_of(r, resets), 0);
@@ -291,9 +278,9 @@ START_TEST(a_refusal_that_stays_is_an_error)
 	struct rig *r = rig_up(INVADER);
 
 	tell(r, io_status, 0x67);
-	ck_assert_int_eq(run(job_rw(r, 0, LD0, DMA_FROM_DEVICE, 0, 8))->result, HBA_IO_ERROR);
+	ck_assert_int_eq(job_run(job_rw(r, 0, LD0, DMA_FROM_DEVICE, 0, 8))->result, HBA_IO_ERROR);
 	ck_assert_int_eq(
-		run(job_cdb(r, 1, LD0, (const uint8_t[6]){0}, 6, DMA_NONE, 0))->result, HBA_IO_ERROR);
+		job_run(job_cdb(r, 1, LD0, (const uint8_t[6]){0}, 6, DMA_NONE, 0))->result, HBA_IO_ERROR);
 	rig_down(r);
 }
 END_TEST
@@ -304,7 +291,7 @@ START_TEST(a_flush_of_a_logical_drive_is_both_commands)
 {
 	struct rig *r = rig_up((enum model_gen)_i);
 
-	ck_assert_int_eq(run(job_flush(r, 0, LD5))->result, HBA_DONE);
+	ck_assert_int_eq(job_run(job_flush(r, 0, LD5))->result, HBA_DONE);
 	ck_assert_uint_eq(r->job[0].scsi_status, 0);
 	ck_assert_uint_eq(seen(r, n_sync[LD5]), 1);
 	ck_assert_uint_eq(seen(r, n_flush), 1);
@@ -319,10 +306,10 @@ START_TEST(firmware_that_does_not_honour_the_scsi_flush_is_not_asked)
 
 	r->model->pad1 &= ~0x01000000u;
 	rig_must_start(r);
-	ck_assert_int_eq(run(job_flush(r, 0, LD5))->result, HBA_DONE);
+	ck_assert_int_eq(job_run(job_flush(r, 0, LD5))->result, HBA_DONE);
 	ck_assert_uint_eq(seen(r, n_sync[LD5]), 0);
 	ck_assert_uint_eq(seen(r, n_flush), 1);
-	ck_assert_int_eq(run(job_flush(r, 1, PD8))->result, HBA_DONE);
+	ck_assert_int_eq(job_run(job_flush(r, 1, PD8))->result, HBA_DONE);
 	ck_assert_uint_eq(seen(r, n_sync[PD8]), 1);
 	ck_assert_uint_eq(seen(r, n_flush), 1);
 	rig_down(r);
@@ -334,12 +321,12 @@ START_TEST(a_failed_flush_is_an_error)
 	struct rig *r = rig_up(INVADER);
 
 	tell(r, flush_status, 0x15);
-	ck_assert_int_eq(run(job_flush(r, 0, LD0))->result, HBA_IO_ERROR);
+	ck_assert_int_eq(job_run(job_flush(r, 0, LD0))->result, HBA_IO_ERROR);
 	ck_assert_uint_eq(r->job[0].fw_status, 0x15);
 	tell(r, flush_status, 0);
 	tell(r, io_status, 0x2e);
-	ck_assert_int_eq(run(job_flush(r, 1, LD0))->result, HBA_IO_ERROR);
-	ck_assert_int_eq(run(job_flush(r, 2, PD8))->result, HBA_IO_ERROR);
+	ck_assert_int_eq(job_run(job_flush(r, 1, LD0))->result, HBA_IO_ERROR);
+	ck_assert_int_eq(job_run(job_flush(r, 2, PD8))->result, HBA_IO_ERROR);
 	rig_down(r);
 }
 END_TEST
@@ -372,8 +359,6 @@ int main(void)
 {
 	Suite *s = suite_create("fusion requests");
 	TCase *t = tcase_create("requests");
-	SRunner *sr;
-	int failed;
 
 	log_set_level(LOG_LV_ERR);
 	tcase_set_timeout(t, 60);
@@ -394,9 +379,5 @@ int main(void)
 	tcase_add_test(t, a_failed_flush_is_an_error);
 	tcase_add_test(t, flushes_share_the_next_round_never_the_running_one);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -1,22 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Fusion controllers: task management and controller reset. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "rig.h"
-
-static bool is_reset(struct rig *r, unsigned times)
-{
-	return stat_of(r, resets) >= times && hba_state(r->h) == HBA_RUNNING;
-}
-
-static struct job *held_read(struct rig *r, unsigned n, unsigned unit)
-{
-	struct job *j = job_rw(r, n, unit, DMA_FROM_DEVICE, n, 1);
-
-	job_submit(j);
-	return j;
-}
+#include "tests/unit/run_suite.h"
 
 /* --- task management --- */
 
@@ -27,19 +14,17 @@ START_TEST(an_abort_names_the_command)
 	uint16_t smid;
 
 	tell(r, hold, true);
-	held_read(r, 0, LD0);
-	j = held_read(r, 1, LD5);
+	job_send_read(r, 0, LD0);
+	j = job_send_read(r, 1, LD5);
 	smid = model_smid(r->model, 1);
 	job_abort(j);
-	job_wait(j);
-	ck_assert_int_eq(j->result, HBA_ABORTED);
+	job_ends(j, HBA_ABORTED);
 	ck_assert_uint_eq(seen(r, n_abort), 1);
 	ck_assert_uint_eq(seen(r, last_task[0]), 5);
 	ck_assert_uint_eq(seen(r, last_task[0x30]), smid & 0xff);
 	ck_assert_uint_eq(seen(r, last_task[0x80]), 1);
 	model_complete(r->model, 0);
-	job_wait(&r->job[0]);
-	ck_assert_int_eq(r->job[0].result, HBA_DONE);
+	job_ends(&r->job[0], HBA_DONE);
 	ck_assert_int_eq(stat_of(r, resets), 0);
 	rig_down(r);
 }
@@ -53,10 +38,9 @@ START_TEST(a_drive_is_named_by_its_handle)
 	r->model->pd_map = true;
 	rig_must_start(r);
 	tell(r, hold, true);
-	j = held_read(r, 0, PD8);
+	j = job_send_read(r, 0, PD8);
 	job_abort(j);
-	job_wait(j);
-	ck_assert_int_eq(j->result, HBA_ABORTED);
+	job_ends(j, HBA_ABORTED);
 	ck_assert_uint_eq(seen(r, last_task[0]), 0x19);
 	ck_assert_uint_eq(seen(r, last_task[0x80]), 2);
 	rig_down(r);
@@ -73,9 +57,8 @@ START_TEST(a_drive_without_handle_is_not_aborted)
 	j = job_rw(r, 0, PD8, DMA_FROM_DEVICE, 0, 1);
 	j->tmpl.timeout_ms = 50;
 	job_submit(j);
-	rig_wait(is_reset(r, 1));
-	job_wait(j);
-	ck_assert_int_eq(j->result, HBA_TIMEOUT);
+	rig_wait(rig_was_reset(r, 1));
+	job_ends(j, HBA_TIMEOUT);
 	ck_assert_uint_eq(seen(r, n_abort), 0);
 	rig_down(r);
 }
@@ -87,7 +70,7 @@ START_TEST(more_aborts_than_there_are_frames_for)
 
 	tell(r, hold, true);
 	for (unsigned n = 0; n < 50; n++)
-		held_read(r, n, n % 2);
+		job_send_read(r, n, n % 2);
 	tell(r, hold_tasks, true);
 	for (unsigned n = 0; n < 50; n++)
 		job_abort(&r->job[n]);
@@ -96,10 +79,7 @@ START_TEST(more_aborts_than_there_are_frames_for)
 		rig_wait(model_task_waits(r->model));
 		model_finish_task(r->model);
 	}
-	for (unsigned n = 0; n < 50; n++) {
-		job_wait(&r->job[n]);
-		ck_assert_int_eq(r->job[n].result, HBA_ABORTED);
-	}
+	jobs_end(r, 0, 50, HBA_ABORTED);
 	rig_down(r);
 }
 END_TEST
@@ -116,16 +96,15 @@ START_TEST(the_number_that_an_abort_names_is_nobody_elses_until_it_is_answered)
 	rig_must_start(r);
 	tell(r, hold, true);
 	tell(r, hold_tasks, true);
-	held_read(r, 0, LD0);
+	job_send_read(r, 0, LD0);
 	smid = model_smid(r->model, 0);
 	job_abort(&r->job[0]);
 	rig_wait(model_task_waits(r->model));
 	/* It was faster. */
 	model_complete(r->model, 0);
-	job_wait(&r->job[0]);
-	ck_assert_int_eq(r->job[0].result, HBA_DONE);
+	job_ends(&r->job[0], HBA_DONE);
 	for (unsigned n = 1; n < 200; n++) {
-		held_read(r, n, LD0);
+		job_send_read(r, n, LD0);
 		ck_assert_uint_ne(model_smid(r->model, 0), smid);
 		model_complete(r->model, 0);
 		job_wait(&r->job[n]);
@@ -133,12 +112,12 @@ START_TEST(the_number_that_an_abort_names_is_nobody_elses_until_it_is_answered)
 	/* Answered, or forgotten in a reset: then it is a number as all others. */
 	if (_i) {
 		model_set_state(r->model, 0xf);
-		rig_wait(is_reset(r, 1));
+		rig_wait(rig_was_reset(r, 1));
 	} else {
 		model_finish_task(r->model);
 	}
 	for (unsigned n = 200; n < 400; n++) {
-		held_read(r, n, LD0);
+		job_send_read(r, n, LD0);
 		again |= model_smid(r->model, 0) == smid;
 		model_complete(r->model, 0);
 		job_wait(&r->job[n]);
@@ -162,7 +141,7 @@ START_TEST(aborts_that_are_not_answered_cost_no_depth)
 	tell(r, hold, true);
 	tell(r, hold_tasks, true);
 	for (unsigned n = 0; n < 4; n++) {
-		held_read(r, n, LD0);
+		job_send_read(r, n, LD0);
 		job_abort(&r->job[n]);
 	}
 	rig_wait(seen(r, n_tasks) == 4);
@@ -171,17 +150,14 @@ START_TEST(aborts_that_are_not_answered_cost_no_depth)
 	for (unsigned n = 0; n < 4; n++)
 		job_wait(&r->job[n]);
 	for (unsigned n = 4; n < 4 + depth; n++)
-		held_read(r, n, LD0);
+		job_send_read(r, n, LD0);
 	ck_assert_uint_eq(model_pending(r->model), depth);
 	tell(r, hold_tasks, false);
 	for (unsigned n = 0; n < 4; n++)
 		model_finish_task(r->model);
 	for (unsigned n = 0; n < depth; n++)
 		model_complete(r->model, 0);
-	for (unsigned n = 4; n < 4 + depth; n++) {
-		job_wait(&r->job[n]);
-		ck_assert_int_eq(r->job[n].result, HBA_DONE);
-	}
+	jobs_end(r, 4, depth, HBA_DONE);
 	rig_down(r);
 }
 END_TEST
@@ -205,7 +181,7 @@ START_TEST(task_management_that_is_not_answered_costs_a_reset)
 	tell(r, hold_tasks, true);
 	tell(r, abort_response, 0x05);
 	tell(r, abort_kills, false);
-	held_read(r, 0, LD0);
+	job_send_read(r, 0, LD0);
 	job_abort(&r->job[0]);
 	if (_i >= 4) {
 		/* refused: then it is the unit's reset */
@@ -218,13 +194,11 @@ START_TEST(task_management_that_is_not_answered_costs_a_reset)
 	tell(r, hold, false);
 	ck_assert_int_eq(stat_of(r, resets), 0);
 	rig_io(r, time_is_over, rig_fusion(r));
-	rig_wait(is_reset(r, 1));
+	rig_wait(rig_was_reset(r, 1));
 	tell(r, hold_tasks, false);
 	/* A failure is a failure again. */
 	tell(r, io_status, 0x2e);
-	job_submit(job_rw(r, 1, LD0, DMA_FROM_DEVICE, 0, 1));
-	job_wait(&r->job[1]);
-	ck_assert_int_eq(r->job[1].result, HBA_IO_ERROR);
+	ck_assert_int_eq(job_run(job_rw(r, 1, LD0, DMA_FROM_DEVICE, 0, 1))->result, HBA_IO_ERROR);
 	rig_down(r);
 }
 END_TEST
@@ -239,9 +213,9 @@ START_TEST(a_refused_abort_resets_the_unit_and_nobody_else_notices)
 	tell(r, hold, true);
 	tell(r, abort_response, 0x05);
 	tell(r, abort_kills, false);
-	victim = held_read(r, 0, LD0);
-	held_read(r, 1, LD0);
-	held_read(r, 2, LD5);
+	victim = job_send_read(r, 0, LD0);
+	job_send_read(r, 1, LD0);
+	job_send_read(r, 2, LD5);
 	tell(r, hold_tasks, true);
 	job_abort(victim);
 	rig_wait(model_task_waits(r->model));
@@ -249,18 +223,14 @@ START_TEST(a_refused_abort_resets_the_unit_and_nobody_else_notices)
 	model_finish_task(r->model);
 	rig_wait(seen(r, n_unit_reset) == 1);
 	model_finish_task(r->model);
-	job_wait(victim);
-	ck_assert_int_eq(victim->result, HBA_ABORTED);
+	job_ends(victim, HBA_ABORTED);
 	/* Its neighbour was sent again, and so is at firmware as before. */
 	rig_wait(model_pending(r->model) == 2);
 	ck_assert_uint_eq(job_done(&r->job[1]), 0);
 	tell(r, hold_tasks, false);
 	while (model_pending(r->model))
 		model_complete(r->model, 0);
-	for (unsigned n = 1; n < 3; n++) {
-		job_wait(&r->job[n]);
-		ck_assert_int_eq(r->job[n].result, HBA_DONE);
-	}
+	jobs_end(r, 1, 2, HBA_DONE);
 	ck_assert_uint_eq(seen(r, last_task[0x05]), 3);
 	ck_assert_int_eq(stat_of(r, resets), 0);
 	rig_down(r);
@@ -273,9 +243,7 @@ START_TEST(an_io_error_by_itself_is_not_sent_again)
 	struct rig *r = rig_up(INVADER);
 
 	tell(r, io_status, 0x2e);
-	job_submit(job_rw(r, 0, LD0, DMA_FROM_DEVICE, 0, 1));
-	job_wait(&r->job[0]);
-	ck_assert_int_eq(r->job[0].result, HBA_IO_ERROR);
+	ck_assert_int_eq(job_run(job_rw(r, 0, LD0, DMA_FROM_DEVICE, 0, 1))->result, HBA_IO_ERROR);
 	rig_down(r);
 }
 END_TEST
@@ -292,17 +260,15 @@ START_TEST(firmware_that_ignores_all_that_is_reset)
 	j = job_rw(r, 0, LD0, DMA_FROM_DEVICE, 0, 1);
 	j->tmpl.timeout_ms = 20;
 	job_submit(j);
-	held_read(r, 1, LD5);
-	job_wait(j);
-	ck_assert_int_eq(j->result, HBA_TIMEOUT);
-	rig_wait(is_reset(r, 1));
+	job_send_read(r, 1, LD5);
+	job_ends(j, HBA_TIMEOUT);
+	rig_wait(rig_was_reset(r, 1));
 	ck_assert_uint_ge(seen(r, n_unit_reset), 1);
 	ck_assert_uint_eq(seen(r, n_chip_reset), 1);
 	/* The other one was sent again. */
 	rig_wait(model_pending(r->model) == 1);
 	model_complete(r->model, 0);
-	job_wait(&r->job[1]);
-	ck_assert_int_eq(r->job[1].result, HBA_DONE);
+	job_ends(&r->job[1], HBA_DONE);
 	rig_down(r);
 }
 END_TEST
@@ -315,13 +281,10 @@ START_TEST(a_fault_sends_everything_again)
 
 	tell(r, hold, true);
 	for (unsigned n = 0; n < 100; n++)
-		held_read(r, n, n % 3);
+		job_send_read(r, n, n % 3);
 	tell(r, hold, false);
 	model_set_state(r->model, 0xf);
-	for (unsigned n = 0; n < 100; n++) {
-		job_wait(&r->job[n]);
-		ck_assert_int_eq(r->job[n].result, HBA_DONE);
-	}
+	jobs_end(r, 0, 100, HBA_DONE);
 	ck_assert_uint_eq(seen(r, n_init), 2);
 	ck_assert_uint_eq(seen(r, n_chip_reset), 1);
 	/* The wait for events went on where it was. */
@@ -340,28 +303,22 @@ START_TEST(handles_of_drives_do_not_outlive_a_reset)
 
 	r->model->pd_map = true;
 	rig_must_start(r);
-	job_submit(job_rw(r, 0, PD8, DMA_FROM_DEVICE, 0, 1));
-	job_wait(&r->job[0]);
+	job_run(job_rw(r, 0, PD8, DMA_FROM_DEVICE, 0, 1));
 	direct = seen(r, n_fast_path);
 	ck_assert_uint_eq(direct, 1);
 	tell(r, hold, true);
 	for (unsigned n = 1; n < 20; n++)
-		held_read(r, n, PD8);
+		job_send_read(r, n, PD8);
 	pthread_mutex_lock(&r->model->fn.lock);
 	r->model->hold = false;
 	r->model->pd_handle = 0x2a;
 	r->model->state = 0xf;
 	pthread_mutex_unlock(&r->model->fn.lock);
-	for (unsigned n = 1; n < 20; n++) {
-		job_wait(&r->job[n]);
-		ck_assert_int_eq(r->job[n].result, HBA_DONE);
-	}
+	jobs_end(r, 1, 19, HBA_DONE);
 	/* The new one is asked for, and used, without any event. */
 	rig_wait(seen(r, n_event_wait) == 2);
 	direct = seen(r, n_fast_path);
-	job_submit(job_rw(r, 20, PD8, DMA_FROM_DEVICE, 0, 1));
-	job_wait(&r->job[20]);
-	ck_assert_int_eq(r->job[20].result, HBA_DONE);
+	ck_assert_int_eq(job_run(job_rw(r, 20, PD8, DMA_FROM_DEVICE, 0, 1))->result, HBA_DONE);
 	ck_assert_uint_eq(seen(r, n_fast_path), direct + 1);
 	rig_down(r);
 }
@@ -380,9 +337,8 @@ START_TEST(what_was_answered_before_the_fault_is_not_run_again)
 	r->model->state = 0xf;
 	pthread_mutex_unlock(&r->model->fn.lock);
 	model_complete(r->model, 0);
-	rig_wait(is_reset(r, 1));
-	job_wait(j);
-	ck_assert_int_eq(j->result, HBA_DONE);
+	rig_wait(rig_was_reset(r, 1));
+	job_ends(j, HBA_DONE);
 	ck_assert_uint_eq(model_pending(r->model), 0);
 	rig_down(r);
 }
@@ -408,7 +364,7 @@ START_TEST(flushes_in_each_of_their_steps_begin_anew_after_a_reset)
 	r->model->hold = false;
 	r->model->state = 0xf;
 	pthread_mutex_unlock(&r->model->fn.lock);
-	rig_wait(is_reset(r, 1));
+	rig_wait(rig_was_reset(r, 1));
 	rig_wait(model_flush_waits(r->model));
 	ck_assert_uint_gt(seen(r, n_flush), flushes);
 	for (unsigned n = 0; n < 3; n++)
@@ -416,8 +372,7 @@ START_TEST(flushes_in_each_of_their_steps_begin_anew_after_a_reset)
 	tell(r, hold_flush, false);
 	model_finish_flush(r->model);
 	for (unsigned n = 0; n < 4; n++) {
-		job_wait(&r->job[n]);
-		ck_assert_int_eq(r->job[n].result, HBA_DONE);
+		job_ends(&r->job[n], HBA_DONE);
 		ck_assert_uint_eq(r->job[n].scsi_status, 0);
 	}
 	/* Each LD's first command anew, and the drive's. */
@@ -435,11 +390,9 @@ START_TEST(the_second_or_third_reset_may_help)
 	rig_times(r)->state = rig_times(r)->diag_end = 30;
 	tell(r, resets_fail, 2);
 	model_set_state(r->model, 0xf);
-	rig_wait(is_reset(r, 1));
+	rig_wait(rig_was_reset(r, 1));
 	ck_assert_uint_eq(seen(r, n_chip_reset), 3);
-	job_submit(job_rw(r, 0, LD0, DMA_FROM_DEVICE, 0, 1));
-	job_wait(&r->job[0]);
-	ck_assert_int_eq(r->job[0].result, HBA_DONE);
+	ck_assert_int_eq(job_run(job_rw(r, 0, LD0, DMA_FROM_DEVICE, 0, 1))->result, HBA_DONE);
 	rig_down(r);
 }
 END_TEST
@@ -451,12 +404,10 @@ START_TEST(firmware_that_dies_over_the_init_is_reset_again)
 
 	tell(r, init_faults, 2);
 	model_set_state(r->model, 0xf);
-	rig_wait(is_reset(r, 1));
+	rig_wait(rig_was_reset(r, 1));
 	ck_assert_uint_eq(seen(r, n_chip_reset), 3);
 	ck_assert_uint_eq(seen(r, n_init), 4);
-	job_submit(job_rw(r, 0, LD0, DMA_FROM_DEVICE, 0, 1));
-	job_wait(&r->job[0]);
-	ck_assert_int_eq(r->job[0].result, HBA_DONE);
+	ck_assert_int_eq(job_run(job_rw(r, 0, LD0, DMA_FROM_DEVICE, 0, 1))->result, HBA_DONE);
 	rig_down(r);
 }
 END_TEST
@@ -469,7 +420,7 @@ START_TEST(a_reset_that_never_helps_ends_everything)
 
 	rig_times(r)->state = rig_times(r)->diag_end = rig_times(r)->dcmd = 20;
 	tell(r, hold, true);
-	held_read(r, 0, LD0);
+	job_send_read(r, 0, LD0);
 	tell(r, chip_dead, _i == DEAD_CHIP);
 	tell(r, resets_fail, _i == FAULTS_AGAIN ? 100 : 0);
 	tell(r, init_status, _i == REFUSED_INIT ? 3 : 0);
@@ -480,8 +431,7 @@ START_TEST(a_reset_that_never_helps_ends_everything)
 		tell(r, fault_bits, 0x01000001);
 	model_set_state(r->model, 0xf);
 	rig_wait(hba_state(r->h) == HBA_FAILED);
-	job_wait(&r->job[0]);
-	ck_assert_int_eq(r->job[0].result, HBA_GONE);
+	job_ends(&r->job[0], HBA_GONE);
 	ck_assert(r->job[0].quiet);
 	ck_assert_uint_eq(seen(r, n_chip_reset), _i == NO_RESET_BIT ? 0 : _i == SMALLER_OFFER ? 1 : 3);
 	rig_down(r);
@@ -495,10 +445,9 @@ START_TEST(resets_may_be_forbidden)
 	r->model->no_ocr = true;
 	rig_must_start(r);
 	tell(r, hold, true);
-	held_read(r, 0, LD0);
+	job_send_read(r, 0, LD0);
 	model_set_state(r->model, 0xf);
-	job_wait(&r->job[0]);
-	ck_assert_int_eq(r->job[0].result, HBA_GONE);
+	job_ends(&r->job[0], HBA_GONE);
 	ck_assert_uint_eq(seen(r, n_chip_reset), 0);
 	rig_down(r);
 }
@@ -564,13 +513,12 @@ START_TEST(a_device_that_is_gone_ends_everything)
 
 	tell(r, hold, true);
 	for (unsigned n = 0; n < 20; n++)
-		held_read(r, n, n % 3);
+		job_send_read(r, n, n % 3);
 	job_submit(job_flush(r, 20, LD0));
 	tell(r, fn.gone, true);
 	rig_wait(hba_state(r->h) == HBA_REMOVED);
 	for (unsigned n = 0; n < 21; n++) {
-		job_wait(&r->job[n]);
-		ck_assert_int_eq(r->job[n].result, HBA_GONE);
+		job_ends(&r->job[n], HBA_GONE);
 		ck_assert(r->job[n].quiet);
 	}
 	tell(r, fn.gone, false);
@@ -582,8 +530,6 @@ int main(void)
 {
 	Suite *s = suite_create("fusion recovery");
 	TCase *t = tcase_create("recovery");
-	SRunner *sr;
-	int failed;
 
 	log_set_level(LOG_LV_ERR);
 	tcase_set_timeout(t, 90);
@@ -610,9 +556,5 @@ int main(void)
 	tcase_add_test(t, firmware_that_writes_out_its_cache_is_not_interrupted);
 	tcase_add_loop_test(t, a_device_that_is_gone_ends_everything, 0, 4);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

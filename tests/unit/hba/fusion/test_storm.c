@@ -4,10 +4,10 @@
  * Each block has one writer, who writes a newer generation as soon as the older write has ended in whatever way: an
  * older one that reaches the disk after that is a stale write.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "rig.h"
+#include "tests/unit/run_suite.h"
 
 #define BLOCKS 24
 #define ENDS   600
@@ -204,8 +204,7 @@ START_TEST(no_write_comes_after_its_end)
 	for (unsigned b = 0; b < BLOCKS; b++) {
 		write_next(b);
 		ck_assert(block[b].busy);
-		job_wait(&r->job[b]);
-		ck_assert_int_eq(r->job[b].result, HBA_DONE);
+		job_ends(&r->job[b], HBA_DONE);
 	}
 	ck_assert_uint_eq(hba_inflight(r->h), 0);
 	rig_down(r);
@@ -216,16 +215,10 @@ int main(void)
 {
 	Suite *s = suite_create("fusion storm");
 	TCase *t = tcase_create("storm");
-	SRunner *sr;
-	int failed;
 
 	log_set_level(LOG_LV_ERR);
 	tcase_set_timeout(t, 180);
 	tcase_add_loop_test(t, no_write_comes_after_its_end, 0, 8);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Request frames and descriptors, byte by byte: worked out by hand from the facts page [5.5 to 5.10, 5.14]. */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "hba/megaraid/fusion.h"
+#include "tests/unit/run_suite.h"
 
 /* Pieces of a frame; what none of them covers must be zero. */
 struct piece {
@@ -438,8 +438,6 @@ int main(void)
 {
 	Suite *s = suite_create("fusion frames");
 	TCase *t = tcase_create("wire");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, inquiry_of_a_logical_drive);
 	tcase_add_test(t, read_of_a_logical_drive_on_invader);
@@ -462,9 +460,5 @@ int main(void)
 	tcase_add_test(t, descriptors);
 	tcase_add_test(t, reads_and_writes_take_the_short_cdb_while_they_can);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

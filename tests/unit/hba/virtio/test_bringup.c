@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Capabilities, negotiation, limits, discovery, interrupts, the end. */
 #include "rig.h"
+#include "tests/unit/run_suite.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define NEED_1	UINT64_C(0x100000000) /* VERSION_1 */
@@ -11,20 +11,14 @@
 
 static void expect_attach_fails(struct rig *r, int error, const char *word)
 {
-	int rc = rig_attach(r);
-
-	ck_assert_msg(rc == error, "%d instead of %d: %s", rc, error, r->e.text);
-	ck_assert_msg(strstr(r->e.text, word), "no '%s' in: %s", word, r->e.text);
+	rig_must_not_attach(r, error, word);
 	/* It was left reset, with nothing enabled. */
 	rig_down(r);
 }
 
 static void expect_start_fails(struct rig *r, int error, const char *word)
 {
-	int rc = rig_start(r);
-
-	ck_assert_msg(rc == error, "%d instead of %d: %s", rc, error, r->e.text);
-	ck_assert_msg(strstr(r->e.text, word), "no '%s' in: %s", word, r->e.text);
+	rig_must_not_start(r, error, word);
 	rig_down(r);
 }
 
@@ -112,7 +106,7 @@ START_TEST(device_left_running_is_reset_first)
 	r->model->status = 0x0f;
 	r->model->reset_slow = 3;
 	r->model->fails_anew = 1;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_uint_ge(seen(r, n_reset), 2);
 	rig_down(r);
 }
@@ -123,7 +117,7 @@ START_TEST(transitional_device_that_is_modern)
 	struct rig *r = rig_new();
 
 	r->model->fn.pci.id.device = 0x1004;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	rig_down(r);
 }
 END_TEST
@@ -134,7 +128,7 @@ START_TEST(served_device_needs_no_iommu)
 
 	r->model->offered &= ~NEED_AP;
 	r->model->fn.pci.dma_unpinned = true;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	rig_down(r);
 }
 END_TEST
@@ -144,7 +138,7 @@ START_TEST(configuration_is_read_in_one_piece)
 	struct rig *r = rig_new();
 
 	r->model->restless = 7;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	rig_down(r);
 }
 END_TEST
@@ -155,7 +149,7 @@ START_TEST(sizes_of_cdb_and_sense_are_set)
 
 	model_config32(r->model, 0x14, 252);
 	model_config32(r->model, 0x18, 16);
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_uint_eq(r->model->live[0x14], 96);
 	ck_assert_uint_eq(r->model->live[0x18], 32);
 	rig_down(r);
@@ -168,12 +162,10 @@ START_TEST(shared_line_when_there_is_no_msix)
 	struct job *job;
 
 	r->model->fn.pci.n_vectors[PCI_IRQ_MSIX] = 0;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_uint_eq(r->model->fn.irq_kind, PCI_IRQ_INTX);
 	job = job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 1);
-	job_submit(job);
-	job_wait(job);
-	ck_assert_int_eq(job->result, HBA_DONE);
+	ck_assert_int_eq(job_run(job)->result, HBA_DONE);
 	rig_wait(seen(r, fn.n_unmask) > 0);
 	ck_assert_uint_eq(seen(r, isr), 0);
 	rig_down(r);
@@ -185,7 +177,7 @@ START_TEST(not_all_units_know_fua)
 	struct rig *r = rig_new();
 
 	r->model->unit[1].dpofua = false;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert(!r->h->fua_native);
 	rig_down(r);
 }
@@ -196,7 +188,7 @@ START_TEST(target_without_report_luns_has_lun_0)
 	struct rig *r = rig_new();
 
 	r->model->no_report_luns = true;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_uint_eq(r->h->n_units, 1);
 	ck_assert_str_eq(r->h->unit[0].name, "t0l0");
 	rig_down(r);
@@ -209,7 +201,7 @@ START_TEST(max_target_and_max_lun_bound_the_search)
 
 	model_config32(r->model, 0x1c, 2u << 16); /* targets 0 to 2 */
 	model_config32(r->model, 0x20, 0);
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_uint_eq(r->h->n_units, 1);
 	rig_down(r);
 }
@@ -221,7 +213,7 @@ START_TEST(no_units_is_no_error)
 
 	for (unsigned i = 0; i < MODEL_UNITS; i++)
 		r->model->unit[i].present = false;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	ck_assert_uint_eq(r->h->n_units, 0);
 	ck_assert(!r->h->fua_native);
 	rig_down(r);
@@ -286,7 +278,7 @@ START_TEST(second_capability_of_a_kind_is_taken_when_the_first_is_no_use)
 	model_cap(r->model, 0xa4, 0x70, 1, 4, 0x0000, 0x1000, 0);
 	r->model->fn.cfg[0x61] = 0x84;
 	r->model->fn.cfg[0x71] = 0;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	rig_down(r);
 }
 END_TEST
@@ -454,8 +446,6 @@ int main(void)
 {
 	Suite *s = suite_create("virtio bring-up");
 	TCase *c = tcase_create("device");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(c, 60);
 	add(c, units_are_found);
@@ -489,9 +479,5 @@ int main(void)
 	add(c, doorbell_outside_the_bar);
 	add(c, device_that_answers_no_command);
 	suite_add_tcase(s, c);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -1,26 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Requests through slots, bounce memory, descriptors and rings; events. */
 #include "rig.h"
+#include "tests/unit/run_suite.h"
 
-#include <errno.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
-
-static void fill(struct job *job, unsigned seed)
-{
-	for (size_t i = 0; i < job->iov.iov_len; i++)
-		job->buf[i] = (uint8_t)(i * 7 + i / 512 + seed);
-}
-
-static void run_good(struct job *job)
-{
-	job_submit(job);
-	job_wait(job);
-	ck_assert_int_eq(job->result, HBA_DONE);
-	ck_assert_uint_eq(job->scsi_status, 0);
-	ck_assert_uint_eq(job->moved, job->iov.iov_len);
-}
 
 /* _i: with lists, and without (two commands at once then, of few segments) */
 static struct rig *up(int how)
@@ -29,7 +13,7 @@ static struct rig *up(int how)
 
 	if (how)
 		r->model->offered &= ~UINT64_C(0x10000000);
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	return r;
 }
 
@@ -42,11 +26,11 @@ START_TEST(what_is_written_is_read)
 		struct job *w = job_rw(r, 0, i % 3, DMA_TO_DEVICE, 100 * i + 1, blocks[i]);
 		struct job *rd;
 
-		fill(w, (unsigned)i);
-		run_good(w);
+		job_fill(w, (unsigned)i);
+		job_run_well(w);
 		ck_assert_mem_eq(r->model->unit[i % 3].disk + (100 * i + 1) * 512, w->buf, w->iov.iov_len);
 		rd = job_rw(r, 1, i % 3, DMA_FROM_DEVICE, 100 * i + 1, blocks[i]);
-		run_good(rd);
+		job_run_well(rd);
 		ck_assert_mem_eq(rd->buf, w->buf, w->iov.iov_len);
 		ck_assert_uint_eq(rd->buf[rd->iov.iov_len], 0xee);
 	}
@@ -60,7 +44,7 @@ START_TEST(unit_is_addressed_by_target_and_lun)
 	static const uint8_t head[8] = {1, 3, 0x41, 0x2c, 0, 0, 0, 0}; /* target 3, LUN 300 */
 	struct rig *r = rig_up();
 
-	run_good(job_cdb(r, 0, 2, tur, 6, DMA_NONE, 0));
+	job_run_well(job_cdb(r, 0, 2, tur, 6, DMA_NONE, 0));
 	ck_assert_mem_eq(r->model->last_head, head, 8);
 	rig_down(r);
 }
@@ -72,7 +56,7 @@ START_TEST(fua_goes_into_the_cdb)
 	struct job *w = job_rw(r, 0, 1, DMA_TO_DEVICE, 3, 16);
 
 	w->tmpl.fua = true;
-	run_good(w);
+	job_run_well(w);
 	ck_assert_uint_eq(r->model->last_head[19], 0x2a);
 	ck_assert_uint_eq(r->model->last_head[20], 0x08);
 	rig_down(r);
@@ -86,11 +70,9 @@ START_TEST(short_answer_leaves_zeros_not_what_was_there)
 	struct job *w = job_rw(r, 0, 0, DMA_TO_DEVICE, 0, 32), *q;
 
 	memset(w->buf, 0x77, w->iov.iov_len);
-	run_good(w); /* leaves 77h in the bounce chunk that the next one gets */
+	job_run_well(w); /* leaves 77h in the bounce chunk that the next one gets */
 	q = job_cdb(r, 1, 0, inquiry, 6, DMA_FROM_DEVICE, 96);
-	job_submit(q);
-	job_wait(q);
-	ck_assert_int_eq(q->result, HBA_DONE);
+	ck_assert_int_eq(job_run(q)->result, HBA_DONE);
 	ck_assert_uint_eq(q->moved, 36); /* the true number */
 	ck_assert_mem_eq(q->buf + 8, "MODEL", 5);
 	for (unsigned i = 36; i < 96; i++)
@@ -106,9 +88,7 @@ START_TEST(short_read_is_no_whole_one)
 
 	tell(r, forced, true);
 	tell(r, force_residual, 512);
-	job_submit(rd);
-	job_wait(rd);
-	ck_assert_int_eq(rd->result, HBA_DONE);
+	ck_assert_int_eq(job_run(rd)->result, HBA_DONE);
 	ck_assert_uint_eq(rd->moved, 7 * 512);
 	rig_down(r);
 }
@@ -124,9 +104,7 @@ START_TEST(sense_comes_through)
 	tell(r, force_status, 2);
 	memcpy(r->model->force_sense, sense, sizeof(sense));
 	tell(r, force_sense_len, 18);
-	job_submit(rd);
-	job_wait(rd);
-	ck_assert_int_eq(rd->result, HBA_DONE);
+	ck_assert_int_eq(job_run(rd)->result, HBA_DONE);
 	ck_assert_uint_eq(rd->scsi_status, 2);
 	ck_assert_uint_eq(rd->sense_len, 18);
 	ck_assert_mem_eq(rd->sense, sense, 18);
@@ -142,9 +120,7 @@ START_TEST(unit_that_left)
 	struct job *rd = job_rw(r, 0, 2, DMA_FROM_DEVICE, 0, 8);
 
 	tell(r, unit[2].present, false);
-	job_submit(rd);
-	job_wait(rd);
-	ck_assert_int_eq(rd->result, HBA_NO_UNIT);
+	ck_assert_int_eq(job_run(rd)->result, HBA_NO_UNIT);
 	rig_down(r);
 }
 END_TEST
@@ -156,7 +132,7 @@ START_TEST(flush_reaches_the_unit_it_is_for)
 	static const uint8_t cdb[32] = {0x35};
 	struct rig *r = rig_up();
 
-	run_good(job_flush(r, 0, 1));
+	job_run_well(job_flush(r, 0, 1));
 	ck_assert_mem_eq(r->model->last_head + 19, cdb, 32);
 	ck_assert_uint_eq(r->model->unit[0].n_sync, 0);
 	ck_assert_uint_eq(r->model->unit[1].n_sync, 1);
@@ -171,9 +147,7 @@ START_TEST(flush_that_is_not_known_is_not_good)
 	struct job *f = job_flush(r, 0, 1);
 
 	tell(r, unit[1].sync, how[_i]);
-	job_submit(f);
-	job_wait(f);
-	ck_assert_int_eq(f->result, HBA_DONE);
+	ck_assert_int_eq(job_run(f)->result, HBA_DONE);
 	ck_assert_uint_eq(f->scsi_status, 2);
 	rig_down(r);
 }
@@ -193,9 +167,7 @@ START_TEST(flush_with_a_recovered_error_is_good_but_not_with_a_deferred_one)
 	tell(r, force_sense[2], 1);
 	tell(r, force_sense[7], 10);
 	tell(r, force_sense_len, 18);
-	job_submit(f);
-	job_wait(f);
-	ck_assert_int_eq(f->result, HBA_DONE);
+	ck_assert_int_eq(job_run(f)->result, HBA_DONE);
 	ck_assert_uint_eq(f->scsi_status, t[_i].status);
 	tell(r, forced, false);
 	rig_down(r);
@@ -331,7 +303,7 @@ static struct rig *up_with_few_per_unit(void)
 	struct rig *r = rig_new();
 
 	model_config32(r->model, 0x0c, 4); /* cmd_per_lun */
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	tell(r, hold, true);
 	return r;
 }
@@ -365,10 +337,7 @@ START_TEST(unit_gets_no_more_than_it_takes)
 		}
 	}
 	rig_pump(r);
-	for (unsigned i = 0; i < 23; i++) {
-		job_wait(&r->job[i]);
-		ck_assert_int_eq(r->job[i].result, HBA_DONE);
-	}
+	jobs_end(r, 0, 23, HBA_DONE);
 	tell(r, hold, false);
 	rig_down(r);
 }
@@ -382,8 +351,7 @@ START_TEST(request_that_waits_for_its_turn_can_be_aborted)
 		job_submit(job_rw(r, i, 0, DMA_TO_DEVICE, i, 1));
 	rig_wait(model_pending(r->model) == 4);
 	job_abort(&r->job[5]);
-	job_wait(&r->job[5]);
-	ck_assert_int_eq(r->job[5].result, HBA_ABORTED);
+	job_ends(&r->job[5], HBA_ABORTED);
 	/* The device has not heard of it. */
 	ck_assert_uint_eq(seen(r, n_abort), 0);
 	ck_assert_uint_eq(model_pending(r->model), 4);
@@ -419,8 +387,7 @@ START_TEST(those_that_wait_survive_a_reset)
 	rig_pump_until(r, over_with_few_per_unit, NULL);
 	rig_sync(r);
 	for (unsigned i = 0; i < 12; i++) {
-		job_wait(&r->job[i]);
-		ck_assert_int_eq(r->job[i].result, HBA_DONE);
+		job_ends(&r->job[i], HBA_DONE);
 		ck_assert_uint_eq(r->job[i].scsi_status, 0);
 		ck_assert_uint_eq(r->model->unit[0].disk[i * 512], i + 1);
 	}
@@ -439,10 +406,7 @@ START_TEST(those_that_wait_end_with_the_device)
 	tell(r, reset_dead, true);
 	model_needs_reset(r->model);
 	rig_wait(hba_state(r->h) == HBA_FAILED);
-	for (unsigned i = 0; i < 12; i++) {
-		job_wait(&r->job[i]);
-		ck_assert_int_eq(r->job[i].result, HBA_GONE);
-	}
+	jobs_end(r, 0, 12, HBA_GONE);
 	rig_down(r);
 }
 END_TEST
@@ -452,7 +416,7 @@ START_TEST(lost_interrupt_costs_time_only)
 	struct rig *r = rig_up();
 
 	tell(r, no_irq, true);
-	run_good(job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 8));
+	job_run_well(job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 8));
 	ck_assert_uint_eq(stat_of(r, resets), 0);
 	rig_down(r);
 }
@@ -465,7 +429,7 @@ START_TEST(device_that_wants_no_notification)
 
 	/* From the next notification on; it goes on looking by itself, which is the test's part. */
 	tell(r, no_notify, true);
-	run_good(job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 8));
+	job_run_well(job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 8));
 	before = seen(r, n_notify);
 	job_submit(job_rw(r, 1, 0, DMA_FROM_DEVICE, 8, 8));
 	clock_sleep_ms(20);
@@ -473,8 +437,7 @@ START_TEST(device_that_wants_no_notification)
 	ck_assert_uint_eq(job_done(&r->job[1]), 0);
 	tell(r, no_notify, false);
 	r->model->fn.pci.ops->bar_write_part(&r->model->fn.pci, 4, 0x3008, 2, 2);
-	job_wait(&r->job[1]);
-	ck_assert_int_eq(r->job[1].result, HBA_DONE);
+	job_ends(&r->job[1], HBA_DONE);
 	rig_down(r);
 }
 END_TEST
@@ -534,7 +497,7 @@ START_TEST(events_that_mean_nothing)
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++)
 		rig_wait(model_event(r->model, t[i].event, t[i].target, t[i].lun, t[i].reason));
 	rig_wait(__atomic_load_n(&vio(r)->events.missed, __ATOMIC_RELAXED) == 2);
-	run_good(job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 8));
+	job_run_well(job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 8));
 	ck_assert_uint_eq(stat_of(r, resets), 0);
 	rig_down(r);
 }
@@ -544,8 +507,6 @@ int main(void)
 {
 	Suite *s = suite_create("virtio I/O");
 	TCase *c = tcase_create("requests");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(c, 100);
 	tcase_add_loop_test(c, what_is_written_is_read, 0, 2);
@@ -569,9 +530,5 @@ int main(void)
 	tcase_add_test(c, removed_unit_is_offline_until_it_is_back);
 	tcase_add_test(c, events_that_mean_nothing);
 	suite_add_tcase(s, c);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

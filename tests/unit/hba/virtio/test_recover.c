@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Garbage, time-outs, task management, resets with re-issue, and the end of a device. Each request is done once. */
 #include "rig.h"
+#include "tests/unit/run_suite.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* n held writes to unit 0, each with its own pattern. */
@@ -26,8 +25,7 @@ static void finish_writes(struct rig *r, unsigned n)
 	rig_wait(hba_state(r->h) == HBA_RUNNING);
 	rig_pump(r);
 	for (unsigned i = 0; i < n; i++) {
-		job_wait(&r->job[i]);
-		ck_assert_int_eq(r->job[i].result, HBA_DONE);
+		job_ends(&r->job[i], HBA_DONE);
 		ck_assert_uint_eq(r->job[i].scsi_status, 0);
 		ck_assert_uint_eq(r->model->unit[0].disk[i * 512 + 511], i + 1);
 	}
@@ -105,9 +103,7 @@ START_TEST(length_of_nothing_is_fine)
 
 	/* Some devices never tell it. */
 	tell(r, used_len_extra, (uint32_t) - (108 + 512));
-	job_submit(job);
-	job_wait(job);
-	ck_assert_int_eq(job->result, HBA_DONE);
+	ck_assert_int_eq(job_run(job)->result, HBA_DONE);
 	tell(r, used_len_extra, 0);
 	rig_down(r);
 }
@@ -302,9 +298,7 @@ START_TEST(stuck_command_is_aborted_by_task_management)
 	hold_writes(r, 1); /* with a time limit of 30 s */
 	job = job_rw(r, 1, 0, DMA_FROM_DEVICE, 0, 1);
 	job->tmpl.timeout_ms = 20;
-	job_submit(job);
-	job_wait(job);
-	ck_assert_int_eq(job->result, HBA_TIMEOUT);
+	ck_assert_int_eq(job_run(job)->result, HBA_TIMEOUT);
 	ck_assert_uint_eq(job->buf[0], 0xee);
 	ck_assert_uint_eq(seen(r, n_abort), 1);
 	ck_assert_uint_eq(seen(r, n_lun_reset), 0);
@@ -326,14 +320,11 @@ START_TEST(refused_abort_becomes_a_unit_reset_that_others_survive)
 	job = job_rw(r, 6, 0, DMA_TO_DEVICE, 100, 1);
 	job->tmpl.timeout_ms = 20;
 	memset(job->buf, 0x77, 512);
-	job_submit(job);
-	job_wait(job);
-	ck_assert_int_eq(job->result, HBA_TIMEOUT);
+	ck_assert_int_eq(job_run(job)->result, HBA_TIMEOUT);
 	ck_assert_uint_eq(seen(r, n_lun_reset), 1);
 	rig_wait(model_pending(r->model) == 6);
 	finish_writes(r, 5);
-	job_wait(&r->job[5]);
-	ck_assert_int_eq(r->job[5].result, HBA_DONE);
+	job_ends(&r->job[5], HBA_DONE);
 	ck_assert_uint_eq(stat_of(r, resets), 0);
 	/* It did not run again. */
 	ck_assert_uint_eq(r->model->unit[0].disk[100 * 512], 0);
@@ -354,10 +345,8 @@ START_TEST(unit_reset_does_not_run_twice_what_must_not)
 	job_submit(once);
 	job = job_rw(r, 2, 0, DMA_FROM_DEVICE, 0, 1);
 	job->tmpl.timeout_ms = 20;
-	job_submit(job);
-	job_wait(job);
-	job_wait(once);
-	ck_assert_int_eq(once->result, HBA_ABORTED);
+	job_run(job);
+	job_ends(once, HBA_ABORTED);
 	finish_writes(r, 1);
 	rig_down(r);
 }
@@ -374,9 +363,7 @@ START_TEST(abort_that_does_not_help_leads_to_reset_and_reissue)
 	victim = job_rw(r, 5, 0, DMA_TO_DEVICE, 100, 1);
 	victim->tmpl.timeout_ms = 20;
 	memset(victim->buf, 0x77, 512);
-	job_submit(victim);
-	job_wait(victim);
-	ck_assert_int_eq(victim->result, HBA_TIMEOUT);
+	ck_assert_int_eq(job_run(victim)->result, HBA_TIMEOUT);
 	rig_wait(rig_was_reset(r, 1));
 	finish_writes(r, 5);
 	ck_assert_uint_eq(r->model->unit[0].disk[100 * 512], 0);
@@ -390,8 +377,7 @@ START_TEST(abort_that_is_confirmed)
 
 	hold_writes(r, 2);
 	job_abort(&r->job[1]);
-	job_wait(&r->job[1]);
-	ck_assert_int_eq(r->job[1].result, HBA_ABORTED);
+	job_ends(&r->job[1], HBA_ABORTED);
 	ck_assert_uint_eq(stat_of(r, resets), 0);
 	finish_writes(r, 1);
 	rig_down(r);
@@ -406,8 +392,7 @@ START_TEST(answer_beats_the_abort)
 	hold_writes(r, 1);
 	job_abort(&r->job[0]);
 	model_complete(r->model, 0);
-	job_wait(&r->job[0]);
-	ck_assert_int_eq(r->job[0].result, HBA_DONE);
+	job_ends(&r->job[0], HBA_DONE);
 	ck_assert_uint_eq(stat_of(r, resets), 0);
 	rig_down(r);
 }
@@ -420,10 +405,7 @@ START_TEST(more_aborts_than_there_are_places)
 	hold_writes(r, 40);
 	for (unsigned i = 0; i < 40; i++)
 		job_abort(&r->job[i]);
-	for (unsigned i = 0; i < 40; i++) {
-		job_wait(&r->job[i]);
-		ck_assert_int_eq(r->job[i].result, HBA_ABORTED);
-	}
+	jobs_end(r, 0, 40, HBA_ABORTED);
 	ck_assert_uint_eq(stat_of(r, resets), 0);
 	rig_down(r);
 }
@@ -438,8 +420,7 @@ START_TEST(swept_away_by_somebody_else_it_is_sent_again)
 	tell(r, force_response, 4); /* RESET */
 	job_submit(job);
 	/* ... but not for ever */
-	job_wait(job);
-	ck_assert_int_eq(job->result, HBA_ABORTED);
+	job_ends(job, HBA_ABORTED);
 	ck_assert_uint_eq(stat_of(r, resets), 0);
 	rig_down(r);
 }
@@ -464,9 +445,7 @@ START_TEST(unit_attention_of_others_is_passed_on)
 
 	tell(r, unit[0].ua, 0x29);
 	job = job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 1);
-	job_submit(job);
-	job_wait(job);
-	ck_assert_int_eq(job->result, HBA_DONE);
+	ck_assert_int_eq(job_run(job)->result, HBA_DONE);
 	ck_assert_uint_eq(job->scsi_status, 2);
 	ck_assert_uint_eq(job->sense[12], 0x29);
 	rig_down(r);
@@ -481,13 +460,11 @@ START_TEST(after_our_reset_only_the_first_unit_attention_is_ours)
 	model_needs_reset(r->model);
 	rig_wait(rig_was_reset(r, 1));
 	job = job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 1);
-	job_submit(job);
-	job_wait(job);
+	job_run(job);
 	ck_assert_uint_eq(job->scsi_status, 0);
 	tell(r, unit[0].ua, 0x29);
 	job = job_rw(r, 0, 0, DMA_FROM_DEVICE, 0, 1);
-	job_submit(job);
-	job_wait(job);
+	job_run(job);
 	ck_assert_uint_eq(job->scsi_status, 2);
 	rig_down(r);
 }
@@ -530,8 +507,7 @@ START_TEST(reset_that_never_ends_is_the_end)
 	model_needs_reset(r->model);
 	rig_wait(hba_state(r->h) == HBA_FAILED);
 	for (unsigned i = 0; i < 3; i++) {
-		job_wait(&r->job[i]);
-		ck_assert_int_eq(r->job[i].result, HBA_GONE);
+		job_ends(&r->job[i], HBA_GONE);
 		ck_assert(r->job[i].quiet);
 	}
 	rig_down(r);
@@ -565,7 +541,7 @@ START_TEST(io_goes_on_over_a_shared_line_after_a_reset)
 	struct rig *r = rig_new();
 
 	r->model->fn.pci.n_vectors[PCI_IRQ_MSIX] = 0;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	hold_writes(r, 4);
 	model_needs_reset(r->model);
 	one_reset_and_done(r, 4);
@@ -588,10 +564,7 @@ START_TEST(aborts_and_events_work_after_a_reset)
 	hold_writes(r, 6);
 	for (unsigned i = 0; i < 6; i++)
 		job_abort(&r->job[i]);
-	for (unsigned i = 0; i < 6; i++) {
-		job_wait(&r->job[i]);
-		ck_assert_int_eq(r->job[i].result, HBA_ABORTED);
-	}
+	jobs_end(r, 0, 6, HBA_ABORTED);
 	for (unsigned i = 0; i < 16; i++)
 		ck_assert(model_event(r->model, 1, 0, 0, 0));
 	rig_wait(__atomic_load_n(&((struct vio *)r->h->drv)->events.hard, __ATOMIC_RELAXED) == 16);
@@ -617,14 +590,11 @@ START_TEST(all_ones_is_the_end_of_the_device)
 
 	if (_i)
 		r->model->fn.pci.n_vectors[PCI_IRQ_MSIX] = 0;
-	ck_assert_int_eq(rig_start(r), 0);
+	rig_must_start(r);
 	hold_writes(r, 5);
 	tell(r, fn.gone, true);
 	rig_wait(hba_state(r->h) == HBA_REMOVED);
-	for (unsigned i = 0; i < 5; i++) {
-		job_wait(&r->job[i]);
-		ck_assert_int_eq(r->job[i].result, HBA_GONE);
-	}
+	jobs_end(r, 0, 5, HBA_GONE);
 	forget_unplugged(r);
 }
 END_TEST
@@ -650,8 +620,6 @@ int main(void)
 {
 	Suite *s = suite_create("virtio recovery");
 	TCase *c = tcase_create("device");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(c, 60);
 	tcase_add_loop_test(c, wild_used_id_costs_one_reset, 0, 6);
@@ -686,9 +654,5 @@ int main(void)
 	tcase_add_loop_test(c, all_ones_is_the_end_of_the_device, 0, 2);
 	tcase_add_test(c, unplugged_during_the_reset);
 	suite_add_tcase(s, c);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hba/virtio/vio.h"
+#include "tests/unit/run_suite.h"
 
 /* --- addresses --- */
 
@@ -449,8 +450,6 @@ int main(void)
 {
 	Suite *s = suite_create("virtio wire");
 	TCase *c = tcase_create("bytes");
-	SRunner *r;
-	int failed;
 
 	tcase_add_test(c, lun_field);
 	tcase_add_test(c, lun_field_of_the_device);
@@ -467,9 +466,5 @@ int main(void)
 	tcase_add_test(c, sense_lengths_are_bounded);
 	tcase_add_test(c, only_current_sense_is_about_this_command);
 	suite_add_tcase(s, c);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

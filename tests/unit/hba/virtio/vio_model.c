@@ -2,9 +2,9 @@
 /* The model's registers, its PCI function and the test's hands. Sections 2.1, 4.1.4 and 5.6.4 of the specification. */
 #include "vio_model.h"
 
-#include <errno.h>
 #include <string.h>
 
+#include "hba/model_bytes.h"
 #include "vio_model_dev.h"
 
 static struct model *of(struct pci_dev *pci)
@@ -245,12 +245,6 @@ static const struct pci_ops model_ops = {
 
 /* --- set-up --- */
 
-static void put32(uint8_t *p, uint32_t v)
-{
-	for (unsigned i = 0; i < 4; i++)
-		p[i] = (uint8_t)(v >> 8 * i);
-}
-
 unsigned model_cap(struct model *m, unsigned at, uint8_t next, uint8_t type, uint8_t bar, uint32_t offset,
 	uint32_t length, uint32_t multiplier)
 {
@@ -261,16 +255,16 @@ unsigned model_cap(struct model *m, unsigned at, uint8_t next, uint8_t type, uin
 	p[2] = type == 2 ? 20 : 16;
 	p[3] = type;
 	p[4] = bar;
-	put32(p + 8, offset);
-	put32(p + 12, length);
+	put_le32(p + 8, offset);
+	put_le32(p + 12, length);
 	if (type == 2)
-		put32(p + 16, multiplier);
+		put_le32(p + 16, multiplier);
 	return at + p[2];
 }
 
 void model_config32(struct model *m, unsigned off, uint32_t v)
 {
-	put32(m->config + off, v);
+	put_le32(m->config + off, v);
 }
 
 static void init_units(struct model *m)
@@ -334,12 +328,7 @@ void model_init(struct model *m)
 
 unsigned model_pending(struct model *m)
 {
-	unsigned n;
-
-	pthread_mutex_lock(&m->fn.lock);
-	n = m->n_pending;
-	pthread_mutex_unlock(&m->fn.lock);
-	return n;
+	return fn_locked(&m->fn, m->n_pending);
 }
 
 void model_complete(struct model *m, unsigned i)
@@ -357,48 +346,30 @@ void model_complete(struct model *m, unsigned i)
 
 void model_lose(struct model *m, unsigned i)
 {
-	pthread_mutex_lock(&m->fn.lock);
-	dev_drop_pending(m, i);
-	pthread_mutex_unlock(&m->fn.lock);
+	fn_do_locked(&m->fn, dev_drop_pending(m, i));
 }
 
 uint16_t model_head(struct model *m, unsigned i)
 {
-	uint16_t head;
-
-	pthread_mutex_lock(&m->fn.lock);
-	head = m->pending[i];
-	pthread_mutex_unlock(&m->fn.lock);
-	return head;
+	return fn_locked(&m->fn, m->pending[i]);
 }
 
 void model_post(struct model *m, unsigned queue, uint32_t id, uint32_t len)
 {
-	pthread_mutex_lock(&m->fn.lock);
-	dev_used(m, queue, id, len);
-	pthread_mutex_unlock(&m->fn.lock);
+	fn_do_locked(&m->fn, dev_used(m, queue, id, len));
 }
 
 void model_skip(struct model *m, unsigned queue, uint16_t by)
 {
-	pthread_mutex_lock(&m->fn.lock);
-	dev_skip(m, queue, by);
-	pthread_mutex_unlock(&m->fn.lock);
+	fn_do_locked(&m->fn, dev_skip(m, queue, by));
 }
 
 void model_needs_reset(struct model *m)
 {
-	pthread_mutex_lock(&m->fn.lock);
-	m->status |= 0x40;
-	pthread_mutex_unlock(&m->fn.lock);
+	fn_do_locked(&m->fn, m->status |= 0x40);
 }
 
 bool model_event(struct model *m, uint32_t event, uint8_t target, uint16_t lun, uint32_t reason)
 {
-	bool had;
-
-	pthread_mutex_lock(&m->fn.lock);
-	had = dev_event(m, event, target, lun, reason);
-	pthread_mutex_unlock(&m->fn.lock);
-	return had;
+	return fn_locked(&m->fn, dev_event(m, event, target, lun, reason));
 }
