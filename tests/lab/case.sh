@@ -17,10 +17,15 @@ vm_use "${LAB_NAME:-lab}"
 need_vm
 
 # The controllers that cases are about: those of this run, but virtio only where it is alone (beside others it has its
-# case). MAIN is what most is tried with, OTHERS are the rest.
+# case). MAIN is what most is tried with, OTHERS are the rest. $LAB_CONTROLLERS names some of them instead, MAIN first.
 # shellcheck disable=SC2034 # cases read them
 case_controllers() {
 	local g all
+	if [[ ${LAB_CONTROLLERS:-} ]]; then
+		read -ra CONTROLLERS <<<"$LAB_CONTROLLERS"
+		MAIN=${CONTROLLERS[0]} OTHERS=("${CONTROLLERS[@]:1}")
+		return
+	fi
 	all=$(cat "$RUN/instances" 2>/dev/null || echo g2 g1)
 	CONTROLLERS=() OTHERS=() MAIN=
 	for g in $(tr ' ' '\n' <<<"$all" | sort); do

@@ -59,6 +59,19 @@ unit_of() {
 	esac
 }
 
+# own_naa INSTANCE: what the first unit calls itself
+own_naa() {
+	case $1 in
+	g1) echo 0x5000c5000001d000 ;;
+	g2) echo 0x5000c5000002d000 ;;
+	v1) echo 0x5000c5000009d000 ;;
+	m1) echo 0x600605b001000000 ;;
+	f1) echo 0x600605b002000000 ;;
+	a1) echo 0x600605b003000000 ;;
+	a2) echo 0x600605b004000000 ;;
+	esac
+}
+
 # attach_hba INSTANCE: attaches it. The kernel's disks appear one after the other, and udev opens each to look at it, as it
 # does when somebody who could have written closes it; meanwhile hbactl refuses.
 attach_hba() {
