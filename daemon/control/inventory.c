@@ -193,7 +193,7 @@ static void add_refused(JsonBuilder *b, const struct refusals *r)
 {
 	json_builder_set_member_name(b, "refused");
 	json_builder_begin_array(b);
-	for (unsigned i = 0; i < r->n; i++)
+	for (unsigned i = 0; i < MIN(r->n, REFUSALS_SHOWN); i++)
 		add_refusal(b, &r->newest_first[i]);
 	json_builder_end_array(b);
 }

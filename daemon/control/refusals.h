@@ -11,7 +11,10 @@
 #include "base/err.h"
 #include "hbad/handoff.h"
 
-#define REFUSALS_KEPT 8 /* the oldest one makes room */
+#define REFUSALS_SHOWN 8
+/* The oldest one makes room. As many as a controller may have units: those that are tried again all the time are all known,
+ * else each try would be news. */
+#define REFUSALS_KEPT 256
 
 struct refusal {
 	int64_t time_us;	       /* since 1970, UTC */

@@ -27,18 +27,29 @@ static void add(const char *device)
 	refusals_add(&list, device, "hba/g2/ld0", false, "too small");
 }
 
+/* "n0" and so on */
+static void add_many(unsigned first, unsigned n)
+{
+	char name[16];
+
+	for (unsigned i = first; i < first + n; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		add(name);
+	}
+}
+
 START_TEST(the_oldest_makes_room)
 {
-	static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
 	int64_t before = g_get_real_time();
 
-	for (size_t i = 0; i < 8; i++)
-		add(names[i]);
-	ck_assert_str_eq(devices(&list), "h g f e d c b a");
-	add(names[8]);
-	add(names[9]);
-	ck_assert_str_eq(devices(&list), "j i h g f e d c");
+	add_many(0, REFUSALS_KEPT);
 	ck_assert_uint_eq(list.n, REFUSALS_KEPT);
+	ck_assert_str_eq(list.newest_first[REFUSALS_KEPT - 1].device, "n0");
+	add("a");
+	add("b");
+	ck_assert_uint_eq(list.n, REFUSALS_KEPT);
+	ck_assert_int_eq(strncmp(devices(&list), "b a n255 n254 ", 14), 0);
+	ck_assert_str_eq(list.newest_first[REFUSALS_KEPT - 1].device, "n2");
 	ck_assert_int_ge(list.newest_first[0].time_us, before);
 	ck_assert_int_le(list.newest_first[0].time_us, g_get_real_time());
 }
@@ -81,14 +92,25 @@ END_TEST
 
 START_TEST(a_full_list_takes_a_known_device_without_loss)
 {
-	static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+	add_many(0, REFUSALS_KEPT);
+	add("n0");
+	add("n3");
+	ck_assert_int_eq(strncmp(devices(&list), "n3 n0 n255 ", 11), 0);
+	ck_assert_uint_eq(list.n, REFUSALS_KEPT);
+	ck_assert_str_eq(list.newest_first[REFUSALS_KEPT - 1].device, "n1");
+}
+END_TEST
 
-	for (size_t i = 0; i < 8; i++)
-		add(names[i]);
-	add("a");
-	ck_assert_str_eq(devices(&list), "a h g f e d c b");
-	add("d");
-	ck_assert_str_eq(devices(&list), "d a h g f e c b");
+/* The handler offers each again every 5 s. */
+START_TEST(as_many_as_there_may_be_units_are_told_once)
+{
+	char name[16];
+
+	add_many(0, HBA_MAX_UNITS);
+	for (unsigned i = 0; i < HBA_MAX_UNITS; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		ck_assert(!refusals_add(&list, name, "hba/g2/ld0", true, "too small"));
+	}
 }
 END_TEST
 
@@ -97,10 +119,10 @@ START_TEST(what_is_forgotten_leaves_the_others_in_order)
 	static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
 
 	refusals_forget(&list, "a");
-	for (size_t i = 0; i < 8; i++)
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		add(names[i]);
 	refusals_forget(&list, "nobody");
-	refusals_forget(&list, "a"); /* the last of a full list */
+	refusals_forget(&list, "a"); /* the last */
 	refusals_forget(&list, "h");
 	refusals_forget(&list, "e");
 	ck_assert_str_eq(devices(&list), "g f d c b");
@@ -334,6 +356,7 @@ int main(void)
 	tcase_add_loop_test(
 		t, the_same_once_more_is_newer_and_news_only_after_a_while, 0, ARRAY_SIZE(repeats));
 	tcase_add_test(t, a_full_list_takes_a_known_device_without_loss);
+	tcase_add_test(t, as_many_as_there_may_be_units_are_told_once);
 	tcase_add_test(t, what_is_forgotten_leaves_the_others_in_order);
 	tcase_add_test(t, what_is_too_long_is_cut);
 	tcase_set_timeout(u, 100);
