@@ -266,8 +266,12 @@ static bool tells_of_loss(struct initiator *i, const struct slot *s, const struc
 		(c->sense[2] & 0xf) != 3 || c->sense[12] != 0x0c)
 		return false;
 	pthread_mutex_lock(&i->lock);
-	i->orders.may_tell = i->orders.must_tell = false;
-	if (!beside)
+	/* While the controller goes, it may be the last loss that is told of, with the next one yet to come. And whether hbad knew
+	 * that a task management function had named it, and nobody would hear this, cannot be seen from here. */
+	i->orders.told_away = o->back_ns == UINT64_MAX;
+	i->orders.may_tell = i->orders.told_away || s->named;
+	i->orders.must_tell = false;
+	if (o->may_tell)
 		i->orders.told_ns = clock_ns();
 	i->counts.told++;
 	pthread_mutex_unlock(&i->lock);

@@ -45,6 +45,7 @@ struct initiator_orders {
 	unsigned shady; /* what is read by the load may be what a power cut left */
 	/* The controller was away, and may have lost what was not flushed: the next flush may say so, or must. */
 	bool may_tell, must_tell;
+	bool told_away;		   /* one has told since: of this loss, or still of the one before */
 	uint64_t back_ns, told_ns; /* since when it is back; when a flush told of it */
 	unsigned flushes, starts;
 	unsigned tmfs; /* so many commands to name */

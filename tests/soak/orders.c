@@ -154,6 +154,7 @@ void initiator_away(struct initiator *i)
 {
 	pthread_mutex_lock(&i->lock);
 	i->orders.may_tell = true;
+	i->orders.told_away = false;
 	i->orders.back_ns = UINT64_MAX;
 	pthread_mutex_unlock(&i->lock);
 }
@@ -169,7 +170,7 @@ void initiator_back(struct initiator *i)
 void initiator_lost(struct initiator *i)
 {
 	pthread_mutex_lock(&i->lock);
-	i->orders.must_tell = i->orders.may_tell;
+	i->orders.must_tell = i->orders.may_tell && !i->orders.told_away;
 	pthread_mutex_unlock(&i->lock);
 }
 
