@@ -370,8 +370,10 @@ static void take_tmr(struct front_ring *r, const struct ring_entry *e)
 	for (uint32_t i = 0; i < e->count; i++) {
 		struct front_cmd *c = slots_find(&r->slots, ring_tmr_id(&r->ring, e, i));
 
-		if (c && c->state == FRONT_CMD_TAKEN && !c->named_ns)
-			c->named_ns = MAX(loop_now(r->loop), 1u);
+		if (!c || c->state != FRONT_CMD_TAKEN || c->named_ns)
+			continue;
+		c->named_ns = MAX(loop_now(r->loop), 1u);
+		c->task.unheard = true;
 	}
 	ring_advance(&r->ring, e);
 	if (!r->grace_ns) {

@@ -37,6 +37,13 @@ uint32_t hba_events_untold(const struct hba *h)
 	return __atomic_load_n(&h->core->untold, __ATOMIC_RELAXED);
 }
 
+void hba_unit_listed(struct hba_unit *u, bool listed)
+{
+	if (!listed && !u->missing)
+		__atomic_store_n(&u->pulled, u->pulled + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&u->missing, !listed, __ATOMIC_RELAXED);
+}
+
 void hba_units_changed(struct hba *h)
 {
 	__atomic_store_n(&h->core->unit_news, h->core->unit_news + 1, __ATOMIC_RELEASE);

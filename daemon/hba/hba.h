@@ -54,6 +54,8 @@ struct hba_unit {
 	uint16_t target; /* firmware's target or device id */
 	enum hba_unit_state state;
 	bool missing; /* firmware does not list it any more: offline, until it does; may change like state */
+	uint32_t
+		pulled; /* how often that has been so; drivers that are told of no such thing leave it at 0 */
 	uint64_t blocks;      /* from firmware; the SCSI layer takes READ CAPACITY's word where they differ */
 	char raid[16];	      /* "RAID 5", or empty */
 	bool write_back;      /* the controller acknowledges writes from its cache */
@@ -269,6 +271,8 @@ unsigned hba_n_units(const struct hba *h);
 /* I/O thread. */
 void hba_tell(struct hba *h, uint32_t code, const char *text);
 void hba_units_changed(struct hba *h);
+/* Firmware lists the unit, or does not any more: missing and pulled. */
+void hba_unit_listed(struct hba_unit *u, bool listed);
 /* I/O thread, while the controller runs: a unit that was not there before (u->index does not matter). False: there is
  * no room. Units are never taken away: one that is gone is offline. */
 bool hba_add_unit(struct hba *h, const struct hba_unit *u);

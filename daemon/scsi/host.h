@@ -40,6 +40,7 @@ struct scsi_debt {
 	char naa[40];	/* its naa_text; empty: free */
 	bool unflushed; /* as written != flushed */
 	bool forgetful, lost;
+	uint32_t pulled;
 };
 
 struct scsi_host {
@@ -117,6 +118,7 @@ struct scsi_lun {
 	enum scsi_sense attention; /* for the next command, whoever sends it (hazard H22); SENSE_NONE */
 	bool forgetful;		   /* its unit may lose the others when its controller goes */
 	bool lost; /* some of them may have been lost with the controller, and no flush has said so yet */
+	uint32_t pulled;  /* the unit's count, when it was looked at last */
 	uint64_t doubted; /* flushes of tasks up to this one in order were taken before one has said so */
 
 	struct list wait;   /* tasks with something to hand down, oldest first */

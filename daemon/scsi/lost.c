@@ -22,12 +22,20 @@ static void ask_whether_it_forgets(struct scsi_lun *lun)
 		lun->forgetful = u->disk_cache || (u->write_back ? !u->cache_protected : lun->facts.wce);
 }
 
-/* Only drives lose their power when the unit goes and its controller does not; but some that do not fit are there. */
-static bool was_pulled_out(const struct scsi_lun *lun)
+/* Only drives lose their power when the unit goes and its controller does not. Whoever comes to look may find it there
+ * again. Only Fusion's and AME's drivers learn of such a thing. */
+static void look_for_pull(struct scsi_lun *lun)
 {
 	const struct hba_unit *u = lun->unit;
+	uint32_t pulled;
 
-	return u && u->disk_cache && __atomic_load_n(&u->missing, __ATOMIC_RELAXED);
+	if (!u)
+		return;
+	pulled = __atomic_load_n(&u->pulled, __ATOMIC_RELAXED);
+	/* Less: those of another struct hba, and the loss of the first has been told by the gate. */
+	if (pulled > lun->pulled && u->disk_cache && lun->written != lun->flushed)
+		lun->lost = true;
+	lun->pulled = pulled;
 }
 
 /* --- writes of LUNs that were let go of --- */
@@ -74,12 +82,14 @@ void lost_bequeath(struct scsi_lun *lun)
 	struct scsi_lun *heir;
 	struct scsi_debt *d;
 
+	look_for_pull(lun);
 	if (!lun->known || !(unflushed || lun->lost))
 		return;
 	heir = heir_of(lun);
 	if (heir) {
 		heir->written += unflushed;
 		heir->lost |= lun->lost;
+		heir->pulled = MIN(heir->pulled, lun->pulled);
 		return;
 	}
 	ask_whether_it_forgets(lun);
@@ -87,6 +97,7 @@ void lost_bequeath(struct scsi_lun *lun)
 	d->unflushed |= unflushed;
 	d->forgetful |= lun->forgetful;
 	d->lost |= lun->lost;
+	d->pulled = lun->pulled;
 }
 
 static void inherit(struct scsi_lun *lun)
@@ -100,6 +111,7 @@ static void inherit(struct scsi_lun *lun)
 			continue;
 		lun->written += d->unflushed;
 		lun->lost |= d->lost;
+		lun->pulled = d->pulled;
 		*d = (struct scsi_debt){.lost = false};
 	}
 }
@@ -120,16 +132,17 @@ void lost_gate_changes(struct scsi_lun *lun, enum scsi_gate now)
 	/* Whatever the gate was: a unit may have been missing when its controller went, too. */
 	if ((now == SCSI_GATE_HELD || now == SCSI_GATE_GONE) && unflushed && lun->forgetful)
 		lun->lost = true;
-	if (now == SCSI_GATE_NO_UNIT && unflushed && was_pulled_out(lun))
-		lun->lost = true;
-	if (now == SCSI_GATE_OPEN)
-		inherit(lun);
+	if (now != SCSI_GATE_OPEN)
+		return;
+	inherit(lun);
+	look_for_pull(lun);
 }
 
 bool lost_flush_is_true(struct scsi_task *t)
 {
 	struct scsi_lun *lun = t->lun;
 
+	look_for_pull(lun);
 	lun->flushed = MAX(lun->flushed, t->flush_mark);
 	/* Only SYNCHRONIZE CACHE, which has no work but its flush, speaks of others' writes. FUA and the like vouch for
 	 * blocks of their own, and who sends them need not be the one who has to hear this. */
@@ -137,6 +150,9 @@ bool lost_flush_is_true(struct scsi_task *t)
 		return true;
 	if (!lun->lost)
 		return t->order > lun->doubted;
+	/* Nobody hears what this one says. */
+	if (t->unheard || t->flags & TASK_ABORTED)
+		return false;
 	/* Those that are under way beside it may be of initiators whose writes they were. */
 	lun->lost = false;
 	lun->doubted = lun->taken;

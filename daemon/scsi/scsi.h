@@ -42,6 +42,9 @@ struct scsi_task {
 	uint32_t niov;
 	uint64_t iov_bytes; /* sum of iov: what the initiator expects to move, in a direction nobody tells */
 	void (*done)(struct scsi_task *task); /* exactly once, maybe from within scsi_submit() */
+	/* A task management function has named it, so that its initiator will not see how it ends: false after
+	 * scsi_submit(), and may be set on the I/O thread until done(). */
+	bool unheard;
 
 	/* --- result --- */
 	uint8_t status;			/* enum scsi_status */

@@ -297,6 +297,7 @@ static void task_init(struct scsi_task *t)
 
 void task_begin(struct scsi_task *t, const struct scsi_op *op)
 {
+	t->unheard = false;
 	task_init(t);
 	t->op = op;
 	t->dir = op->dir;
@@ -402,6 +403,7 @@ void scsi_submit(struct scsi_task *t)
 	enum scsi_gate gate = lun_gate(lun);
 	enum scsi_sense why;
 
+	t->unheard = false;
 	task_init(t);
 	why = find_op(t);
 	t->order = ++lun->taken;

@@ -66,6 +66,11 @@ void hba_tell(struct hba *hba, uint32_t code, const char *text)
 		ck_assert(*text >= 0x20 && *text < 0x7f);
 }
 
+void hba_unit_listed(struct hba_unit *u, bool listed)
+{
+	u->missing = !listed;
+}
+
 void hba_units_changed(struct hba *hba)
 {
 }

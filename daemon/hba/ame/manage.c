@@ -77,7 +77,7 @@ static struct hba_unit *unit_of(struct hba *h, unsigned lun)
 static void set_there(struct hba_unit *u, bool there)
 {
 	/* These two alone may change while others look. */
-	__atomic_store_n(&u->missing, !there, __ATOMIC_RELAXED);
+	hba_unit_listed(u, there);
 	__atomic_store_n(&u->state, there ? HBA_UNIT_OPTIMAL : HBA_UNIT_OFFLINE, __ATOMIC_RELAXED);
 }
 

@@ -112,7 +112,7 @@ static void set_state(struct fusion *f, struct hba_unit *u, enum hba_unit_state 
 
 	if (u->state == state && u->missing == !listed)
 		return;
-	__atomic_store_n(&u->missing, !listed, __ATOMIC_RELAXED);
+	hba_unit_listed(u, listed);
 	if (log_limit_ok(&f->event_limit, 20, 60 * NS_PER_SEC))
 		log_info("%s: %s %s", f->m.h->pci->uri, u->name, text[state]);
 	/* Alone of all fields it may change while others look. */

@@ -255,7 +255,6 @@ void mfi_request_reply(struct mfi *m, struct hba_req *req);
 void mfi_result(struct mfi *m, struct hba_req *req);
 /* The same from firmware's word, read once, and the memory where sense data would be. */
 void mfi_verdict(struct hba_req *req, uint8_t status, uint8_t scsi_status, const uint8_t *sense);
-/* Do its sense bytes say RECOVERED ERROR, about this command? */
 /* Sends a CDB without data to the request's unit. */
 void mfi_send_cdb(struct mfi *m, struct hba_req *req, const uint8_t *cdb, uint8_t cdb_len);
 

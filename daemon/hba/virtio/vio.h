@@ -219,7 +219,6 @@ uint8_t vio_rw_cdb(const struct hba_req *req, bool dpofua, uint8_t cdb[16]);
 void vio_fire(struct vio *v, uint32_t slot, const struct vio_cmd *c);
 /* Result fields of req from a response. -EIO: the device has not written it. */
 int vio_result(struct hba_req *req, const struct vio_cmd_resp *r);
-/* Is it CHECK CONDITION of this very command, with these? */
 
 /* --- io.c --- */
 

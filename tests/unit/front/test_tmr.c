@@ -107,6 +107,9 @@ START_TEST(a_named_command_may_end_by_itself_before_it_is_aborted)
 	ck_assert_int_eq(model_tmr(&h.m, 5, ids, 2), 0);
 	harness_spin();
 	ck_assert_uint_eq(fake.aborts, 0);
+	ck_assert(fake_by_tag(0)->unheard);
+	ck_assert(fake_by_tag(1)->unheard);
+	ck_assert(!fake_by_tag(2)->unheard);
 	/* one of the two ends well, and its data are the initiator's */
 	fake_good(fake_by_tag(1));
 	harness_spin();

@@ -522,27 +522,67 @@ START_TEST(a_unit_that_was_missing_before_its_controller_was_lost_tells_too)
 }
 END_TEST
 
-/* Pulled out alone and put back. 0: its drives have caches, 1: only the controller has one, which was there all the time;
- * 2: it was not pulled out, but cannot be exported for a while. */
+/* Pulled out alone and put back. 0: pulled out and looked for meanwhile; 1: so, without a cache; 2: only unusable; 3: back before
+ * anybody looked; 4: back, and nobody has looked yet; 5: first unusable, then pulled out; 6: taken over while it is out */
 START_TEST(drives_that_lost_their_power_alone_tell_too)
 {
 	struct hba_unit *u = &x.fake->hba.unit[0];
 	unsigned n = x.fake->hba.n_units;
+	bool told = _i != 1 && _i != 2;
 
 	u->disk_cache = _i != 1;
 	write_unflushed();
-	u->missing = _i != 2;
-	x.fake->hba.n_units = 0;
-	plug_in();
-	ck_assert_int_eq(scsi_lun_gate(x.lun), SCSI_GATE_NO_UNIT);
-	u->missing = false;
+	if (_i != 2 && _i != 5)
+		u->pulled++;
+	if (_i != 3 && _i != 4) {
+		x.fake->hba.n_units = 0;
+		plug_in();
+		ck_assert_int_eq(scsi_lun_gate(x.lun), SCSI_GATE_NO_UNIT);
+	}
+	if (_i == 5)
+		u->pulled++;
+	if (_i == 6)
+		take_over("ld0;hold=30");
 	x.fake->hba.n_units = n;
-	plug_in();
+	if (_i != 4)
+		plug_in();
 	synchronize();
-	if (_i == 0)
+	if (told)
 		assert_check(&t[1], 0x03, 0x0c, 0x00);
 	else
 		assert_good(&t[1]);
+	synchronize();
+	assert_good(&t[1]);
+}
+END_TEST
+
+/* Its initiator has given it up, and asks again. 1: tcmu-runner restarted; 2: named, and ends before it is aborted;
+ * 3: named, and done again after a second loss. */
+START_TEST(an_aborted_flush_has_told_nobody)
+{
+	write_unflushed();
+	unplug(false);
+	plug_in();
+	tst_init(&t[0], x.lun, "\x35\0\0\0\0\0\0\0\0\0", 10, 0, 0);
+	tst_submit(&t[0]);
+	ck_assert_uint_eq(x.fake->n_flight, 1);
+	if (_i >= 2)
+		t[0].task.unheard = true;
+	else
+		scsi_task_abort(&t[0].task);
+	if (_i == 3) {
+		unplug(false);
+		plug_in();
+	}
+	fake_run(x.fake, 0);
+	ck_assert_uint_eq(t[0].done, 1);
+	tst_fini(&t[0]);
+	if (_i == 1)
+		take_over("ld0;hold=30");
+	synchronize();
+	assert_check(&t[1], 0x03, 0x0c, 0x00);
+	synchronize();
+	assert_good(&t[1]);
 }
 END_TEST
 
@@ -677,7 +717,8 @@ int main(void)
 	tcase_add_loop_test(c, only_synchronize_cache_tells_of_lost_writes, 0, 5);
 	tcase_add_loop_test(c, who_takes_a_lun_over_tells_of_lost_writes, 0, 5);
 	tcase_add_test(c, a_unit_that_was_missing_before_its_controller_was_lost_tells_too);
-	tcase_add_loop_test(c, drives_that_lost_their_power_alone_tell_too, 0, 3);
+	tcase_add_loop_test(c, drives_that_lost_their_power_alone_tell_too, 0, 7);
+	tcase_add_loop_test(c, an_aborted_flush_has_told_nobody, 0, 4);
 	tcase_add_test(c, a_cache_that_only_the_unit_knows_of_may_lose_writes);
 	tcase_add_test(c, what_is_half_done_between_two_requests_is_not_called_not_ready);
 	tcase_add_loop_test(c, a_copy_waits_for_both_of_its_luns, 0, 4);
