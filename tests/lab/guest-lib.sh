@@ -347,7 +347,8 @@ verify_matrix() {
 }
 
 # load_start DISK...: generation load and fio verify on each, in the background, until load_stop. Not as fast as it
-# goes: an emulated processor must have time left for what happens meanwhile.
+# goes: an emulated processor must have time left for what happens meanwhile. Where the disk has gone, fio would make a
+# file of its name, and no disk could have the name any more.
 load_start() {
 	local disk name
 	rm -rf /tmp/load && mkdir /tmp/load
@@ -359,7 +360,7 @@ load_start() {
 		systemd-run -q --unit="load-fio-$name" -p StandardOutput=file:/tmp/load/fio.$name \
 			-p StandardError=file:/tmp/load/fio.$name.err -p RemainAfterExit=yes \
 			/bin/sh -c "while [ ! -e /tmp/load/stop ]; do
-				fio --name=load --filename=$disk --ioengine=libaio --direct=1 --rw=randwrite --bsrange=4k-64k \
+				fio --name=load --filename=$disk --allow_file_create=0 --ioengine=libaio --direct=1 --rw=randwrite --bsrange=4k-64k \
 				    --iodepth=16 --rate_iops=150 --offset=64m --size=16m --verify=crc32c --verify_fatal=1 --randrepeat=0 || exit 1
 				done"
 	done
