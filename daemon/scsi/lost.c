@@ -82,7 +82,6 @@ void lost_bequeath(struct scsi_lun *lun)
 	struct scsi_lun *heir;
 	struct scsi_debt *d;
 
-	look_for_pull(lun);
 	if (!lun->known || !(unflushed || lun->lost))
 		return;
 	heir = heir_of(lun);

@@ -556,6 +556,55 @@ START_TEST(drives_that_lost_their_power_alone_tell_too)
 }
 END_TEST
 
+/* Pulled out before there was a LUN, or anything in its cache: no reason to tell. 1: taken over with a write in it. */
+START_TEST(drives_that_were_pulled_out_long_ago_do_not_tell)
+{
+	struct hba_unit *u = &x.fake->hba.unit[0];
+
+	u->disk_cache = true;
+	u->pulled = 3;
+	take_over("ld0;hold=30");
+	write_unflushed();
+	if (_i == 1)
+		take_over("ld0;hold=30");
+	synchronize();
+	assert_good(&t[1]);
+}
+END_TEST
+
+/* The next LUN is made before the last one is let go of. 0: lost before; 1: lost after; 2: pulled out before, and the next one
+ * has seen that while it owed nothing; 3: flushed in time. */
+START_TEST(a_lun_that_is_there_already_inherits)
+{
+	struct scsi_lun *last = x.lun, *next = fx_lun(&x, "ld0;hold=30");
+
+	x.fake->hba.unit[0].disk_cache = true;
+	write_unflushed();
+	if (_i == 3)
+		synchronize();
+	if (_i == 0) {
+		unplug(false);
+		plug_in();
+	}
+	x.lun = next;
+	if (_i == 2) {
+		x.fake->hba.unit[0].pulled++;
+		synchronize();
+		assert_good(&t[1]);
+	}
+	scsi_lun_destroy(last);
+	if (_i == 1 || _i == 3) {
+		unplug(false);
+		plug_in();
+	}
+	synchronize();
+	if (_i == 3)
+		assert_good(&t[1]);
+	else
+		assert_check(&t[1], 0x03, 0x0c, 0x00);
+}
+END_TEST
+
 /* Its initiator has given it up, and asks again. 1: tcmu-runner restarted; 2: named, and ends before it is aborted;
  * 3: named, and done again after a second loss. */
 START_TEST(an_aborted_flush_has_told_nobody)
@@ -718,6 +767,8 @@ int main(void)
 	tcase_add_loop_test(c, who_takes_a_lun_over_tells_of_lost_writes, 0, 5);
 	tcase_add_test(c, a_unit_that_was_missing_before_its_controller_was_lost_tells_too);
 	tcase_add_loop_test(c, drives_that_lost_their_power_alone_tell_too, 0, 7);
+	tcase_add_loop_test(c, drives_that_were_pulled_out_long_ago_do_not_tell, 0, 2);
+	tcase_add_loop_test(c, a_lun_that_is_there_already_inherits, 0, 4);
 	tcase_add_loop_test(c, an_aborted_flush_has_told_nobody, 0, 4);
 	tcase_add_test(c, a_cache_that_only_the_unit_knows_of_may_lose_writes);
 	tcase_add_test(c, what_is_half_done_between_two_requests_is_not_called_not_ready);
