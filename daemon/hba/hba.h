@@ -54,8 +54,8 @@ struct hba_unit {
 	uint16_t target; /* firmware's target or device id */
 	enum hba_unit_state state;
 	bool missing; /* firmware does not list it any more: offline, until it does; may change like state */
-	uint32_t
-		pulled; /* how often that has been so; drivers that are told of no such thing leave it at 0 */
+	/* How often that has been so; drivers that are told of no such thing leave it at 0. */
+	uint32_t pulled;
 	uint64_t blocks;      /* from firmware; the SCSI layer takes READ CAPACITY's word where they differ */
 	char raid[16];	      /* "RAID 5", or empty */
 	bool write_back;      /* the controller acknowledges writes from its cache */

@@ -7,6 +7,7 @@
 #define HBAD_TESTS_EMU_MFI_HOST_H
 
 #include "client.h"
+#include "tests/unit/run_suite.h"
 
 /* Places in the client's memory; the device's addresses are these plus MEM_IOVA. */
 enum place {
@@ -64,7 +65,5 @@ uint8_t *abort_of(unsigned slot, unsigned victim);
 extern uint64_t forgiven_protocol, forgiven_dma;
 void mfi_setup(void);
 void mfi_teardown(void);
-/* Runs and frees it. Returns main()'s status. */
-int run_suite(Suite *s);
 
 #endif

@@ -428,14 +428,3 @@ void fake_teardown(void)
 	snprintf(command, sizeof(command), "rm -rf %s", fake.root);
 	ck_assert_int_eq(system(command), 0);
 }
-
-int run_suite(Suite *s)
-{
-	SRunner *sr = srunner_create(s);
-	int failed;
-
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}

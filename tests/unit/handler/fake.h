@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include "handler/device.h"
 #include "handler/tcmu_abi.h"
+#include "tests/unit/run_suite.h"
 
 #define RING_BYTES  (16 * 4096)
 #define RING_MAGIC  0x1122334455667788ull /* in the ring's second page */
@@ -129,7 +130,5 @@ void fake_patient(void);
 			usleep(2000);                                                                        \
 		}                                                                                            \
 	} while (0)
-
-int run_suite(Suite *s);
 
 #endif
