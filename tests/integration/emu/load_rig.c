@@ -169,6 +169,7 @@ void vanish_and_come_back(unsigned way, unsigned times)
 		load_up(load);
 		load_verify_cut(load);
 	}
+	ck_assert_uint_eq(load->wrong_blocks, 0);
 	ck_assert_uint_eq(load->bad_results, 0);
 }
 
