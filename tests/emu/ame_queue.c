@@ -79,19 +79,26 @@ static void send_frame(struct ame *a, const uint8_t *reply)
 		announce(a, 0x80000000u | low >> 1);
 }
 
+/* One that is still at work, or NULL. */
+static const struct ame_cmd *another(const struct ame_cmd *c)
+{
+	list_for_each(pos, &c->a->flying) {
+		const struct ame_cmd *other = container_of(pos, struct ame_cmd, link);
+
+		if (other != c && other->f[AQ_FUNCTION] == c->f[AQ_FUNCTION] && !other->executed)
+			return other;
+	}
+	return NULL;
+}
+
 /* The name under which a command is answered: its own, but for the faults. */
 static uint32_t told_id(const struct ame_cmd *c)
 {
+	const struct ame_cmd *other = c->fault == FAULT_OTHER_CONTEXT ? another(c) : NULL;
+
 	if (c->fault == FAULT_WRONG_CONTEXT)
 		return c->id ^ 0x40000000u;
-	if (c->fault == FAULT_OTHER_CONTEXT)
-		list_for_each(pos, &c->a->flying) {
-			const struct ame_cmd *other = container_of(pos, struct ame_cmd, link);
-
-			if (other != c && other->f[AQ_FUNCTION] == c->f[AQ_FUNCTION] && !other->executed)
-				return other->id;
-		}
-	return c->id;
+	return other ? other->id : c->id;
 }
 
 void ame_finish(struct ame_cmd *c)
@@ -147,7 +154,10 @@ static void on_due(struct wheel *w)
 			return;
 		}
 	}
-	ame_finish(c);
+	if (c->fault == FAULT_OTHER_CONTEXT && !another(c))
+		clockwork_after(c->a->env->clock, w, FAULT_RETRY_NS);
+	else
+		ame_finish(c);
 }
 
 static uint32_t classes_of(const struct ame_cmd *c)

@@ -11,7 +11,7 @@ enum fault_action {
 	FAULT_DELAY,	     /* ms */
 	FAULT_DROP,	     /* never answered */
 	FAULT_WRONG_CONTEXT, /* answered under a name that nobody has */
-	FAULT_OTHER_CONTEXT, /* answered under the name of another command, which is still at work */
+	FAULT_OTHER_CONTEXT, /* answered, when there is one, under the name of another that is still at work */
 	FAULT_TWICE,	     /* answered twice */
 	FAULT_SENSE,	     /* CHECK CONDITION with key and code, nothing executed */
 	FAULT_STATUS,	     /* failed by firmware with this status, nothing executed */
@@ -29,6 +29,8 @@ enum cmd_class {
 	CLASS_DCMD = 16,
 	CLASS_ABORT = 32
 };
+
+#define FAULT_RETRY_NS 100000 /* how often one that waits looks again */
 
 struct fault {
 	bool used;

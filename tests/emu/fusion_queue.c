@@ -57,16 +57,11 @@ static void post(struct mfi *m, unsigned vector, uint16_t smid)
 
 static uint16_t smid_of(const struct cmd *c)
 {
+	const struct cmd *other = c->fault == FAULT_OTHER_CONTEXT ? mfi_another(c) : NULL;
+
 	if (c->fault == FAULT_WRONG_CONTEXT)
 		return c->smid ^ 0x4000;
-	if (c->fault == FAULT_OTHER_CONTEXT)
-		list_for_each(pos, &c->m->flying) {
-			const struct cmd *other = container_of(pos, struct cmd, link);
-
-			if (other != c && !other->addr && !other->executed)
-				return other->smid;
-		}
-	return c->smid;
+	return other ? other->smid : c->smid;
 }
 
 static void finish(struct cmd *c)

@@ -278,6 +278,8 @@ void mfi_release(struct cmd *c);
 void mfi_stall(struct cmd *c);
 /* By its MFI frame. */
 struct cmd *mfi_find(struct mfi *m, uint32_t addr, uint32_t context);
+/* One for a unit that is still at work, or NULL. */
+const struct cmd *mfi_another(const struct cmd *c);
 /* Ends a command early with a status. */
 void mfi_end(struct cmd *c, uint8_t status);
 static inline void mfi_finish(struct cmd *c)

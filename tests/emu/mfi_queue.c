@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "mfi.h"
 
+#define TO_UNITS   (CLASS_READ | CLASS_WRITE | CLASS_SCSI)
 #define FETCH_MASK (ARRAY_SIZE(((struct mfi *)0)->fetch) - 1)
 
 int mfi_queue_init(struct mfi *m)
@@ -104,6 +105,17 @@ struct cmd *mfi_find(struct mfi *m, uint32_t addr, uint32_t context)
 	return NULL;
 }
 
+const struct cmd *mfi_another(const struct cmd *c)
+{
+	list_for_each(pos, &c->m->flying) {
+		const struct cmd *other = container_of(pos, struct cmd, link);
+
+		if (other != c && other->classes & TO_UNITS && !other->executed)
+			return other;
+	}
+	return NULL;
+}
+
 void mfi_end(struct cmd *c, uint8_t status)
 {
 	c->status = status;
@@ -152,13 +164,15 @@ static void on_due(struct wheel *w)
 			return;
 		}
 	}
-	mfi_finish(c);
+	if (c->fault == FAULT_OTHER_CONTEXT && !mfi_another(c))
+		clockwork_after(c->m->env->clock, w, FAULT_RETRY_NS);
+	else
+		mfi_finish(c);
 }
 
 static void apply_fault(struct cmd *c)
 {
-	const struct unit *u =
-		c->classes & (CLASS_READ | CLASS_WRITE | CLASS_SCSI) ? c->m->fam->unit(c) : NULL;
+	const struct unit *u = c->classes & TO_UNITS ? c->m->fam->unit(c) : NULL;
 	const struct cmd_info info = {c->classes, u ? u->name : "", c->opcode};
 	const struct fault *f = faults_match(c->m->env->faults, &info);
 

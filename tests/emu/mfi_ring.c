@@ -30,28 +30,14 @@ static void post(struct mfi *m, const uint8_t *context)
 	mfi_intr_raise(m, m->fam->intr_reply);
 }
 
-/* Of a command that is still at work. */
-static void borrow_context(struct cmd *c, uint8_t *context)
-{
-	list_for_each(pos, &c->m->flying) {
-		const struct cmd *other = container_of(pos, struct cmd, link);
-
-		if (other != c && other->f[FR_CMD] != CMD_DCMD && !other->executed) {
-			memcpy(context, other->f + FR_CONTEXT, 8);
-			return;
-		}
-	}
-}
-
 static void post_all(struct cmd *c)
 {
+	const struct cmd *other = c->fault == FAULT_OTHER_CONTEXT ? mfi_another(c) : NULL;
 	uint8_t context[8];
 
-	memcpy(context, c->f + FR_CONTEXT, sizeof(context));
+	memcpy(context, (other ? other : c)->f + FR_CONTEXT, sizeof(context));
 	if (c->fault == FAULT_WRONG_CONTEXT)
 		to32(context, 0, fr32(context, 0) ^ 0x80000000u);
-	else if (c->fault == FAULT_OTHER_CONTEXT)
-		borrow_context(c, context);
 	for (uint32_t i = 0; i < c->twice; i++)
 		post(c->m, context);
 }

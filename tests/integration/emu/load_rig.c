@@ -89,6 +89,17 @@ uint64_t random_io(uint64_t total, uint32_t jobs)
 
 /* --- under load --- */
 
+void answer_under_anothers_names(void)
+{
+	emu_do(&emu, "fault other-context on=write nth=50 count=3");
+	load_begin(load, UINT64_MAX, 64);
+	wait_for_resets(1);
+	emu_do(&emu, "fault-clear");
+	load_stop(load);
+	ck_assert_uint_eq(load->bad_results, 0);
+	ck_assert_uint_eq(load->gone, 0);
+}
+
 /* Endless: on a quiet machine a counted load may be over before the fault. */
 static void begin_endless(void)
 {

@@ -45,6 +45,9 @@ uint64_t random_io(uint64_t total, uint32_t jobs);
 void disturb(const char *command, unsigned resets);
 /* A whole load under this rule. */
 void misbehave(const char *rule);
+/* No driver can tell such an answer from a true one, so data may be wrong; but all is answered once, and the controller
+ * is reset when the true one comes. */
+void answer_under_anothers_names(void);
 /* Power cuts with these seeds. Returns how many acknowledged writes are lost; what was flushed is not. */
 unsigned power_cuts(unsigned first, unsigned n);
 void cut_after_flushes(unsigned n);

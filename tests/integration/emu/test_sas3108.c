@@ -56,6 +56,15 @@ START_TEST(more_than_two_hundred_in_flight)
 }
 END_TEST
 
+/* The SAS2108 is left out: the driver uses a frame anew that a false answer has freed, and the emulator, which has the
+ * frame still, calls that an error of the host's. */
+START_TEST(an_answer_under_anothers_name_ends_nothing_twice)
+{
+	take_attention();
+	answer_under_anothers_names();
+}
+END_TEST
+
 /* --- events --- */
 
 static bool is_waiting(void)
@@ -161,6 +170,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, rig_teardown);
 	tcase_set_timeout(t, 200);
 	tcase_add_test(t, more_than_two_hundred_in_flight);
+	tcase_add_test(t, an_answer_under_anothers_name_ends_nothing_twice);
 	tcase_add_test(t, units_that_go_and_come_are_noticed);
 	tcase_add_test(t, a_storm_of_events_disturbs_nobody);
 	tcase_add_test(t, what_happens_during_a_reset_is_noticed);
