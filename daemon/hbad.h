@@ -74,6 +74,7 @@ struct hbad {
 	unsigned rescans;	   /* that were asked for */
 	struct err rescan_problem; /* of the last one */
 	bool stop_waits;	   /* ... and the stop waits for it */
+	bool unflushed;		   /* by the stop, as far as it can tell */
 	bool removed;		   /* HBAD_AWAY: unplugged, else failed */
 	uint64_t lost_ns;	   /* HBAD_AWAY: since when */
 	guint retry;		   /* timer of the next look for it; 0: none */

@@ -38,15 +38,21 @@ static void down_run(void *arg)
 	scsi_host_detach(d->host, SCSI_GATE_BECOMING_READY);
 	if (hba_drain(d->hba, d->times.hba_drain_ms))
 		log_warn("the controller still has %u commands: they are given up", hba_inflight(d->hba));
-	hba_stop(d->hba);
+	d->unflushed = hba_stop(d->hba) < 0;
 }
 
 static void down_done(void *arg)
 {
 	struct hbad *d = arg;
 
-	if (d->hba)
+	if (d->unflushed) {
+		log_err("the controller is stopped, but its cache is perhaps not on its disks: leave its "
+			"power on, "
+			"start hbad again, and let initiators flush");
+		d->exit_code = 1;
+	} else if (d->hba) {
 		log_info("the controller is flushed and stopped");
+	}
 	g_main_loop_quit(d->main);
 }
 

@@ -22,6 +22,7 @@ struct hba_times {
 	uint32_t tick_ms;  /* deadlines are looked at this often */
 	uint32_t abort_ms; /* from an abort to the controller reset */
 	uint32_t reset_ms; /* a stop waits so long for a reset that is under way */
+	uint32_t flush_ms; /* ... and for each unit's flush, when requests do not come back */
 };
 
 #define HBA_MAX_REISSUES      2
@@ -101,6 +102,8 @@ void recover_try_abort(struct hba_req *req);
 bool runs_retry(struct hba *h);
 /* Ends the runs that wait, when they can never start. */
 void runs_cancel(struct hba *h);
+/* As hba_run(), for what a stop itself has to ask, when nobody else may any more. */
+int run_last(struct hba *h, struct hba_req *tmpl);
 
 /* Counters have one writer (the I/O thread) and may be read by any thread. */
 static inline void stat_inc(uint64_t *counter)

@@ -23,6 +23,7 @@ struct run {
 	sem_t ended;
 	bool over; /* atomic; says to ThreadSanitizer, which does not know sem_clockwait(), what ended says */
 	unsigned owners; /* atomic; the last one frees */
+	bool last;	 /* run_last() */
 	int ret;
 };
 
@@ -57,7 +58,7 @@ static void run_done(struct hba_req *req)
 	memcpy(run->user.sense, req->sense, sizeof(req->sense));
 	run->user.moved = req->moved;
 	/* An answer that came in time is one. */
-	ret = req->hba->core->runs_over && req->result != HBA_DONE ? -ENODEV : 0;
+	ret = req->hba->core->runs_over && !run->last && req->result != HBA_DONE ? -ENODEV : 0;
 	hba_req_put(req);
 	run_end(run, ret);
 }
@@ -83,17 +84,11 @@ static void fill(struct hba_req *req, struct run *run)
 	req->user = run;
 }
 
-/* False: it has to wait for a slot or bounce memory. */
-static bool run_try(struct run *run)
+static bool run_submit(struct run *run)
 {
-	struct hba_core *c = run->h->core;
 	struct hba_req *req;
 	int r;
 
-	if ((c->state != HBA_RUNNING && c->state != HBA_RESETTING) || c->draining || c->runs_over) {
-		run_end(run, -ENODEV);
-		return true;
-	}
 	req = hba_req_get(run->h);
 	if (!req)
 		return false;
@@ -106,6 +101,24 @@ static bool run_try(struct run *run)
 		return false;
 	run_end(run, r);
 	return true;
+}
+
+/* False: it has to wait for a slot or bounce memory. */
+static bool run_try(struct run *run)
+{
+	struct hba_core *c = run->h->core;
+	bool draining = c->draining, ended;
+
+	if ((c->state != HBA_RUNNING && c->state != HBA_RESETTING) ||
+		(!run->last && (draining || c->runs_over))) {
+		run_end(run, -ENODEV);
+		return true;
+	}
+	/* The last ones go past the gate that hba_drain() has closed. */
+	c->draining = false;
+	ended = run_submit(run);
+	c->draining = draining;
+	return ended;
 }
 
 static void run_start(struct loop_msg *m)
@@ -231,7 +244,7 @@ static int wait_ended(struct run *run)
 	return r;
 }
 
-int hba_run(struct hba *h, struct hba_req *tmpl)
+static int run_and_wait(struct hba *h, struct hba_req *tmpl, bool last)
 {
 	struct run *run;
 	int r;
@@ -241,6 +254,7 @@ int hba_run(struct hba *h, struct hba_req *tmpl)
 	r = run_new(h, tmpl, &run);
 	if (r < 0)
 		return r;
+	run->last = last;
 	loop_post(h->loop, &run->msg);
 	r = wait_ended(run);
 	if (r == 0)
@@ -257,4 +271,14 @@ int hba_run(struct hba *h, struct hba_req *tmpl)
 	}
 	run_unref(run);
 	return r;
+}
+
+int hba_run(struct hba *h, struct hba_req *tmpl)
+{
+	return run_and_wait(h, tmpl, false);
+}
+
+int run_last(struct hba *h, struct hba_req *tmpl)
+{
+	return run_and_wait(h, tmpl, true);
 }

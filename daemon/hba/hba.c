@@ -71,7 +71,7 @@ int hba_create(
 	dma_space_init(&h->space, pci);
 	*h->core = (struct hba_core){
 		.h = h,
-		.times = {.tick_ms = 500, .abort_ms = 10000, .reset_ms = 120000},
+		.times = {.tick_ms = 500, .abort_ms = 10000, .reset_ms = 120000, .flush_ms = 60000},
 		.match = m,
 		.depth_cap = cfg->queue_depth,
 		.bounce_bytes = cfg->bounce_bytes ? cfg->bounce_bytes : HBA_BOUNCE_BYTES,
@@ -327,34 +327,89 @@ static void await_reset(const struct hba *h)
 		clock_sleep_ms(5);
 }
 
-void hba_stop(struct hba *h)
+static int flush_unit(struct hba *h, struct hba_unit *u)
+{
+	struct hba_req t = {
+		.unit = u,
+		.kind = HBA_REQ_FLUSH,
+		.timeout_ms = h->core->times.flush_ms,
+		.no_reissue = true,
+	};
+	int r = run_last(h, &t);
+
+	if (r == 0 && (t.result != HBA_DONE || t.scsi_status != 0))
+		r = -EIO;
+	if (r < 0)
+		log_err("%s: %s: the flush of its cache failed", h->pci->uri, u->name);
+	return r;
+}
+
+/* Beside requests that do not come back there is no orderly shutdown, and what other units have acknowledged must not be
+ * lost for them: the flush of each unit goes past them. */
+static int flush_beside(struct hba *h)
+{
+	int ret = 0, r;
+
+	log_warn("%s: %u requests do not come back; the units are flushed beside them", h->pci->uri,
+		hba_inflight(h));
+	for (unsigned i = 0; i < h->n_units; i++) {
+		r = h->unit[i].state == HBA_UNIT_OFFLINE ? 0 : flush_unit(h, &h->unit[i]);
+		ret = r < 0 ? r : ret;
+	}
+	return ret;
+}
+
+/* Nobody runs requests of a loop whose thread has ended or hangs. */
+static bool is_served(struct hba *h)
+{
+	return loop_is_running(h->loop) && on_io_thread(h, set_draining) == 0;
+}
+
+/* Off the loop, and what it has acknowledged is on its disks. */
+static int stop_running(struct hba *h)
 {
 	struct hba_core *c = h->core;
 	struct err e = {""};
+	int r = -ENODEV;
+
+	await_reset(h);
+	if (hba_drain(h, HBA_IO_CALL_MS) < 0 && is_served(h) && hba_inflight(h) > 0)
+		r = flush_beside(h);
+	if (on_io_thread(h, leave_loop) < 0) {
+		log_err("%s: the I/O thread does not answer; its controller is left as it is until the "
+			"process "
+			"ends",
+			h->pci->uri);
+		c->stuck = true;
+		return -ETIMEDOUT;
+	}
+	c->on_loop = false;
+	if (c->state != HBA_RUNNING)
+		return r;
+	r = h->ops->shutdown(h, &e);
+	if (r < 0)
+		log_err("%s: shutdown: %s", h->pci->uri, e.text);
+	return r;
+}
+
+int hba_stop(struct hba *h)
+{
+	struct hba_core *c = h->core;
+	int r = 0;
 
 	if (!c->attached || c->stuck)
-		return;
-	if (c->on_loop) {
-		await_reset(h);
-		hba_drain(h, HBA_IO_CALL_MS);
-		if (on_io_thread(h, leave_loop) < 0) {
-			log_err("%s: the I/O thread does not answer; its controller is left as it is until "
-				"the process "
-				"ends",
-				h->pci->uri);
-			c->stuck = true;
-			return;
-		}
-		c->on_loop = false;
-		if (c->state == HBA_RUNNING && h->ops->shutdown(h, &e) < 0)
-			log_warn("%s: shutdown: %s", h->pci->uri, e.text);
-	}
+		return c->stuck ? -ETIMEDOUT : 0;
+	if (c->on_loop)
+		r = stop_running(h);
+	if (c->stuck)
+		return r;
 	if (c->state == HBA_RUNNING)
 		hba_set_state(h, HBA_DOWN);
 	hba_make_quiet(h);
 	h->ops->detach(h);
 	requests_fini(h);
 	c->attached = false;
+	return r;
 }
 
 void hba_close(struct hba *h)

@@ -209,9 +209,11 @@ int hba_attach(struct hba *h, struct err *e);
 int hba_start(struct hba *h, struct err *e);
 /* Waits (at most timeout_ms) until nothing is in flight. New requests are refused from the call on. */
 int hba_drain(struct hba *h, unsigned timeout_ms);
-/* Orderly when RUNNING: firmware flush and shutdown. Then quiesce, off the loop, detach. The I/O thread still
- * runs (or has been joined). */
-void hba_stop(struct hba *h);
+/* Orderly when RUNNING: firmware flush and shutdown; when requests do not come back, a flush of each unit beside them
+ * instead, 60 s each at most. Then quiesce, off the loop, detach. The I/O thread still runs (or has been joined).
+ * 0: what the units had acknowledged is flushed. Negative: that is not certain, the log says why; -ENODEV: the
+ * controller had failed or gone; -ETIMEDOUT: the I/O thread hangs, and nothing was stopped. */
+int hba_stop(struct hba *h);
 void hba_close(struct hba *h); /* NULL is fine */
 
 /* --- I/O thread --- */

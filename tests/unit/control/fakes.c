@@ -379,9 +379,9 @@ void hba_end_runs(struct hba *h)
 	__atomic_store_n(&fake.attach_held, false, __ATOMIC_RELEASE);
 }
 
-void hba_stop(struct hba *h)
+int hba_stop(struct hba *h)
 {
-	note("halt", "");
+	return step("halt", fake.hba_stop, NULL);
 }
 
 void hba_close(struct hba *h)

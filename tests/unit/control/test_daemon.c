@@ -305,6 +305,16 @@ START_TEST(stop_waits_for_the_gates_then_drains)
 }
 END_TEST
 
+/* What firmware could not write out must not look like a good stop. */
+START_TEST(stop_that_flushed_not_all_ends_with_an_error)
+{
+	fake.hba_stop = -EIO;
+	close(serve_and_watch());
+	kill(pid, SIGTERM);
+	ck_assert_int_eq(ended(), 1);
+}
+END_TEST
+
 START_TEST(stop_without_handler_leaves_unread_entries)
 {
 	close(serve_and_watch());
@@ -556,6 +566,7 @@ int main(void)
 	tcase_add_test(t, slow_controller_is_announced_and_its_known_luns_are_taken);
 	tcase_add_test(t, failed_start_lets_go_of_the_luns_taken_meanwhile);
 	tcase_add_test(t, stop_waits_for_the_gates_then_drains);
+	tcase_add_test(t, stop_that_flushed_not_all_ends_with_an_error);
 	tcase_add_test(t, stop_without_handler_leaves_unread_entries);
 	tcase_add_test(t, second_signal_shortens_nothing);
 	tcase_add_test(t, stop_during_a_short_boot_stops_the_controller);

@@ -22,10 +22,11 @@ void scsi_host_detach(struct scsi_host *s, enum scsi_gate why)
 	note(why == SCSI_GATE_GONE ? "gone " : why == SCSI_GATE_BECOMING_READY ? "ready " : "? ");
 }
 
-void hba_stop(struct hba *h)
+int hba_stop(struct hba *h)
 {
 	ck_assert_ptr_eq(h, &hba);
 	note("stop ");
+	return 0;
 }
 
 void hba_close(struct hba *h)

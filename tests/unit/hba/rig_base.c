@@ -19,7 +19,7 @@ void rig_init(struct rig *r, struct model *model, struct model_fn *fn, const voi
 	r->model = model;
 	r->fn = fn;
 	r->match_data = match_data;
-	r->ladder = (struct hba_times){.tick_ms = 5, .abort_ms = 30};
+	r->ladder = (struct hba_times){.tick_ms = 5, .abort_ms = 30, .flush_ms = 30};
 	r->cfg.bounce_bytes = 8u << 20;
 	ck_assert_int_eq(loop_create(&r->loop), 0);
 	ck_assert_int_eq(pthread_create(&r->io, NULL, io_main, r), 0);

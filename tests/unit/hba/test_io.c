@@ -547,21 +547,6 @@ START_TEST(runs_can_be_ended)
 }
 END_TEST
 
-START_TEST(stop_ends_what_is_in_flight_quietly)
-{
-	struct rig *r = rig_up(GEN2);
-
-	tell(r, hold, true);
-	job_submit(job_rw(r, 0, 0, DMA_TO_DEVICE, 0, 1));
-	hba_stop(r->h); /* waits five seconds for it first */
-	ck_assert_uint_eq(job_done(&r->job[0]), 1);
-	ck_assert_int_eq(r->job[0].result, HBA_GONE);
-	ck_assert(r->job[0].quiet);
-	ck_assert_uint_eq(seen(r, n_shutdown), 0);
-	rig_down(r);
-}
-END_TEST
-
 START_TEST(statistics_count)
 {
 	struct rig *r = rig_new(GEN2);
@@ -610,7 +595,6 @@ int main(void)
 	tcase_add_test(c, run_waits_for_a_slot);
 	tcase_add_test(c, runs_can_be_ended);
 	tcase_add_test(c, drain_refuses_and_waits);
-	tcase_add_test(c, stop_ends_what_is_in_flight_quietly);
 	tcase_add_test(c, statistics_count);
 	suite_add_tcase(s, c);
 	return run_suite(s);

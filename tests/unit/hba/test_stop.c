@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The stop of a controller: what it had acknowledged is flushed, or somebody is told. */
+#include "rig.h"
+#include "tests/unit/run_suite.h"
+
+#include <errno.h>
+
+/* A request that does not come back. A stop waits five seconds for it first. */
+static struct rig *with_one_stuck(uint32_t flush_ms)
+{
+	struct rig *r = rig_new(GEN2);
+
+	r->ladder.flush_ms = flush_ms;
+	rig_must_start(r);
+	tell(r, hold, true);
+	job_submit(job_rw(r, 0, 0, DMA_TO_DEVICE, 0, 1));
+	rig_wait(model_pending(r->model) == 1);
+	return r;
+}
+
+static void ended_quietly(struct rig *r)
+{
+	ck_assert_uint_eq(job_done(&r->job[0]), 1);
+	ck_assert_int_eq(r->job[0].result, HBA_GONE);
+	ck_assert(r->job[0].quiet);
+	ck_assert_uint_eq(seen(r, n_shutdown), 0);
+	rig_down(r);
+}
+
+/* Firmware that answers nobody: neither the flushes. */
+START_TEST(stop_ends_what_is_in_flight_quietly)
+{
+	struct rig *r = with_one_stuck(30);
+
+	ck_assert_int_lt(hba_stop(r->h), 0);
+	ended_quietly(r);
+}
+END_TEST
+
+START_TEST(stop_flushes_every_unit_beside_what_does_not_come_back)
+{
+	struct rig *r = with_one_stuck(RIG_WAIT_MS);
+
+	tell(r, hold, false);
+	ck_assert_int_eq(hba_stop(r->h), 0);
+	/* The third logical drive is offline. */
+	ck_assert_uint_eq(seen(r, n_sync[0]), 1);
+	ck_assert_uint_eq(seen(r, n_sync[1]), 1);
+	ck_assert_uint_eq(seen(r, n_sync[2]), 0);
+	ck_assert_uint_eq(seen(r, n_flush), 2);
+	ck_assert_uint_eq(stat_of(r, resets), 0);
+	ended_quietly(r);
+}
+END_TEST
+
+/* The flush of one unit fails: the others are asked all the same. */
+START_TEST(stop_tells_of_a_flush_that_failed)
+{
+	struct rig *r = with_one_stuck(RIG_WAIT_MS);
+
+	tell(r, hold, false);
+	tell(r, flush_status, MFI_LD_OFFLINE);
+	ck_assert_int_eq(hba_stop(r->h), -EIO);
+	ck_assert_uint_eq(seen(r, n_flush), 2);
+	ended_quietly(r);
+}
+END_TEST
+
+/* Also when runs had been ended for it, and drained before. */
+START_TEST(an_ended_run_does_not_keep_a_stop_from_its_flushes)
+{
+	struct rig *r = with_one_stuck(RIG_WAIT_MS);
+
+	hba_end_runs(r->h);
+	ck_assert_int_eq(hba_drain(r->h, 1), -ETIMEDOUT);
+	tell(r, hold, false);
+	ck_assert_int_eq(hba_stop(r->h), 0);
+	ck_assert_uint_eq(seen(r, n_flush), 2);
+	ended_quietly(r);
+}
+END_TEST
+
+START_TEST(a_stop_tells_of_a_shutdown_that_failed)
+{
+	struct rig *r = rig_up(GEN2);
+
+	tell(r, flush_status, MFI_LD_OFFLINE);
+	ck_assert_int_lt(hba_stop(r->h), 0);
+	ck_assert_uint_eq(seen(r, n_shutdown), 1);
+	ck_assert_int_eq(hba_stop(r->h), 0); /* it was told */
+	rig_down(r);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("stop");
+	TCase *c = tcase_create("mfi");
+
+	tcase_set_timeout(c, 60);
+	tcase_add_test(c, stop_ends_what_is_in_flight_quietly);
+	tcase_add_test(c, stop_flushes_every_unit_beside_what_does_not_come_back);
+	tcase_add_test(c, stop_tells_of_a_flush_that_failed);
+	tcase_add_test(c, an_ended_run_does_not_keep_a_stop_from_its_flushes);
+	tcase_add_test(c, a_stop_tells_of_a_shutdown_that_failed);
+	suite_add_tcase(s, c);
+	return run_suite(s);
+}
