@@ -5,7 +5,8 @@
  *
  * A copy is a task without requests of its own. Its data moves in pieces, each a task of this layer as if an
  * initiator had sent a READ(16) to the source and then a WRITE(16) to the destination: gates, write protection,
- * ranges that others hold, limits of the controller and turns between LUNs count for it as for everybody.
+ * ranges that others hold, limits of the controller and turns between LUNs count for it as for everybody. Unit
+ * attentions do not: they are for initiators.
  */
 #ifndef HBAD_SCSI_COPY_H
 #define HBAD_SCSI_COPY_H

@@ -10,7 +10,7 @@
 #include <string.h>
 #include "base/endian.h"
 
-#define TRIES	     4 /* of a piece that meets UNIT ATTENTION: each is reported once */
+#define TRIES	     4 /* of a piece that meets UNIT ATTENTION of the unit: each is reported once */
 #define SKS_VALID    0x80
 #define SOURCE_AREA  8 /* bytes of the COMMAND-SPECIFIC INFORMATION: where the answers of the devices are, */
 #define DEST_AREA    9
@@ -105,7 +105,7 @@ static void piece_submit(struct copy_piece *p, bool writing)
 	sub->iov_bytes = p->bytes;
 	sub->done = piece_done;
 	lun->copying++;
-	scsi_submit(sub);
+	task_submit(sub);
 }
 
 static bool is_attention(const struct scsi_task *sub)

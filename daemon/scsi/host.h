@@ -21,6 +21,7 @@
 #define SCRATCH_COUNT 64
 #define SCRATCH_BYTES 65536 /* what VERIFY compares and ORWRITE changes at a time */
 #define SINK_IOVS     16
+#define ATTENTIONS    4 /* that wait to be told, of one LUN */
 
 struct scsi_units {
 	struct scsi_units *older;
@@ -115,8 +116,9 @@ struct scsi_lun {
 	uint64_t hold_end_ns; /* while the gate is SCSI_GATE_HELD */
 	/* Writes that were answered with GOOD, and those of them that a GOOD flush has covered. */
 	uint64_t written, flushed;
-	enum scsi_sense attention; /* for the next command, whoever sends it (hazard H22); SENSE_NONE */
-	bool forgetful;		   /* its unit may lose the others when its controller goes */
+	/* For the next commands of initiators, whoever they are (hazard H22), oldest first; SENSE_NONE behind the last. */
+	enum scsi_sense attention[ATTENTIONS];
+	bool forgetful; /* its unit may lose the others when its controller goes */
 	bool lost; /* some of them may have been lost with the controller, and no flush has said so yet */
 	uint32_t pulled;  /* the unit's count, when it was looked at last */
 	uint64_t doubted; /* flushes of tasks up to this one in order were taken before one has said so */
@@ -132,6 +134,14 @@ struct scsi_lun {
 	} stats; /* written by the I/O thread alone */
 };
 
+/* Initiators are to be told; of more than ATTENTIONS things the newest. */
+void lun_attention(struct scsi_lun *lun, enum scsi_sense code);
+/* The unit has told it to a command that no initiator has sent, and will not say it again: the LUNs of the unit do. */
+void lun_unit_attention(struct scsi_lun *lun, enum scsi_sense code);
+/* The oldest, which is told now; SENSE_NONE: there is none. */
+enum scsi_sense lun_take_attention(struct scsi_lun *lun);
+/* Are they of one unit? */
+bool lun_same_unit(const struct scsi_lun *a, const struct scsi_lun *b);
 /* A copy's task at this LUN has ended: frees a LUN that waited for it. */
 void lun_copy_left(struct scsi_lun *lun);
 /* Looks the LUN's unit up in host->io_units and opens or closes its gate. I/O thread. */

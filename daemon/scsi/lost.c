@@ -40,18 +40,13 @@ static void look_for_pull(struct scsi_lun *lun)
 
 /* --- writes of LUNs that were let go of --- */
 
-static bool same_unit(const struct scsi_lun *a, const struct scsi_lun *b)
-{
-	return a->known && b->known && !strcmp(a->facts.id.naa_text, b->facts.id.naa_text);
-}
-
 /* Whoever serves its unit by now: a LUN lives until its last command has ended. */
 static struct scsi_lun *heir_of(const struct scsi_lun *lun)
 {
 	list_for_each(pos, &lun->host->luns) {
 		struct scsi_lun *other = container_of(pos, struct scsi_lun, all);
 
-		if (other != lun && !other->dead && same_unit(lun, other))
+		if (other != lun && !other->dead && lun_same_unit(lun, other))
 			return other;
 	}
 	return NULL;

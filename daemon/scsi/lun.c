@@ -122,6 +122,41 @@ void lun_resolve(struct scsi_lun *lun)
 	lun_close(lun, SCSI_GATE_NO_UNIT);
 }
 
+/* --- unit attentions --- */
+
+bool lun_same_unit(const struct scsi_lun *a, const struct scsi_lun *b)
+{
+	return a == b || (a->known && b->known && strcmp(a->facts.id.naa_text, b->facts.id.naa_text) == 0);
+}
+
+void lun_attention(struct scsi_lun *lun, enum scsi_sense code)
+{
+	unsigned i = 0;
+
+	while (i < ATTENTIONS - 1 && lun->attention[i] != SENSE_NONE && lun->attention[i] != code)
+		i++;
+	lun->attention[i] = code;
+}
+
+void lun_unit_attention(struct scsi_lun *lun, enum scsi_sense code)
+{
+	list_for_each(pos, &lun->host->luns) {
+		struct scsi_lun *other = container_of(pos, struct scsi_lun, all);
+
+		if (lun_same_unit(lun, other))
+			lun_attention(other, code);
+	}
+}
+
+enum scsi_sense lun_take_attention(struct scsi_lun *lun)
+{
+	enum scsi_sense code = lun->attention[0];
+
+	memmove(lun->attention, lun->attention + 1, sizeof(lun->attention) - sizeof(lun->attention[0]));
+	lun->attention[ATTENTIONS - 1] = SENSE_NONE;
+	return code;
+}
+
 /* --- size --- */
 
 struct resize {
@@ -142,7 +177,7 @@ static void apply_resize(void *arg)
 			continue;
 		lun->cfg.blocks = r->blocks;
 		lun->cfg.may_be_smaller = true;
-		lun->attention = SENSE_CAPACITY_CHANGED;
+		lun_attention(lun, SENSE_CAPACITY_CHANGED);
 		lun_resolve(lun);
 		hold_release(lun);
 		break;

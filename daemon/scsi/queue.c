@@ -32,12 +32,22 @@ static void child_good(struct scsi_task *t, const struct hba_req *req)
 		t->work->good(t, req, offset_of(t, req));
 }
 
+/* The unit says it once, and to this host, whose LUNs have initiators of their own to tell. */
+static void keep_attention(struct scsi_task *t, const struct hba_req *req)
+{
+	enum scsi_sense code;
+
+	if (t->ours && req_sense(req, &code) && SENSE_KEY(code) == KEY_UNIT_ATTENTION)
+		lun_unit_attention(t->lun, code);
+}
+
 static void child_failed(struct scsi_task *t, const struct hba_req *req)
 {
 	uint64_t offset = offset_of(t, req);
-	bool ours = req->kind != HBA_REQ_FLUSH || (t->work && t->work->rescue_flush);
+	bool may_rescue = req->kind != HBA_REQ_FLUSH || (t->work && t->work->rescue_flush);
 
-	if (ours && t->work->rescue && t->work->rescue(t, req, offset))
+	keep_attention(t, req);
+	if (may_rescue && t->work->rescue && t->work->rescue(t, req, offset))
 		return;
 	task_fail_req(t, req, offset);
 }

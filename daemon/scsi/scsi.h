@@ -73,6 +73,7 @@ struct scsi_task {
 	uint64_t order;				  /* in which the LUN has taken them */
 	uint8_t hold;				  /* enum task_hold of task.h */
 	bool once;				  /* a part that must not be done twice was handed down */
+	bool ours;				  /* no initiator's: unit attentions are not for it */
 	struct list link;			  /* in the host's queues, or in lun->parked */
 	struct list ranged;			  /* in lun->ranged */
 };

@@ -298,6 +298,7 @@ static void task_init(struct scsi_task *t)
 void task_begin(struct scsi_task *t, const struct scsi_op *op)
 {
 	t->unheard = false;
+	t->ours = true;
 	task_init(t);
 	t->op = op;
 	t->dir = op->dir;
@@ -388,22 +389,22 @@ void task_again(struct scsi_task *t)
 	dispatch(t, find_op(t));
 }
 
-/* Once for the LUN: which initiator sends a command nobody tells us. */
-static void report_attention(struct scsi_task *t)
+/* Once for the LUN: which initiator sends a command nobody tells us. A unit attention is for each initiator by itself
+ * (SAM-5 5.14), and the copy manager of EXTENDED COPY would be one more. It has none to hear: what it knows of its LUNs is
+ * the facts that they have now. */
+static bool hears_attention(const struct scsi_task *t)
 {
-	enum scsi_sense code = t->lun->attention;
-
-	t->lun->attention = SENSE_NONE;
-	task_check(t, code);
+	return t->lun->attention[0] != SENSE_NONE && !t->ours && !(t->op && t->op->flags & OP_ANY_GATE);
 }
 
-void scsi_submit(struct scsi_task *t)
+static void submit(struct scsi_task *t, bool ours)
 {
 	struct scsi_lun *lun = t->lun;
 	enum scsi_gate gate = lun_gate(lun);
 	enum scsi_sense why;
 
 	t->unheard = false;
+	t->ours = ours;
 	task_init(t);
 	why = find_op(t);
 	t->order = ++lun->taken;
@@ -411,14 +412,24 @@ void scsi_submit(struct scsi_task *t)
 	stat_add(&lun->stats.tasks, 1);
 	if (!t->cdb_len)
 		task_check(t, SENSE_INVALID_OPCODE);
-	else if (gate == SCSI_GATE_OPEN && lun->attention && !(t->op && t->op->flags & OP_ANY_GATE))
-		report_attention(t);
+	else if (gate == SCSI_GATE_OPEN && hears_attention(t))
+		task_check(t, lun_take_attention(lun));
 	else if (gate == SCSI_GATE_OPEN || (t->op && t->op->flags & OP_ANY_GATE))
 		dispatch(t, why);
 	else if (gate == SCSI_GATE_HELD && t->op)
 		hold_park(t);
 	else
 		task_check(t, gate_sense(gate));
+}
+
+void scsi_submit(struct scsi_task *t)
+{
+	submit(t, false);
+}
+
+void task_submit(struct scsi_task *t)
+{
+	submit(t, true);
 }
 
 void scsi_task_abort(struct scsi_task *t)

@@ -76,6 +76,9 @@ void task_status(struct scsi_task *t, enum scsi_status status);
  * says. Waits first until [lba, lba + nblocks) is free, see range.c: no scratch may be held by then. Once for
  * each task. */
 void task_work(struct scsi_task *t, const struct scsi_work *work, uint64_t bytes);
+/* As scsi_submit(), a command that no initiator has sent. What the LUN has to tell initiators (its unit attentions)
+ * stays to be told. */
+void task_submit(struct scsi_task *t);
 /* Prepares a task that no initiator has sent, for task_work(). lun, iov and done are filled; its CDB means nothing. */
 void task_begin(struct scsi_task *t, const struct scsi_op *op);
 /* From work->next: another body, after a flush if TASK_FLUSH_BEFORE is set. The range stays taken. */

@@ -30,17 +30,12 @@ static const char *name_of(const struct wipe *w)
 
 /* --- whose state it is --- */
 
-static bool same_unit(const struct scsi_lun *a, const struct scsi_lun *b)
-{
-	return a == b || (a->known && b->known && strcmp(a->facts.id.naa_text, b->facts.id.naa_text) == 0);
-}
-
 struct scsi_lun *wipe_find(const struct scsi_lun *lun)
 {
 	list_for_each_safe(pos, &lun->host->luns) {
 		struct scsi_lun *other = container_of(pos, struct scsi_lun, all);
 
-		if (other->wipe.state != WIPE_NONE && same_unit(lun, other))
+		if (other->wipe.state != WIPE_NONE && lun_same_unit(lun, other))
 			return other;
 	}
 	return NULL;

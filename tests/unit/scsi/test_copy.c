@@ -199,31 +199,6 @@ START_TEST(sense_in_descriptor_format_forwards_the_devices_answer)
 }
 END_TEST
 
-START_TEST(unit_attentions_of_the_disk_are_passed_over)
-{
-	struct list_bytes l;
-	struct tst t;
-	uint8_t attention[18] = {0x70, 0, 0x06, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x29, 0x00};
-
-	in_lun(&l, 8, 0, 4000);
-	xcopy_init(&t, &l, finish_list(&l));
-	tst_submit(&t);
-	for (unsigned i = 0; i < 3; i++)
-		fake_end(x.fake, 0, HBA_DONE, SCSI_CHECK_CONDITION, attention, 18);
-	fake_run(x.fake, 0);
-	assert_good(&t);
-	ck_assert(holds(0, 4000, 0, 8));
-	tst_fini(&t);
-	/* but not for ever */
-	xcopy_init(&t, &l, finish_list(&l));
-	tst_submit(&t);
-	for (unsigned i = 0; i < 4; i++)
-		fake_end(x.fake, 0, HBA_DONE, SCSI_CHECK_CONDITION, attention, 18);
-	assert_check(&t, 0x0a, 0x0d, 0x01);
-	tst_fini(&t);
-}
-END_TEST
-
 START_TEST(a_controller_that_goes_away_ends_all_copies)
 {
 	struct list_bytes l;
@@ -590,7 +565,6 @@ int main(void)
 	tcase_add_test(c, an_error_of_the_source_is_told_with_its_sense);
 	tcase_add_test(c, an_error_of_the_destination_is_told_with_its_status);
 	tcase_add_test(c, sense_in_descriptor_format_forwards_the_devices_answer);
-	tcase_add_test(c, unit_attentions_of_the_disk_are_passed_over);
 	tcase_add_test(c, a_controller_that_goes_away_ends_all_copies);
 	tcase_add_test(c, more_copies_than_there_are_wait_for_one_to_end);
 	tcase_add_test(c, many_waiting_lists_that_are_wrong_end_one_after_another);

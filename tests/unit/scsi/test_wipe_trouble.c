@@ -5,11 +5,12 @@
 #include "base/endian.h"
 #include "wipe_rig.h"
 
+static const uint8_t reset[18] = {0x70, 0, 0x06, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x29, 0x00};
+
 /* --- failures --- */
 
 START_TEST(what_the_unit_has_to_tell_does_not_end_it)
 {
-	static const uint8_t reset[18] = {0x70, 0, 0x06, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x29, 0x00};
 	static const uint8_t lost[18] = {0x70, 0, 0x0b, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x44, 0x00};
 	struct tst t;
 
@@ -24,13 +25,15 @@ START_TEST(what_the_unit_has_to_tell_does_not_end_it)
 	assert_good(&t);
 	ck_assert(holds((const uint8_t *)"z", 1));
 	tst_fini(&t);
+	/* Initiators are told of it, if not of what was lost. */
+	assert_tur(0x06, 0x29, 0x00);
+	assert_tur_good();
 }
 END_TEST
 
 /* A flush at the end of hours, too. */
 START_TEST(what_the_unit_has_to_tell_a_flush_does_not_end_it)
 {
-	static const uint8_t reset[18] = {0x70, 0, 0x06, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x29, 0x00};
 	struct tst t;
 
 	format(&t, 0, NULL, 0);
@@ -47,6 +50,8 @@ START_TEST(what_the_unit_has_to_tell_a_flush_does_not_end_it)
 	ck_assert(!x.disk->dirty);
 	ck_assert(holds((const uint8_t *)"", 1));
 	tst_fini(&t);
+	assert_tur(0x06, 0x29, 0x00);
+	assert_tur_good();
 }
 END_TEST
 
@@ -76,7 +81,6 @@ END_TEST
 
 START_TEST(a_unit_that_never_stops_telling_does)
 {
-	static const uint8_t reset[18] = {0x70, 0, 0x06, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x29, 0x00};
 	struct tst t;
 	unsigned n = 0;
 
@@ -87,6 +91,7 @@ START_TEST(a_unit_that_never_stops_telling_does)
 	ck_assert_uint_lt(n, 32);
 	assert_check(&t, 0x03, 0x31, 0x01);
 	tst_fini(&t);
+	assert_tur(0x06, 0x29, 0x00);
 	format(&t, 0, NULL, 0);
 	fake_run(x.fake, 0);
 	assert_good(&t);
@@ -204,6 +209,24 @@ START_TEST(it_goes_on_when_its_lun_is_let_go_of)
 	tst_fini(&t);
 	assert_tur_good();
 	use_lun("ld0");
+	assert_tur_good();
+}
+END_TEST
+
+START_TEST(what_the_unit_has_to_tell_meanwhile_is_told_by_its_next_lun)
+{
+	struct tst t;
+
+	overwrite(&t, 0x80, 1, "x", 1);
+	fake_complete(x.fake, 0);
+	tst_fini(&t);
+	use_lun("ld0");
+	assert_tur(0x02, 0x04, 0x1b);
+	fake_end(x.fake, 0, HBA_DONE, 0x02, reset, 18);
+	assert_tur(0x06, 0x29, 0x00);
+	assert_tur(0x02, 0x04, 0x1b);
+	fake_run(x.fake, 0);
+	ck_assert(holds((const uint8_t *)"x", 1));
 	assert_tur_good();
 }
 END_TEST
@@ -421,6 +444,7 @@ int main(void)
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, it_goes_on_when_its_lun_is_let_go_of);
+	tcase_add_test(c, what_the_unit_has_to_tell_meanwhile_is_told_by_its_next_lun);
 	tcase_add_test(c, a_failure_is_known_to_the_units_next_lun);
 	tcase_add_test(c, another_unit_is_not_touched);
 	tcase_add_test(c, as_many_as_can_run_leave_buffers_for_the_commands_of_others);
