@@ -137,10 +137,14 @@ static bool goes_again(struct fusion *f, struct hba_req *req)
 	/* In a reset of the controller the core sends it again. */
 	if (!f->live)
 		return true;
-	if (refused)
+	if (refused) {
 		send_again(f, req);
-	else
-		list_append(&f->swept, &req->drv_link);
+		return true;
+	}
+	/* It cannot be aborted while nobody has it: if its time were over before the unit's reset is, that would cost all
+	 * units a reset of the controller. */
+	hba_req_rearm(req);
+	list_append(&f->swept, &req->drv_link);
 	return true;
 }
 

@@ -253,6 +253,11 @@ bool model_task_waits(struct model *m)
 	return fn_locked(&m->fn, m->n_tasks);
 }
 
+void model_begin_task(struct model *m)
+{
+	fn_do_locked(&m->fn, fw_kill_for_task(m, m->task[0]));
+}
+
 void model_finish_task(struct model *m)
 {
 	pthread_mutex_lock(&m->fn.lock);
@@ -281,9 +286,32 @@ void model_event(struct model *m, uint32_t code, const char *text)
 	pthread_mutex_unlock(&m->fn.lock);
 }
 
+/* Of a drive it is the device id, the enclosure and the slot [4.7]. */
+static void record_args(struct model *m, uint32_t code, uint8_t arg_type, uint16_t id)
+{
+	record(m, code, "");
+	m->event_data[0x10] = arg_type;
+	put_le16(m->event_data + 0x20, id);
+	m->event_data[0x22] = 252;
+	m->event_data[0x23] = 3;
+}
+
+void model_event_args(struct model *m, uint32_t code, uint8_t arg_type, uint16_t id)
+{
+	pthread_mutex_lock(&m->fn.lock);
+	record_args(m, code, arg_type, id);
+	fw_deliver_event(m);
+	pthread_mutex_unlock(&m->fn.lock);
+}
+
 void model_event_missed(struct model *m, uint32_t code)
 {
 	fn_do_locked(&m->fn, record(m, code, ""));
+}
+
+void model_event_args_missed(struct model *m, uint32_t code, uint8_t arg_type, uint16_t id)
+{
+	fn_do_locked(&m->fn, record_args(m, code, arg_type, id));
 }
 
 void model_end_wait(struct model *m, uint8_t status, uint32_t next)

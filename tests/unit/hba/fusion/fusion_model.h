@@ -93,11 +93,16 @@ void model_post(struct model *m, unsigned queue, uint64_t descriptor);
 bool model_flush_waits(struct model *m);
 void model_finish_flush(struct model *m);
 bool model_task_waits(struct model *m);
+/* The first of them: what it takes along ends, but it is not answered yet. */
+void model_begin_task(struct model *m);
 void model_finish_task(struct model *m); /* the first, if there is one */
 /* An event happens: the wait is answered, if it is for this one. */
 void model_event(struct model *m, uint32_t code, const char *text);
+/* One with an argument: 2 a logical drive, 10 a drive, which both begin with their id. */
+void model_event_args(struct model *m, uint32_t code, uint8_t arg_type, uint16_t id);
 /* The same without anybody's telling: found by the next wait. */
 void model_event_missed(struct model *m, uint32_t code);
+void model_event_args_missed(struct model *m, uint32_t code, uint8_t arg_type, uint16_t id);
 /* The wait ends without an event; the next one has this number. */
 void model_end_wait(struct model *m, uint8_t status, uint32_t next);
 

@@ -471,19 +471,25 @@ static bool of_unit(struct model *m, unsigned i, const uint8_t *task)
 	return (unit == 0 && le16_at(task) == 0) || (unit == 1 && le16_at(task) == 5);
 }
 
+void fw_kill_for_task(struct model *m, struct model_request q)
+{
+	uint8_t t[256];
+
+	fn_read(&m->fn, t, frame_of(m, q.smid), sizeof(t));
+	for (unsigned i = m->n_pending; i-- > 0;)
+		if (t[5] == 3 ? m->reset_kills && of_unit(m, i, t)
+			      : m->abort_kills && m->pending[i].smid == le16_at(t + 0x30))
+			kill(m, i);
+}
+
 void fw_do_task(struct model *m, struct model_request q)
 {
 	uint8_t t[256], reply[24] = {0};
-	bool reset;
 
 	fn_read(&m->fn, t, frame_of(m, q.smid), sizeof(t));
-	reset = t[5] == 3;
-	for (unsigned i = m->n_pending; i-- > 0;)
-		if (reset ? m->reset_kills && of_unit(m, i, t)
-			  : m->abort_kills && m->pending[i].smid == le16_at(t + 0x30))
-			kill(m, i);
+	fw_kill_for_task(m, q);
 	reply[3] = 1;
-	reply[4] = reset ? m->reset_response : m->abort_response;
+	reply[4] = t[5] == 3 ? m->reset_response : m->abort_response;
 	reply[5] = t[5];
 	fn_write(&m->fn, frame_of(m, q.smid) + 0x80, reply, sizeof(reply));
 	fw_post(m, q);

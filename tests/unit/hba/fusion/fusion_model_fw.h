@@ -12,6 +12,8 @@ void fw_post(struct model *m, struct model_request q);
 void fw_post_raw(struct model *m, unsigned queue, uint64_t desc);
 void fw_forget(struct model *m);
 void fw_answer_mfi(struct model *m, struct model_request q, uint8_t status);
+/* What a task management request takes along, without its answer. */
+void fw_kill_for_task(struct model *m, struct model_request q);
 void fw_do_task(struct model *m, struct model_request q);
 void fw_deliver_event(struct model *m);
 
