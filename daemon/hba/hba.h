@@ -273,7 +273,7 @@ unsigned hba_n_units(const struct hba *h);
 /* I/O thread. */
 void hba_tell(struct hba *h, uint32_t code, const char *text);
 void hba_units_changed(struct hba *h);
-/* Firmware lists the unit, or does not any more: missing and pulled. */
+/* Firmware lists the unit, or does not any more, or tells that it was pulled out: missing and pulled. */
 void hba_unit_listed(struct hba_unit *u, bool listed);
 /* I/O thread, while the controller runs: a unit that was not there before (u->index does not matter). False: there is
  * no room. Units are never taken away: one that is gone is offline. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Events [4.7]. Firmware keeps a wait until there is an event with the sequence number that it asks for, or a later
- * one; so nothing is missed between two waits, nor in a reset of the controller. What an event says is only believed
- * after firmware's lists have been read again: one slot, one command after the other.
+ * one; so nothing is missed between two waits, nor in a reset of the controller. How units are is only believed after
+ * firmware's lists have been read again: one slot, one command after the other. That a drive was away in between is
+ * what events alone tell.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -224,6 +225,32 @@ static void on_info(struct fusion *f)
 	f->event.next = le32_to_cpu(info.newest) + 1;
 }
 
+/* NULL: it is no unit, but a member of one, or another device; or the event names none. */
+static struct hba_unit *drive_of(struct hba *h, const struct fusion_event *ev)
+{
+	unsigned id = ev->args[0] | (unsigned)ev->args[1] << 8;
+
+	if (ev->arg_type != FUSION_EV_ARG_PD)
+		return NULL;
+	for (unsigned i = 0; i < h->n_units; i++)
+		if (h->unit[i].kind == HBA_UNIT_PD && h->unit[i].target == id)
+			return &h->unit[i];
+	return NULL;
+}
+
+/* A drive that is put back before the list is read is listed as if nothing had been. But its cache had no power for a
+ * while, and in its place there may be another one: it is missing until the list has it, and asked who it is. */
+static void on_drive(struct hba *h, const struct fusion_event *ev, uint32_t code)
+{
+	struct hba_unit *u = drive_of(h, ev);
+
+	if (u && code == FUSION_EV_PD_REMOVED)
+		hba_unit_listed(u, false);
+	/* The list after its removal may have had it before it could answer. */
+	if (u && code == FUSION_EV_PD_INSERTED)
+		hba_units_changed(h);
+}
+
 static void on_event(struct fusion *f)
 {
 	struct fusion_event ev;
@@ -242,6 +269,7 @@ static void on_event(struct fusion *f)
 	f->event.pds_changed |= code == FUSION_EV_PD_INSERTED || code == FUSION_EV_PD_REMOVED ||
 				code == FUSION_EV_PD_STATE || code == FUSION_EV_FOREIGN_IMPORTED ||
 				code == FUSION_EV_CFG_CLEARED || code == FUSION_EV_BUS_SCAN;
+	on_drive(f->m.h, &ev, code);
 	mfi_clean_text(text, ev.text, sizeof(ev.text));
 	hba_tell(f->m.h, code, text);
 	if (!log_limit_ok(&f->event_limit, 20, 60 * NS_PER_SEC))

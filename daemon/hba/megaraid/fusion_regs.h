@@ -289,6 +289,9 @@ static_assert(offsetof(struct fusion_event, text) == 0x80, "event");
 /* All locales, of class 0 (informational) and worse: progress of rebuilds is nobody's business here. */
 #define FUSION_EVENT_FILTER 0x0000ffffu
 
+/* What args begin with: of a drive its device id, 16 bits. */
+enum fusion_event_arg { FUSION_EV_ARG_PD = 10 };
+
 enum fusion_event_code {
 	FUSION_EV_CFG_CLEARED = 0x004,
 	FUSION_EV_LD_STATE = 0x051,

@@ -118,6 +118,28 @@ START_TEST(what_happens_during_a_reset_is_noticed)
 }
 END_TEST
 
+static uint32_t pulled(unsigned unit)
+{
+	return __atomic_load_n(&load->h->unit[unit].pulled, __ATOMIC_RELAXED);
+}
+
+/* Back before firmware's list is asked for: only its log tells. */
+START_TEST(a_drive_that_was_away_during_a_reset_was_pulled)
+{
+	wait_until(is_waiting());
+	emu_do(&emu, "fw-fault 100");
+	emu_do(&emu, "remove pd8");
+	emu_do(&emu, "add pd8,size=16M");
+	wait_for_resets(1);
+	wait_until(pulled(2) > 0 && state_of(2) == HBA_UNIT_OPTIMAL);
+	/* However much of it the list has seen, it was once. */
+	emu_do(&emu, "offline ld1");
+	wait_until(state_of(1) == HBA_UNIT_OFFLINE);
+	ck_assert_uint_eq(pulled(2), 1);
+	ck_assert_uint_eq(pulled(0) + pulled(1), 0);
+}
+END_TEST
+
 /* --- a system drive --- */
 
 static enum hba_result drive(bool write, uint32_t lba, uint32_t n, uint8_t *buf)
@@ -174,6 +196,7 @@ int main(void)
 	tcase_add_test(t, units_that_go_and_come_are_noticed);
 	tcase_add_test(t, a_storm_of_events_disturbs_nobody);
 	tcase_add_test(t, what_happens_during_a_reset_is_noticed);
+	tcase_add_test(t, a_drive_that_was_away_during_a_reset_was_pulled);
 	tcase_add_test(t, a_system_drive_keeps_what_was_flushed);
 	tcase_add_checked_fixture(own, NULL, rig_teardown);
 	tcase_set_timeout(own, 200);

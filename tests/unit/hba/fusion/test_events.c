@@ -126,6 +126,92 @@ START_TEST(a_drive_that_is_pulled_is_noticed_and_its_handle_forgotten)
 }
 END_TEST
 
+static uint32_t pulled(const struct rig *r, unsigned unit)
+{
+	return __atomic_load_n(&r->h->unit[unit].pulled, __ATOMIC_RELAXED);
+}
+
+/* The list has it, as if nothing had been; but its cache had no power for a while. 4 to 7: in a reset of the controller. */
+START_TEST(a_drive_that_is_back_before_the_list_is_read_was_pulled)
+{
+	struct rig *r = rig_up((enum model_gen)(_i % 4));
+	uint32_t news;
+
+	rig_wait(seen(r, n_event_wait) == 1);
+	news = hba_unit_news(r->h);
+	if (_i < 4) {
+		model_event_args(r->model, 0x70, 10, 8);
+	} else {
+		model_event_args_missed(r->model, 0x70, 10, 8);
+		model_set_state(r->model, 0xf);
+	}
+	rig_wait(seen(r, event_from) == 1001);
+	ck_assert_uint_eq(pulled(r, PD8), 1);
+	ck_assert_uint_eq(pulled(r, LD0) + pulled(r, LD5), 0);
+	ck_assert(!__atomic_load_n(&r->h->unit[PD8].missing, __ATOMIC_RELAXED));
+	ck_assert_int_eq(__atomic_load_n(&r->h->unit[PD8].state, __ATOMIC_RELAXED), HBA_UNIT_OPTIMAL);
+	/* Is it the same one? */
+	ck_assert_uint_ne(hba_unit_news(r->h), news);
+	rig_down(r);
+}
+END_TEST
+
+START_TEST(a_drive_that_is_pulled_counts_once_each_time)
+{
+	struct rig *r = rig_up(INVADER);
+	uint32_t news;
+
+	for (unsigned n = 0; n < 3; n++) {
+		rig_wait(seen(r, n_event_wait) == 1 + 2 * n);
+		tell(r, pd_gone, n != 1);
+		model_event_args(r->model, 0x70, 10, 8);
+		rig_wait(seen(r, n_event_wait) == 2 + 2 * n);
+		ck_assert_uint_eq(pulled(r, PD8), n + 1);
+		tell(r, pd_gone, false);
+		news = hba_unit_news(r->h);
+		model_event_args(r->model, 0x5b, 10, 8);
+		rig_wait(seen(r, n_event_wait) == 3 + 2 * n);
+		/* Whether the list had it already or not. */
+		ck_assert_uint_ne(hba_unit_news(r->h), news);
+		ck_assert_uint_eq(pulled(r, PD8), n + 1);
+		ck_assert(!__atomic_load_n(&r->h->unit[PD8].missing, __ATOMIC_RELAXED));
+	}
+	rig_down(r);
+}
+END_TEST
+
+/* Drives that are no units, members of LDs, and arguments that are no drive. */
+START_TEST(events_of_others_pull_no_unit)
+{
+	static const struct {
+		uint32_t code;
+		uint16_t id;
+		uint8_t arg_type;
+	} other[] = {
+		{0x70, 0, 10},
+		{0x70, 5, 10},
+		{0x70, 9, 10},
+		{0x70, 0x108, 10},
+		{0x70, 0x800, 10},
+		{0x70, 0xffff, 10},
+		{0x70, 8, 0},
+		{0x70, 8, 2},
+		{0x5b, 8, 10},
+		{0x72, 8, 10},
+	};
+	struct rig *r = rig_up(INVADER);
+
+	for (unsigned i = 0; i < ARRAY_SIZE(other); i++) {
+		rig_wait(seen(r, n_event_wait) == 1 + i);
+		model_event_args(r->model, other[i].code, other[i].arg_type, other[i].id);
+	}
+	rig_wait(seen(r, n_event_wait) == 1 + ARRAY_SIZE(other));
+	for (unsigned i = 0; i < r->h->n_units; i++)
+		ck_assert_uint_eq(pulled(r, i), 0);
+	rig_down(r);
+}
+END_TEST
+
 START_TEST(what_happened_during_a_reset_is_told_after_it)
 {
 	struct rig *r = rig_up(INVADER);
@@ -272,6 +358,9 @@ int main(void)
 	tcase_add_test(t, half_a_descriptor_is_none);
 	tcase_add_loop_test(t, a_drive_that_goes_offline_is_noticed, 0, 4);
 	tcase_add_test(t, a_drive_that_is_pulled_is_noticed_and_its_handle_forgotten);
+	tcase_add_loop_test(t, a_drive_that_is_back_before_the_list_is_read_was_pulled, 0, 8);
+	tcase_add_test(t, a_drive_that_is_pulled_counts_once_each_time);
+	tcase_add_test(t, events_of_others_pull_no_unit);
 	tcase_add_test(t, what_happened_during_a_reset_is_told_after_it);
 	tcase_add_test(t, what_no_event_tells_after_a_reset_is_found);
 	tcase_add_test(t, a_list_that_does_not_come_stops_nobody);
