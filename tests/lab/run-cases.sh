@@ -38,11 +38,18 @@ find_cases() {
 	done | sort -u
 }
 
+# Deadlines are there to end what hangs, on a machine that boots the guest in 30 s. One that was slower at that gets as
+# much more, since nobody knows beforehand what an emulation costs there. LAB_PATIENCE says it by hand.
+patience() {
+	local boot=0
+	[[ -f $RUN/boot-seconds ]] && boot=$(cat "$RUN/boot-seconds")
+	printf '%s\n' "${LAB_PATIENCE:-$((1 + boot / 30))}"
+}
+
 deadline_of() {
 	local seconds
 	seconds=$(sed -n 's/^case_deadline \([0-9]*\)$/\1/p' "$1" | head -n 1)
-	# A full emulation on a loaded machine may be given more.
-	printf '%s\n' $((${seconds:-$CASE_DEADLINE} * ${LAB_PATIENCE:-1}))
+	printf '%s\n' $((${seconds:-$CASE_DEADLINE} * $(patience)))
 }
 
 # The console rather than dmesg: it outlasts a reboot, and a guest that answers no more.
