@@ -51,12 +51,15 @@ enum scsi_sense gate_sense(enum scsi_gate gate)
 /*
  * Requests that ended without a SCSI status.
  *
- * NO_UNIT	05/25/00: the controller says that there is no such unit; initiators with several paths try
- *another. IO_ERROR	04/44/00: firmware failed it without telling why. Not retried blindly by Linux.
- * TIMEOUT	0B/08/01: it is proven not to run any more, so it can be sent again, and ABORTED COMMAND makes
- *		initiators do that. Not 2E/02 (command timeout), which newer Linux takes for an expired
- *duration limit and gives up on. GONE		02/04/03, as for every command that comes later: nobody can
- *say whether it was done, and only a person can bring the controller back.
+ * NO_UNIT: 05/25/00: the controller says that there is no such unit; initiators with several paths try another.
+ *
+ * IO_ERROR: 04/44/00: firmware failed it without telling why. Not retried blindly by Linux.
+ *
+ * TIMEOUT: 0B/08/01: it is proven not to run any more, so it can be sent again, and ABORTED COMMAND makes initiators do
+ * that. Not 2E/02 (command timeout), which newer Linux takes for an expired duration limit and gives up on.
+ *
+ * GONE: 02/04/03, as for every command that comes later: nobody can say whether it was done, and only a person can bring
+ * the controller back.
  */
 static enum scsi_sense sense_of_result(enum hba_result result)
 {
@@ -89,11 +92,23 @@ static bool is_plain_status(uint8_t status)
 	}
 }
 
+/* Of two parts that failed one answers for the command. What the unit has said to the other it will not say again when
+ * it is a unit attention: the next command hears it. */
+static void pass_on_attention(struct scsi_task *t, const uint8_t *sense, size_t len)
+{
+	enum scsi_sense code;
+
+	if (sense_parse(sense, len, &code) && SENSE_KEY(code) == KEY_UNIT_ATTENTION)
+		lun_attention(t->lun, code);
+}
+
 /* True if this error replaces what is recorded: it is the first, or nearer to the start of the data. */
 static bool is_nearer(struct scsi_task *t, uint64_t offset)
 {
 	if (t->flags & TASK_FAILED && offset >= t->error_at)
 		return false;
+	if (t->flags & TASK_FAILED && !t->ours)
+		pass_on_attention(t, t->sense, t->sense_len);
 	t->flags |= TASK_FAILED;
 	t->error_at = offset;
 	t->sense_len = 0;
@@ -119,9 +134,12 @@ static void fail_with_status(struct scsi_task *t, uint64_t offset, uint8_t statu
 /* The unit's own sense, bounded and padded: it is as good as the unit can say it, LBA included. */
 static void fail_with_sense(struct scsi_task *t, uint64_t offset, const uint8_t *sense, size_t len)
 {
-	if (!is_nearer(t, offset))
-		return;
 	len = MIN(len, (size_t)SCSI_SENSE_SIZE);
+	if (!is_nearer(t, offset)) {
+		if (!t->ours)
+			pass_on_attention(t, sense, len);
+		return;
+	}
 	t->status = SCSI_CHECK_CONDITION;
 	memset(t->sense, 0, sizeof(t->sense));
 	memcpy(t->sense, sense, len);

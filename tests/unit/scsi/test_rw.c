@@ -324,6 +324,45 @@ START_TEST(after_an_error_nothing_more_is_handed_down)
 }
 END_TEST
 
+static void assert_next_hears(uint8_t key, uint8_t asc, uint8_t ascq)
+{
+	struct tst t;
+
+	tst_do(&t, &x, "\0\0\0\0\0\0", 6, 0);
+	if (key)
+		assert_check(&t, key, asc, ascq);
+	else
+		assert_good(&t);
+	tst_fini(&t);
+}
+
+/* A unit says each of them once. Whichever part of the command comes first, the other's is for the next command. */
+START_TEST(of_two_unit_attentions_in_one_command_none_is_lost)
+{
+	static const uint8_t reset[18] = {0x70, 0, 0x06, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x29, 0x00};
+	static const uint8_t mode_changed[18] = {0x70, 0, 0x06, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x2a, 0x01};
+	bool near_first = _i;
+	uint8_t cdb[16];
+	struct tst t;
+
+	cdb16(cdb, 0x88, 0, 0, MIB4 / 512);
+	tst_init(&t, x.lun, cdb, 16, MIB4, 1);
+	tst_submit(&t);
+	if (near_first) {
+		fake_end(x.fake, 2, HBA_DONE, 0x02, reset, 18);
+		fake_end(x.fake, 6, HBA_DONE, 0x02, mode_changed, 18);
+	} else {
+		fake_end(x.fake, 7, HBA_DONE, 0x02, mode_changed, 18);
+		fake_end(x.fake, 2, HBA_DONE, 0x02, reset, 18);
+	}
+	fake_run(x.fake, 3);
+	assert_check(&t, 0x06, 0x29, 0x00);
+	tst_fini(&t);
+	assert_next_hears(0x06, 0x2a, 0x01);
+	assert_next_hears(0, 0, 0);
+}
+END_TEST
+
 START_TEST(an_error_in_the_first_piece_leaves_no_data)
 {
 	uint8_t cdb[10];
@@ -515,6 +554,7 @@ int main(void)
 	tcase_add_test(c, pieces_are_whole_blocks_at_an_odd_limit);
 	tcase_add_loop_test(c, a_medium_error_ends_the_command_with_its_lba_and_what_came_before, 0, 8);
 	tcase_add_test(c, after_an_error_nothing_more_is_handed_down);
+	tcase_add_loop_test(c, of_two_unit_attentions_in_one_command_none_is_lost, 0, 2);
 	tcase_add_test(c, an_error_in_the_first_piece_leaves_no_data);
 	tcase_add_test(c, a_big_command_leaves_slots_to_small_ones);
 	tcase_add_test(c, luns_take_turns);
