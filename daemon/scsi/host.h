@@ -36,12 +36,14 @@ struct mode_choice {
 	bool d_sense, swp;
 };
 
-/* What a LUN that was let go of has left to the next one of its unit: writes without a flush. */
+/* What a LUN that was let go of has left to the next one of its unit: writes without a flush, and what no initiator has
+ * heard yet. */
 struct scsi_debt {
 	char naa[40];	/* its naa_text; empty: free */
 	bool unflushed; /* as written != flushed */
 	bool forgetful, lost;
 	uint32_t pulled;
+	enum scsi_sense attention[ATTENTIONS]; /* as in struct scsi_lun */
 };
 
 struct scsi_host {
@@ -134,7 +136,9 @@ struct scsi_lun {
 	} stats; /* written by the I/O thread alone */
 };
 
-/* Initiators are to be told; of more than ATTENTIONS things the newest. */
+/* One more behind the others, unless it is among them; of more than ATTENTIONS the newest. */
+void attention_add(enum scsi_sense to[ATTENTIONS], enum scsi_sense code);
+/* Initiators are to be told. */
 void lun_attention(struct scsi_lun *lun, enum scsi_sense code);
 /* The unit has told it to a command that no initiator has sent, and will not say it again: the LUNs of the unit do. */
 void lun_unit_attention(struct scsi_lun *lun, enum scsi_sense code);
@@ -173,7 +177,7 @@ void hold_tick(struct loop_msg *msg);
 
 /* The gate changes to now: remembers writes that nobody can vouch for. */
 void lost_gate_changes(struct scsi_lun *lun, enum scsi_gate now);
-/* The LUN is let go of: whoever serves its unit next hears of its writes. */
+/* The LUN is let go of: whoever serves its unit next hears of its writes, and has its unit attentions. */
 void lost_bequeath(struct scsi_lun *lun);
 /* The controller is gone: so may be writes of LUNs that were let go of. */
 void lost_host_gone(struct scsi_host *s);

@@ -5,7 +5,8 @@
  * must not, and neither must any that was taken before the first one's answer: who sent it has not seen that.
  *
  * LUNs are let go of and made anew whenever tcmu-runner is restarted, which initiators do not notice: what one owes, the
- * next one of its unit inherits. An hbad that was restarted itself knows of none of this.
+ * next one of its unit inherits, and the unit attentions that it has not told. An hbad that was restarted itself knows of
+ * none of this.
  */
 #include "task.h"
 
@@ -71,16 +72,23 @@ static struct scsi_debt *debt_for(struct scsi_host *s, const char *naa)
 	return unused;
 }
 
+static void pass_attentions(enum scsi_sense to[ATTENTIONS], const enum scsi_sense from[ATTENTIONS])
+{
+	for (unsigned i = 0; i < ATTENTIONS && from[i] != SENSE_NONE; i++)
+		attention_add(to, from[i]);
+}
+
 void lost_bequeath(struct scsi_lun *lun)
 {
 	bool unflushed = lun->written != lun->flushed;
 	struct scsi_lun *heir;
 	struct scsi_debt *d;
 
-	if (!lun->known || !(unflushed || lun->lost))
+	if (!lun->known || !(unflushed || lun->lost || lun->attention[0] != SENSE_NONE))
 		return;
 	heir = heir_of(lun);
 	if (heir) {
+		pass_attentions(heir->attention, lun->attention);
 		heir->written += unflushed;
 		heir->lost |= lun->lost;
 		heir->pulled = MIN(heir->pulled, lun->pulled);
@@ -92,6 +100,7 @@ void lost_bequeath(struct scsi_lun *lun)
 	d->forgetful |= lun->forgetful;
 	d->lost |= lun->lost;
 	d->pulled = lun->pulled;
+	pass_attentions(d->attention, lun->attention);
 }
 
 static void inherit(struct scsi_lun *lun)
@@ -106,6 +115,7 @@ static void inherit(struct scsi_lun *lun)
 		lun->written += d->unflushed;
 		lun->lost |= d->lost;
 		lun->pulled = d->pulled;
+		pass_attentions(lun->attention, d->attention);
 		*d = (struct scsi_debt){.lost = false};
 	}
 }

@@ -129,13 +129,18 @@ bool lun_same_unit(const struct scsi_lun *a, const struct scsi_lun *b)
 	return a == b || (a->known && b->known && strcmp(a->facts.id.naa_text, b->facts.id.naa_text) == 0);
 }
 
-void lun_attention(struct scsi_lun *lun, enum scsi_sense code)
+void attention_add(enum scsi_sense to[ATTENTIONS], enum scsi_sense code)
 {
 	unsigned i = 0;
 
-	while (i < ATTENTIONS - 1 && lun->attention[i] != SENSE_NONE && lun->attention[i] != code)
+	while (i < ATTENTIONS - 1 && to[i] != SENSE_NONE && to[i] != code)
 		i++;
-	lun->attention[i] = code;
+	to[i] = code;
+}
+
+void lun_attention(struct scsi_lun *lun, enum scsi_sense code)
+{
+	attention_add(lun->attention, code);
 }
 
 void lun_unit_attention(struct scsi_lun *lun, enum scsi_sense code)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit attentions are for initiators: EXTENDED COPY's own reads and writes neither hear of those that the LUNs have for
- * them, nor keep to themselves what the units say. */
+ * them, nor keep to themselves what the units say; and they outlive the LUN. */
 #include <string.h>
 #include "copy_rig.h"
 #include "scsi/host.h"
@@ -330,9 +330,45 @@ START_TEST(what_is_said_when_the_lun_has_left_is_told_by_the_next_one_of_the_uni
 }
 END_TEST
 
+/* --- of a LUN that has left --- */
+
+static void write_one_block(struct scsi_lun *lun)
+{
+	struct tst t;
+
+	tst_init(&t, lun, "\x2a\0\0\0\0\0\0\0\1\0", 10, 512, 1);
+	tst_fill(&t, 1);
+	tst_submit(&t);
+	fake_run(x.fake, 0);
+	assert_good(&t);
+	tst_fini(&t);
+}
+
+/* tcmu-runner is restarted, and initiators do not notice. 1: there is another LUN of the unit already; 2: writes without
+ * a flush are left, too; 3: twice, before anybody has asked */
+START_TEST(what_nobody_has_heard_is_told_by_the_next_lun_of_the_unit)
+{
+	struct scsi_lun *next = _i == 1 ? fx_lun(&x, "ld1") : NULL;
+
+	if (_i == 2)
+		write_one_block(other[1]);
+	resize(other[1]);
+	for (int n = 0; n < (_i == 3 ? 2 : 1); n++) {
+		scsi_lun_destroy(other[1]);
+		other[1] = next ? next : fx_lun(&x, "ld1");
+	}
+	assert_hears_nothing(x.lun);
+	assert_hears(other[1], 0x2a, 0x09);
+	assert_hears_nothing(other[1]);
+	scsi_lun_destroy(other[1]);
+	other[1] = fx_lun(&x, "ld1");
+	assert_hears_nothing(other[1]);
+}
+END_TEST
+
 int main(void)
 {
-	Suite *s = suite_create("scsi copy attention");
+	Suite *s = suite_create("scsi attention");
 	TCase *c = tcase_create("attention");
 
 	tcase_add_checked_fixture(c, setup_allowed, teardown);
@@ -348,6 +384,7 @@ int main(void)
 	tcase_add_test(c, a_copy_that_was_held_hears_nothing_either);
 	tcase_add_test(c, what_is_said_when_the_lun_has_left_is_told_by_the_next_one_of_the_unit);
 	tcase_add_test(c, what_is_said_beside_a_failure_is_told);
+	tcase_add_loop_test(c, what_nobody_has_heard_is_told_by_the_next_lun_of_the_unit, 0, 4);
 	suite_add_tcase(s, c);
 	return run_suite(s);
 }
