@@ -74,6 +74,23 @@ int cfgspace_open(struct pci_dev *dev, struct err *e)
 	return 0;
 }
 
+int cfgspace_import(struct pci_dev *dev, struct err *e)
+{
+	uint16_t cmd, want = COMMAND_MASTER;
+	int r = read_id(dev);
+
+	if (r == 0)
+		r = dev->ops->cfg_read(dev, PCI_CFG_COMMAND, &cmd, sizeof(cmd));
+	if (r < 0)
+		return err_set(e, r, "%s does not answer: it is unplugged, without power, or hung", dev->uri);
+	for (unsigned i = 0; i < PCI_NUM_BARS; i++)
+		if (dev->bar[i].size)
+			want |= dev->bar[i].is_io ? COMMAND_IO : COMMAND_MEMORY;
+	if ((le16toh(cmd) & want) != want)
+		return err_set(e, -ESTALE, "%s was reset while nobody used it", dev->uri);
+	return 0;
+}
+
 int cfgspace_bar_is_io(struct pci_dev *dev, unsigned n, bool *ret)
 {
 	uint32_t raw;

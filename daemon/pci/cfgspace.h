@@ -7,6 +7,8 @@
 
 /* Who it is, and DMA off with decoding on. The BARs' sizes must be known. Sentences name dev->uri. */
 int cfgspace_open(struct pci_dev *dev, struct err *e);
+/* Who it is, of a device that was left with DMA and decoding on; -ESTALE: they are off, so it was reset. */
+int cfgspace_import(struct pci_dev *dev, struct err *e);
 /* Is it ports instead of memory? */
 int cfgspace_bar_is_io(struct pci_dev *dev, unsigned n, bool *ret);
 /* Offset of the first capability with that id; 0 when there is none; -errno. */

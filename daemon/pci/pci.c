@@ -34,6 +34,35 @@ int pci_open(const char *uri, struct pci_dev **ret, struct err *e)
 	return 0;
 }
 
+int pci_import(const char *uri, const struct pci_descriptors *d, struct pci_dev **ret, struct err *e)
+{
+	char addr[PCI_ADDR_LEN];
+	int r = pci_addr_parse(uri, addr, e);
+
+	if (r < 0) {
+		vfio_descriptors_close(&vfio_linux, d);
+		return r;
+	}
+	r = vfio_import("", &vfio_linux, addr, d, ret, e);
+	if (r < 0)
+		return r;
+	snprintf((*ret)->uri, sizeof((*ret)->uri), "%s", uri);
+	return 0;
+}
+
+int pci_export(struct pci_dev *dev, struct pci_descriptors *ret, struct err *e)
+{
+	if (!dev->ops->export)
+		return err_set(e, -ENOTSUP, "%s: a device behind %s cannot be handed to another process",
+			dev->uri, dev->ops->name);
+	return dev->ops->export(dev, ret, e);
+}
+
+void pci_leave(struct pci_dev *dev)
+{
+	dev->ops->leave(dev);
+}
+
 void pci_close(struct pci_dev *dev)
 {
 	if (dev)

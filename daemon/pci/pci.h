@@ -51,6 +51,12 @@ struct pci_bar {
 
 struct pci_dev;
 
+/* What keeps a device of the kernel's open. As long as some process has all of these, it is not reset, and memory that
+ * was mapped for it stays mapped. -1: none. */
+struct pci_descriptors {
+	int container, group, device;
+};
+
 enum pci_note { PCI_NOTE_OUT, PCI_NOTE_IN };
 
 struct pci_ops {
@@ -86,6 +92,9 @@ struct pci_ops {
 	int (*dma_unmap)(struct pci_dev *dev, uint64_t iova, uint64_t size);
 	/* Optional: see pci_note(). */
 	void (*note)(struct pci_dev *dev, enum pci_note what, uint64_t iova, const void *mem, uint32_t len);
+	/* Optional, both or none: see pci_export() and pci_leave(). */
+	int (*export)(struct pci_dev *dev, struct pci_descriptors *ret, struct err *e);
+	void (*leave)(struct pci_dev *dev);
 };
 
 struct pci_dev {
@@ -115,6 +124,19 @@ int pci_open(const char *uri, struct pci_dev **ret, struct err *e);
 /* Does another process serve it on a socket? Then there is no driver to bind and no IOMMU group to look at. */
 bool pci_uri_is_served(const char *uri);
 void pci_close(struct pci_dev *dev); /* NULL is fine */
+
+/* --- from one process to the next, without a reset in between --- */
+
+/* The descriptors stay dev's: whoever is to have them makes duplicates before pci_leave(). -ENOTSUP: this transport has
+ * nothing that could be handed on. */
+int pci_export(struct pci_dev *dev, struct pci_descriptors *ret, struct err *e);
+/* In place of pci_close(): lets go of the device without touching it, but for its interrupts, which go off. Bus
+ * mastering, and what is mapped for DMA, stay as they are while somebody else has the descriptors. */
+void pci_leave(struct pci_dev *dev);
+/* As pci_open(), of a device that another process has left with bus mastering on. Takes the descriptors over in any case,
+ * so that a failure resets the device. They are not believed: the kernel is asked by the device's name. -ESTALE: it was
+ * reset meanwhile. */
+int pci_import(const char *uri, const struct pci_descriptors *d, struct pci_dev **ret, struct err *e);
 
 /* A device whose traffic is written to a file (hbad/capture.h) while it is used; a file that is there already is kept
  * as PATH.old. Takes inner over when it succeeds, and is closed in its place. Registers are not mapped, and interrupts

@@ -108,6 +108,27 @@ static void vfio_close(struct pci_dev *dev)
 	free(v);
 }
 
+static int vfio_export(struct pci_dev *dev, struct pci_descriptors *ret, struct err *e)
+{
+	const struct vfio_dev *v = vfio_of(dev);
+
+	*ret = (struct pci_descriptors){v->container, v->group, v->device};
+	return 0;
+}
+
+static void vfio_leave(struct pci_dev *dev)
+{
+	struct vfio_dev *v = vfio_of(dev);
+
+	vfio_irq_disable(dev);
+	vfio_request_disable(v);
+	vfio_unmap_bars(v);
+	close_fd(v, &v->device);
+	close_fd(v, &v->group);
+	close_fd(v, &v->container);
+	free(v);
+}
+
 const struct pci_ops vfio_ops = {
 	.name = "vfio",
 	.close = vfio_close,
@@ -124,4 +145,6 @@ const struct pci_ops vfio_ops = {
 	.reset = vfio_reset,
 	.dma_map = vfio_dma_map,
 	.dma_unmap = vfio_dma_unmap,
+	.export = vfio_export,
+	.leave = vfio_leave,
 };

@@ -50,6 +50,19 @@ static inline struct vfio_dev *vfio_of(struct pci_dev *dev)
 int vfio_open(
 	const char *root, const struct vfio_sys *sys, const char *addr, struct pci_dev **ret, struct err *e);
 
+/* --- vfio_import.c: a device that another process has left. Takes the descriptors over in any case. --- */
+int vfio_import(const char *root, const struct vfio_sys *sys, const char *addr,
+	const struct pci_descriptors *d, struct pci_dev **ret, struct err *e);
+void vfio_descriptors_close(const struct vfio_sys *sys, const struct pci_descriptors *d);
+
+/* --- vfio_open.c: parts of it --- */
+struct vfio_dev *vfio_new(
+	const char *root, const struct vfio_sys *sys, const char *addr); /* NULL: no memory */
+/* What sysfs says of it: a group, and a driver of VFIO's. */
+int vfio_check_sysfs(struct vfio_dev *v, struct err *e);
+/* Asks the group for the device by its name. */
+int vfio_open_device(struct vfio_dev *v, struct err *e);
+
 /* --- vfio.c: the ops table; close takes half-built devices --- */
 extern const struct pci_ops vfio_ops;
 

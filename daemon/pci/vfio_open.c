@@ -53,7 +53,7 @@ static int check_driver(struct vfio_dev *v, struct err *e)
 	return 0;
 }
 
-static int check_sysfs(struct vfio_dev *v, struct err *e)
+int vfio_check_sysfs(struct vfio_dev *v, struct err *e)
 {
 	int r;
 
@@ -180,7 +180,7 @@ static int join(struct vfio_dev *v, int type, struct err *e)
 
 /* --- the device --- */
 
-static int open_device(struct vfio_dev *v, struct err *e)
+int vfio_open_device(struct vfio_dev *v, struct err *e)
 {
 	struct vfio_device_info info = {.argsz = sizeof(info)};
 
@@ -199,7 +199,7 @@ static int open_device(struct vfio_dev *v, struct err *e)
 
 static int open_all(struct vfio_dev *v, struct err *e)
 {
-	int type = 0, r = check_sysfs(v, e);
+	int type = 0, r = vfio_check_sysfs(v, e);
 
 	if (r == 0)
 		r = open_container(v, &type, e);
@@ -208,7 +208,7 @@ static int open_all(struct vfio_dev *v, struct err *e)
 	if (r == 0)
 		r = join(v, type, e);
 	if (r == 0)
-		r = open_device(v, e);
+		r = vfio_open_device(v, e);
 	if (r == 0)
 		r = vfio_regions_read(v, e);
 	if (r == 0)
@@ -222,14 +222,12 @@ static int open_all(struct vfio_dev *v, struct err *e)
 	return r;
 }
 
-int vfio_open(
-	const char *root, const struct vfio_sys *sys, const char *addr, struct pci_dev **ret, struct err *e)
+struct vfio_dev *vfio_new(const char *root, const struct vfio_sys *sys, const char *addr)
 {
 	struct vfio_dev *v = calloc(1, sizeof(*v));
-	int r;
 
 	if (!v)
-		return err_set(e, -ENOMEM, "out of memory");
+		return NULL;
 	v->sys = sys;
 	v->root = root;
 	v->container = v->group = v->device = -1;
@@ -237,6 +235,17 @@ int vfio_open(
 	v->pci.request_fd = -1;
 	snprintf(v->addr, sizeof(v->addr), "%s", addr);
 	snprintf(v->pci.uri, sizeof(v->pci.uri), "%s", addr);
+	return v;
+}
+
+int vfio_open(
+	const char *root, const struct vfio_sys *sys, const char *addr, struct pci_dev **ret, struct err *e)
+{
+	struct vfio_dev *v = vfio_new(root, sys, addr);
+	int r;
+
+	if (!v)
+		return err_set(e, -ENOMEM, "out of memory");
 	r = open_all(v, e);
 	if (r < 0) {
 		vfio_ops.close(&v->pci);

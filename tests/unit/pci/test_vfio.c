@@ -7,7 +7,7 @@
 #include "daemon/pci/vfio.h"
 #include "drop_caps.h"
 
-enum { CONTAINER = 100, GROUP, DEVICE, EVENT, N_FD };
+enum { CONTAINER = 100, GROUP, DEVICE, EVENT, AGAIN, N_FD }; /* AGAIN: the device a second time */
 #define CFG_OFF	   (UINT64_C(7) << 40)
 #define BAR_OFF(n) ((uint64_t)(n) << 40)
 
@@ -20,7 +20,7 @@ static struct {
 	const char *fail_open; /* this path */
 	int fail_eventfd, fail_mmap, fail_pread_cfg;
 	int api, positive_irqs;
-	bool no_v2, no_v1, not_viable, not_pci, no_reset, no_request, no_iova, no_unmap_all;
+	bool no_v2, no_v1, not_viable, in_container, not_pci, no_reset, no_request, no_iova, no_unmap_all;
 	uint64_t sparse; /* the only area: 0 to here; 0: no capability */
 	uint8_t cfg[256];
 	uint8_t bar1[0x4000];
@@ -161,7 +161,10 @@ static int k_ioctl_ok(int fd, unsigned long request, void *arg)
 			return !k.no_unmap_all;
 		return (uintptr_t)arg == VFIO_TYPE1v2_IOMMU ? !k.no_v2 : !k.no_v1;
 	case VFIO_GROUP_GET_STATUS:
-		((struct vfio_group_status *)arg)->flags = k.not_viable ? 0 : VFIO_GROUP_FLAGS_VIABLE;
+		ck_assert_int_eq(fd, GROUP);
+		((struct vfio_group_status *)arg)->flags =
+			(k.not_viable ? 0 : VFIO_GROUP_FLAGS_VIABLE) |
+			(k.in_container ? VFIO_GROUP_FLAGS_CONTAINER_SET : 0);
 		return 0;
 	case VFIO_GROUP_SET_CONTAINER:
 		ck_assert_int_eq(fd, GROUP);
@@ -172,7 +175,7 @@ static int k_ioctl_ok(int fd, unsigned long request, void *arg)
 		return 0;
 	case VFIO_GROUP_GET_DEVICE_FD:
 		ck_assert_str_eq(arg, HBA);
-		return k_new(DEVICE);
+		return k_new(k.open[DEVICE] ? AGAIN : DEVICE);
 	case VFIO_DEVICE_GET_INFO:
 		((struct vfio_device_info *)arg)->flags =
 			(k.not_pci ? 0 : VFIO_DEVICE_FLAGS_PCI) | (k.no_reset ? 0 : VFIO_DEVICE_FLAGS_RESET);
@@ -224,7 +227,7 @@ static uint8_t *space(off_t off, size_t len)
 
 static ssize_t k_pread(int fd, void *buf, size_t len, off_t off)
 {
-	ck_assert_int_eq(fd, DEVICE);
+	ck_assert(fd == DEVICE || fd == AGAIN);
 	if ((uint64_t)off >= CFG_OFF && k.fail_pread_cfg)
 		return refuse(k.fail_pread_cfg);
 	memcpy(buf, space(off, len), len);
@@ -233,7 +236,7 @@ static ssize_t k_pread(int fd, void *buf, size_t len, off_t off)
 
 static ssize_t k_pwrite(int fd, const void *buf, size_t len, off_t off)
 {
-	ck_assert_int_eq(fd, DEVICE);
+	ck_assert(fd == DEVICE || fd == AGAIN);
 	memcpy(space(off, len), buf, len);
 	if ((uint64_t)off == CFG_OFF + 4)
 		logf_("cmd=%x", *(const uint8_t *)buf);

@@ -78,11 +78,36 @@ static int bring_up(struct err *err)
 	return r;
 }
 
+/* What another process has left. */
+static int go_on(struct err *err)
+{
+	static const struct pci_descriptors left = {CONTAINER, GROUP, DEVICE};
+	static const int fd[2] = {200, 201};
+	struct pci_dev *dev;
+	int r;
+
+	k.open[CONTAINER] = k.open[GROUP] = k.open[DEVICE] = true;
+	r = vfio_import(root, &failing, HBA, &left, &dev, err);
+	if (r < 0) {
+		all_closed();
+		return r;
+	}
+	r = pci_map_bar(dev, 1, err);
+	if (r == 0)
+		r = pci_irq_enable(dev, PCI_IRQ_MSIX, fd, 2, err);
+	steps_up();
+	pci_close(dev);
+	all_closed();
+	return r;
+}
+
 static void before(void)
 {
 	if (root[0])
 		root_remove();
 	setup();
+	k.in_container = true;
+	k.cfg[4] = 7;	   /* it was left with DMA on */
 	k.sparse = 0x2000; /* an answer that takes two calls */
 }
 
@@ -100,6 +125,17 @@ START_TEST(every_step_gives_everything_back)
 }
 END_TEST
 
+START_TEST(every_step_of_going_on_gives_everything_back)
+{
+	static const char *const dispensable[] = {
+		"CHECK_EXTENSION", "GET_IRQ_INFO of the notifier", "open", "fopen", NULL};
+	static const struct steps s = {
+		.attempt = go_on, .before = before, .dispensable = dispensable, .at_least = 25};
+
+	steps_run(&s);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("pci vfio steps");
@@ -110,6 +146,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_unchecked_fixture(t, NULL, root_remove);
 	tcase_add_test(t, every_step_gives_everything_back);
+	tcase_add_test(t, every_step_of_going_on_gives_everything_back);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
