@@ -5,10 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "pci/memlock.h"
+
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 /* The system calls of set-up, so that tests can make each of them fail. All: -1 and errno. */
 struct arena_sys {
@@ -45,7 +48,7 @@ static int open_memfd(
 	if (sys->ftruncate(fd, (off_t)size) < 0)
 		return err_set(e, -errno, "cannot size a memory file to %llu KiB: %m",
 			(unsigned long long)size / 1024);
-	if (sys->seal(fd, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+	if (sys->seal(fd, SEALS) < 0)
 		return err_set(e, -errno, "cannot seal a memory file: %m");
 	*ret_fd = TAKE_FD(fd);
 	return 0;
@@ -137,6 +140,77 @@ int dma_arena_alloc(struct dma_space *s, const char *name, uint64_t size, uint64
 	struct dma_arena *ret, struct err *e)
 {
 	return arena_alloc(&arena_linux, s, name, size, align, limit, ret, e);
+}
+
+static int check_kept(
+	const struct dma_space *s, int memfd, uint64_t iova, uint64_t size, uint64_t limit, struct err *e)
+{
+	uint64_t page = MAX(s->pci->dma_page, (uint64_t)sysconf(_SC_PAGESIZE));
+	int seals = fcntl(memfd, F_GET_SEALS), flags = fcntl(memfd, F_GETFL);
+	struct stat st;
+
+	if (seals < 0 || flags < 0 || fstat(memfd, &st) < 0)
+		return err_set(e, -EBADF, "what was kept is no memory file: %m");
+	/* Exactly these: F_SEAL_WRITE would make it memory that firmware writes to and we cannot. */
+	if (seals != SEALS || (flags & O_ACCMODE) != O_RDWR || (uint64_t)st.st_size != size)
+		return err_set(e, -EBADF,
+			"what was kept is another file (%lld bytes, seals %xh), not one of %llu bytes",
+			(long long)st.st_size, (unsigned)seals, (unsigned long long)size);
+	if (!size || (size | iova) & (page - 1) || size - 1 > limit || iova > limit - (size - 1))
+		return err_set(e, -EINVAL, "%llu bytes cannot be at %#llx", (unsigned long long)size,
+			(unsigned long long)iova);
+	return 0;
+}
+
+/* The mapping is there already, and says so; or it is not, and is made. */
+static int map_kept(const struct dma_arena *a, struct err *e)
+{
+	const struct dma_space *s = a->space;
+	struct err why = {""};
+	int r = s->pci->ops->dma_map(s->pci, a->cpu, a->size, a->iova, a->memfd, 0, &why);
+
+	return r < 0 && r != -EEXIST ? err_set(e, r, "%s", why.text) : 0;
+}
+
+int dma_arena_adopt(struct dma_space *s, const char *name, int *memfd, uint64_t iova, uint64_t size,
+	uint64_t limit, struct dma_arena *ret, struct err *e)
+{
+	struct dma_arena a = {.space = s, .memfd = *memfd, .iova = iova, .size = size};
+	int r = check_kept(s, *memfd, iova, size, limit, e);
+
+	*ret = (struct dma_arena){.memfd = -1};
+	if (r < 0)
+		return err_prefix(e, r, "arena %s", name);
+	r = iova_take_at(&s->iova, iova, size);
+	if (r < 0)
+		return err_set(e, r, "arena %s: %#llx is taken, or no address of the device", name,
+			(unsigned long long)iova);
+	r = map_memory(&arena_linux, a.memfd, size, s->pci->dma_unpinned, &a.cpu, e);
+	if (r < 0)
+		goto put_iova;
+	r = map_kept(&a, e);
+	if (r < 0)
+		goto unmap_memory;
+	/* The limit is what the container still took when it was asked, with this mapping there. */
+	s->maps++;
+	s->maps_limit++;
+	*memfd = -1;
+	*ret = a;
+	return 0;
+unmap_memory:
+	munmap(a.cpu, size);
+put_iova:
+	iova_put(&s->iova, iova, size);
+	return err_prefix(e, r, "arena %s", name);
+}
+
+void dma_arena_leave(struct dma_arena *a)
+{
+	if (!a->cpu)
+		return;
+	munmap(a->cpu, a->size);
+	hb_close(&a->memfd);
+	*a = (struct dma_arena){.memfd = -1};
 }
 
 void dma_arena_free(struct dma_arena *a)

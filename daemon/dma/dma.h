@@ -36,6 +36,16 @@ int dma_arena_alloc(struct dma_space *s, const char *name, uint64_t size, uint64
 	struct dma_arena *ret, struct err *e);
 void dma_arena_free(struct dma_arena *a); /* zeroed or freed ones are fine */
 
+/* --- from one process to the next --- */
+
+/* For dma_arena_adopt(): lets go of the memory, which stays mapped for the device. Zeroed or freed ones are fine. */
+void dma_arena_leave(struct dma_arena *a);
+/* An arena that another process has left: its descriptor, which *memfd loses on success only, and where the device finds
+ * it. Neither is believed: it must be a sealed memory file of exactly this size, and all of the addresses below limit
+ * and free. */
+int dma_arena_adopt(struct dma_space *s, const char *name, int *memfd, uint64_t iova, uint64_t size,
+	uint64_t limit, struct dma_arena *ret, struct err *e);
+
 /* --- scatter-gather lists --- */
 
 struct dma_seg {

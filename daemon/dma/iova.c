@@ -84,26 +84,45 @@ static bool fits(const struct iova_free *f, uint64_t size, uint64_t align, uint6
 	return true;
 }
 
+/* Takes the size bytes at "at" out of range i. */
+static int cut(struct iova_space *s, unsigned i, uint64_t at, uint64_t size)
+{
+	const struct iova_free f = s->range[i];
+	struct iova_free rest[2];
+	unsigned n = 0;
+
+	if (at > f.first)
+		rest[n++] = (struct iova_free){f.first, at - 1};
+	if (at + (size - 1) < f.last)
+		rest[n++] = (struct iova_free){at + size, f.last};
+	return splice(s, i, 1, rest, n);
+}
+
+int iova_take_at(struct iova_space *s, uint64_t iova, uint64_t size)
+{
+	unsigned i = first_reaching(s, iova);
+
+	if (!size || iova + (size - 1) < iova)
+		return -EINVAL;
+	if (i == s->n || s->range[i].first > iova || s->range[i].last < iova + (size - 1))
+		return -ENOSPC;
+	return cut(s, i, iova, size);
+}
+
 int iova_take(struct iova_space *s, uint64_t size, uint64_t align, uint64_t limit, uint64_t *ret_iova)
 {
 	if (!size || !align || (align & (align - 1)))
 		return -EINVAL;
 	for (unsigned i = 0; i < s->n; i++) {
 		const struct iova_free f = s->range[i];
-		struct iova_free rest[2];
-		unsigned n = 0;
 		uint64_t at;
 
 		if (f.first > limit)
 			break;
 		if (!fits(&f, size, align, limit, &at))
 			continue;
-		if (at > f.first)
-			rest[n++] = (struct iova_free){f.first, at - 1};
-		if (at + (size - 1) < f.last)
-			rest[n++] = (struct iova_free){at + size, f.last};
 		/* A full table cannot hold another fragment; a later range may fit without leaving two. */
-		if (splice(s, i, 1, rest, n) < 0)
+		if (cut(s, i, at, size) < 0)
 			continue;
 		*ret_iova = at;
 		return 0;

@@ -24,6 +24,8 @@ int iova_allow(struct iova_space *s, uint64_t first, uint64_t last); /* -EINVAL,
 /* Takes size bytes (> 0), aligned to align (power of two), with the last byte at or below limit. Lowest fit.
  * *ret_iova untouched on failure (-ENOSPC, -EINVAL). */
 int iova_take(struct iova_space *s, uint64_t size, uint64_t align, uint64_t limit, uint64_t *ret_iova);
+/* Takes exactly these. -ENOSPC: not all of them are free; -EINVAL. */
+int iova_take_at(struct iova_space *s, uint64_t iova, uint64_t size);
 /* Gives back exactly what was taken. -EINVAL when it overlaps something free; -ENOSPC when that would
  * be one fragment too many: it then stays taken. */
 int iova_put(struct iova_space *s, uint64_t iova, uint64_t size);
