@@ -61,6 +61,8 @@ struct hba_core {
 	uint32_t told, heard, untold, unit_news;
 	struct hba_event event[HBA_EVENTS];
 	bool attached, on_loop;
+	bool up;	/* started, and not shut down since */
+	bool frozen;	/* hba_freeze() has succeeded */
 	bool stuck;	/* the I/O thread did not answer while it was in the loop: nothing may be freed */
 	bool join_over; /* atomic: join_loop() has run, or must not run any more */
 	int join_result;

@@ -112,6 +112,20 @@ int hba_open(const struct hba_config *cfg, struct loop *loop, struct hba **ret, 
 	return r;
 }
 
+int hba_import(const struct hba_config *cfg, const struct pci_descriptors *d, struct loop *loop,
+	struct hba **ret, struct err *e)
+{
+	struct pci_dev *pci;
+	int r = pci_import(cfg->uri, d, &pci, e);
+
+	if (r < 0)
+		return r;
+	r = hba_create(pci, cfg, loop, ret, e);
+	if (r < 0)
+		pci_close(pci);
+	return r;
+}
+
 /* --- attach --- */
 
 static int check_limits(const struct hba *h, struct err *e)
@@ -125,14 +139,12 @@ static int check_limits(const struct hba *h, struct err *e)
 	return 0;
 }
 
-int hba_attach(struct hba *h, struct err *e)
+/* The driver is attached. */
+static int attach_core(struct hba *h, struct err *e)
 {
 	struct hba_core *c = h->core;
-	int r = h->ops->attach(h, c->match, e);
+	int r = check_limits(h, e);
 
-	if (r < 0)
-		return err_prefix(e, r, "%s", h->pci->uri);
-	r = check_limits(h, e);
 	if (r == 0) {
 		if (c->depth_cap)
 			h->limits.queue_depth = MIN(h->limits.queue_depth, c->depth_cap);
@@ -146,6 +158,47 @@ int hba_attach(struct hba *h, struct err *e)
 	recover_init(h);
 	c->attached = true;
 	return 0;
+}
+
+int hba_attach(struct hba *h, struct err *e)
+{
+	int r = h->ops->attach(h, h->core->match, e);
+
+	return r < 0 ? err_prefix(e, r, "%s", h->pci->uri) : attach_core(h, e);
+}
+
+static bool same_id(const struct pci_id *a, const struct pci_id *b)
+{
+	return a->vendor == b->vendor && a->device == b->device && a->subvendor == b->subvendor &&
+	       a->subdevice == b->subdevice && a->class_code == b->class_code && a->revision == b->revision;
+}
+
+static int adopt_driver(struct hba *h, struct hba_frozen *f, struct err *e)
+{
+	int r;
+
+	if (!h->ops->adopt || strcmp(h->ops->name, f->driver) != 0)
+		return err_set(e, -ENOTSUP, "it was left by the driver %s, and %s has it now", f->driver,
+			h->ops->name);
+	if (!same_id(&h->pci->id, &f->id))
+		return err_set(e, -EEXIST, "another device is in its place");
+	if (f->n_arenas > HBA_FROZEN_ARENAS || f->n_bytes > HBA_FROZEN_BYTES)
+		return err_set(e, -EINVAL, "more was left than there can be");
+	r = h->ops->adopt(h, h->core->match, f, e);
+	if (r < 0) {
+		hba_make_quiet(h);
+		h->ops->detach(h);
+	}
+	return r;
+}
+
+int hba_adopt(struct hba *h, struct hba_frozen *f, struct err *e)
+{
+	int r = adopt_driver(h, f, e);
+
+	for (unsigned i = 0; i < MIN(f->n_arenas, (unsigned)HBA_FROZEN_ARENAS); i++)
+		hb_close(&f->arena[i].memfd);
+	return r < 0 ? err_prefix(e, r, "%s", h->pci->uri) : attach_core(h, e);
 }
 
 void hba_make_quiet(struct hba *h)
@@ -282,7 +335,7 @@ int hba_start(struct hba *h, struct err *e)
 	 * on_loop makes hba_stop() wait behind it in the queue. */
 	if (r == -ETIMEDOUT && __atomic_exchange_n(&c->join_over, true, __ATOMIC_ACQ_REL))
 		r = c->join_result;
-	c->on_loop = r == 0 || r == -ETIMEDOUT;
+	c->on_loop = c->up = r == 0 || r == -ETIMEDOUT;
 	if (r == 0)
 		return 0;
 	hba_make_quiet(h);
@@ -365,11 +418,11 @@ static bool is_served(struct hba *h)
 	return loop_is_running(h->loop) && on_io_thread(h, set_draining) == 0;
 }
 
-/* Off the loop, and what it has acknowledged is on its disks. */
-static int stop_running(struct hba *h)
+/* Off the loop. 0: the units were flushed beside requests that did not come back. -ENODEV: there were none, or nobody
+ * could be asked. -ETIMEDOUT, and stuck: it stays there, and so does everything else. */
+static int get_off_loop(struct hba *h)
 {
 	struct hba_core *c = h->core;
-	struct err e = {""};
 	int r = -ENODEV;
 
 	await_reset(h);
@@ -377,16 +430,20 @@ static int stop_running(struct hba *h)
 		r = flush_beside(h);
 	if (on_io_thread(h, leave_loop) < 0) {
 		log_err("%s: the I/O thread does not answer; its controller is left as it is until the "
-			"process "
-			"ends",
+			"process ends",
 			h->pci->uri);
 		c->stuck = true;
 		return -ETIMEDOUT;
 	}
 	c->on_loop = false;
-	if (c->state != HBA_RUNNING)
-		return r;
-	r = h->ops->shutdown(h, &e);
+	return r;
+}
+
+static int shut_down(struct hba *h)
+{
+	struct err e = {""};
+	int r = h->ops->shutdown(h, &e);
+
 	if (r < 0)
 		log_err("%s: shutdown: %s", h->pci->uri, e.text);
 	return r;
@@ -395,14 +452,17 @@ static int stop_running(struct hba *h)
 int hba_stop(struct hba *h)
 {
 	struct hba_core *c = h->core;
-	int r = 0;
+	int r = c->up ? -ENODEV : 0;
 
 	if (!c->attached || c->stuck)
 		return c->stuck ? -ETIMEDOUT : 0;
 	if (c->on_loop)
-		r = stop_running(h);
+		r = get_off_loop(h);
 	if (c->stuck)
 		return r;
+	if (c->up && c->state == HBA_RUNNING)
+		r = shut_down(h);
+	c->up = c->frozen = false;
 	if (c->state == HBA_RUNNING)
 		hba_set_state(h, HBA_DOWN);
 	hba_make_quiet(h);
@@ -424,6 +484,72 @@ void hba_close(struct hba *h)
 	hb_close(&h->irq_fd);
 	free(h->core);
 	free(h);
+}
+
+/* --- from one process to the next --- */
+
+int hba_can_freeze(struct hba *h, struct err *e)
+{
+	struct pci_descriptors d;
+
+	if (!h->ops->freeze)
+		return err_set(e, -ENOTSUP,
+			"the %s driver cannot go on with a controller that another process has started",
+			h->ops->name);
+	return pci_export(h->pci, &d, e);
+}
+
+/* The memory of data ends with this process. As always, the device is quiet when memory goes. */
+static int take_data_away(struct hba *h)
+{
+	int r = pci_set_bus_master(h->pci, false);
+
+	if (r < 0)
+		return r;
+	dma_pool_fini(&h->core->pool);
+	return pci_set_bus_master(h->pci, true);
+}
+
+int hba_freeze(struct hba *h, struct hba_frozen *ret, struct err *e)
+{
+	struct hba_core *c = h->core;
+	int r;
+
+	*ret = (struct hba_frozen){.id = h->pci->id};
+	if (!h->ops->freeze)
+		return err_set(e, -ENOTSUP, "the %s driver cannot freeze its controller", h->ops->name);
+	if (!c->on_loop || c->stuck || hba_state(h) != HBA_RUNNING)
+		return err_set(e, -EAGAIN, "%s: the controller does not run", h->pci->uri);
+	if (hba_inflight(h) > 0)
+		return err_set(e, -EBUSY, "%s: commands are at the controller", h->pci->uri);
+	get_off_loop(h);
+	if (c->stuck)
+		return err_set(e, -ETIMEDOUT, "%s: the I/O thread does not answer", h->pci->uri);
+	/* A fault may have been noticed until here. */
+	if (c->state != HBA_RUNNING)
+		return err_set(e, -EIO, "%s: the controller has failed meanwhile", h->pci->uri);
+	r = h->ops->freeze(h, ret, e);
+	if (r < 0)
+		return err_prefix(e, r, "%s", h->pci->uri);
+	snprintf(ret->driver, sizeof(ret->driver), "%s", h->ops->name);
+	r = take_data_away(h);
+	if (r < 0)
+		return err_set(e, r, "%s: bus mastering cannot be switched: %s", h->pci->uri, strerror(-r));
+	c->frozen = true;
+	return 0;
+}
+
+struct pci_dev *hba_leave(struct hba *h)
+{
+	struct pci_dev *pci = h->pci;
+
+	assert(h->core->frozen);
+	h->ops->leave(h);
+	requests_fini(h);
+	hb_close(&h->irq_fd);
+	free(h->core);
+	free(h);
+	return pci;
 }
 
 /* --- state --- */

@@ -132,6 +132,28 @@ enum hba_state {
 	HBA_REMOVED,   /* unplugged */
 };
 
+/*
+ * What a driver leaves behind, so that another process can go on with a controller whose firmware runs (hba_freeze() to
+ * hba_adopt()): the memory that firmware knows, and the driver's own words. It travels outside of both processes; drivers
+ * believe none of it.
+ */
+#define HBA_FROZEN_ARENAS 8
+#define HBA_FROZEN_BYTES  512
+
+struct hba_frozen_arena {
+	uint64_t iova, size;
+	int memfd; /* of the one who left it, then of the one who adopts: -1 once it is taken */
+};
+
+struct hba_frozen {
+	char driver[32]; /* hba_ops.name */
+	struct pci_id id;
+	unsigned n_arenas;
+	struct hba_frozen_arena arena[HBA_FROZEN_ARENAS]; /* in the driver's order */
+	uint32_t n_bytes;
+	uint8_t bytes[HBA_FROZEN_BYTES]; /* the driver's, little-endian, its own version first */
+};
+
 struct hba_match {
 	uint16_t vendor, device;
 	const void *data; /* driver's constant table for this generation */
@@ -172,6 +194,20 @@ struct hba_ops {
 	int (*shutdown)(struct hba *h, struct err *e);
 	/* Set-up thread, after quiesce. Frees all of attach and start. */
 	void (*detach)(struct hba *h);
+
+	/* --- optional, all or none: a restart of hbad without one of the controller --- */
+
+	/* Set-up thread, with nothing in flight and off the loop. Flushes the caches as shutdown does, takes back what is
+	 * at firmware (its waits for events), interrupts off. Firmware goes on running, and bus mastering stays on. The
+	 * descriptors in *ret stay the driver's. On failure shutdown must still be possible, and is what follows; so it
+	 * may after success. */
+	int (*freeze)(struct hba *h, struct hba_frozen *ret, struct err *e);
+	/* In place of attach, and with start to follow, which then does without the controller's start. Takes arenas over.
+	 * Checks everything: that firmware runs, what it said then, where the memory is and what is in it. After a
+	 * failure quiesce and detach follow. */
+	int (*adopt)(struct hba *h, const struct hba_match *match, struct hba_frozen *f, struct err *e);
+	/* In place of detach, after freeze: frees what is the process's alone. */
+	void (*leave)(struct hba *h);
 };
 
 struct hba {
@@ -215,6 +251,24 @@ int hba_drain(struct hba *h, unsigned timeout_ms);
  * controller had failed or gone; -ETIMEDOUT: the I/O thread hangs, and nothing was stopped. */
 int hba_stop(struct hba *h);
 void hba_close(struct hba *h); /* NULL is fine */
+
+/* --- a restart of this process without one of the controller; set-up thread --- */
+
+/* Could it be frozen now, as far as can be told? -ENOTSUP with the reason: its driver or its transport cannot. */
+int hba_can_freeze(struct hba *h, struct err *e);
+/* After hba_drain(), in place of hba_stop(): flushed, off the loop, interrupts off, with firmware running and nothing at
+ * it. What is to be handed on lives in h: duplicates first, then hba_leave(). hba_stop(), or hba_close(), after success
+ * or failure still does all of what it does. */
+int hba_freeze(struct hba *h, struct hba_frozen *ret, struct err *e);
+/* After hba_freeze(), in place of hba_close(): nothing is done to the controller any more. Returns its device, which is the
+ * caller's to pci_leave(). */
+struct pci_dev *hba_leave(struct hba *h);
+/* As hba_open(), for a device that another process has left. Takes the descriptors over in any case. */
+int hba_import(const struct hba_config *cfg, const struct pci_descriptors *d, struct loop *loop,
+	struct hba **ret, struct err *e);
+/* In place of hba_attach(), after hba_import(); hba_start() follows. Closes the memory's descriptors in any case.
+ * On failure there is nothing but hba_close(), which makes the controller start anew. */
+int hba_adopt(struct hba *h, struct hba_frozen *f, struct err *e);
 
 /* --- I/O thread --- */
 

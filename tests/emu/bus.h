@@ -16,7 +16,7 @@ struct emu_stats {
 	uint64_t odd_maps;    /* repeated or unknown mappings, answered calmly */
 	uint64_t interrupts, lost_irqs; /* the latter: those that were to be lost */
 	uint64_t protocol_errors;	/* the driver broke the protocol of the controller */
-	uint64_t commands, replies, faults, resets, events, flushes, power_cuts;
+	uint64_t commands, replies, faults, resets, inits, events, flushes, power_cuts;
 };
 
 struct emu_bus;

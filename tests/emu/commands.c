@@ -135,6 +135,7 @@ static int cmd_stats(struct call *c)
 		STAT(replies),
 		STAT(faults),
 		STAT(resets),
+		STAT(inits),
 		STAT(events),
 		STAT(flushes),
 		STAT(power_cuts),

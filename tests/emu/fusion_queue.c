@@ -191,6 +191,7 @@ static void take_init(struct mfi *m, uint64_t addr)
 		verdict = ioc_init(m, f);
 	if (verdict == ST_OK) {
 		m->ready_for_io = true;
+		m->env->stats->inits++;
 		mfi_set_state(m, FW_OPERATIONAL, 0);
 	}
 	bus_write(m->env->bus, addr + FR_STATUS, &verdict, sizeof(verdict));

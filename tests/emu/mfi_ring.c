@@ -107,6 +107,7 @@ static void exec_init(struct cmd *c)
 	m->entries = entries;
 	m->producer = 0;
 	m->ready_for_io = true;
+	m->env->stats->inits++;
 	mfi_set_state(m, FW_OPERATIONAL, 0);
 	c->status = ST_OK;
 }

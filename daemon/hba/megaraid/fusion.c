@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "megaraid.h"
 
@@ -54,29 +55,41 @@ static int alloc_tables(struct fusion *f, struct err *e)
 }
 
 /* Everything that firmware reads or writes, but the data, below 4 GiB [5.1]. */
-static int alloc_arenas(struct fusion *f, struct err *e)
+void fusion_memory(struct fusion *f, struct mfi_memory ret[FUSION_N_MEMORY])
 {
 	struct mfi *m = &f->m;
 	const uint64_t numbers = f->n_smids + 1;
-	const struct {
-		const char *name;
-		uint64_t size;
-		struct dma_arena *arena;
-	} want[] = {
+	const struct mfi_memory all[] = {
 		{"hbad-fusion-frames", (uint64_t)MFI_INTERNAL * MFI_FRAME_SLOT, &m->frames},
 		{"hbad-fusion-sense", numbers * MFI_SENSE_SLOT, &m->sense},
 		{"hbad-fusion-control", FUSION_CTL_SIZE, &m->control},
 		{"hbad-fusion-requests", (numbers + 1) * FUSION_REQUEST_SIZE, &f->requests},
 		{"hbad-fusion-chains", (f->n_io + 1ull) * FUSION_CHAIN_SLOT, &f->chains},
-		{"hbad-fusion-replies", (uint64_t)f->n_queues * f->queue_depth * sizeof(le64_t), &f->replies},
+		{"hbad-fusion-replies", (uint64_t)f->ring_queues * f->queue_depth * sizeof(le64_t),
+			&f->replies},
 	};
+
+	static_assert(ARRAY_SIZE(all) == FUSION_N_MEMORY && FUSION_N_MEMORY <= HBA_FROZEN_ARENAS, "memory");
+	memcpy(ret, all, sizeof(all));
+}
+
+void fusion_place_queues(struct fusion *f)
+{
+	for (unsigned q = 0; q < f->n_queues; q++)
+		f->queue[q].ring = (le64_t *)f->replies.cpu + (size_t)q * f->queue_depth;
+}
+
+static int alloc_arenas(struct fusion *f, struct err *e)
+{
+	struct mfi_memory want[FUSION_N_MEMORY];
 	int r = 0;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(want) && r == 0; i++)
+	fusion_memory(f, want);
+	for (unsigned i = 0; i < FUSION_N_MEMORY && r == 0; i++)
 		r = dma_arena_alloc(
-			&m->h->space, want[i].name, want[i].size, 0, UINT32_MAX, want[i].arena, e);
-	for (unsigned q = 0; q < f->n_queues && r == 0; q++)
-		f->queue[q].ring = (le64_t *)f->replies.cpu + (size_t)q * f->queue_depth;
+			&f->m.h->space, want[i].name, want[i].size, 0, UINT32_MAX, want[i].arena, e);
+	if (r == 0)
+		fusion_place_queues(f);
 	return r;
 }
 
@@ -102,7 +115,18 @@ static void fusion_detach(struct hba *h)
 	h->drv = NULL;
 }
 
-static struct fusion *fusion_new(struct hba *h, const struct fusion_gen *gen)
+static void fusion_leave(struct hba *h)
+{
+	struct fusion *f = fusion_of(mfi_of(h));
+	struct mfi_memory all[FUSION_N_MEMORY];
+
+	fusion_memory(f, all);
+	for (unsigned i = 0; i < FUSION_N_MEMORY; i++)
+		dma_arena_leave(all[i].arena);
+	fusion_detach(h);
+}
+
+struct fusion *fusion_new(struct hba *h, const struct fusion_gen *gen)
 {
 	struct fusion *f = calloc(1, sizeof(*f));
 
@@ -122,6 +146,14 @@ static struct fusion *fusion_new(struct hba *h, const struct fusion_gen *gen)
 	return f;
 }
 
+int fusion_declare(struct fusion *f, struct err *e)
+{
+	declare_limits(f);
+	pick_queues(f);
+	f->ring_queues = f->n_queues;
+	return alloc_tables(f, e);
+}
+
 /* Nothing is mapped and bus mastering is off until firmware is READY: the commands of a driver that died here
  * cannot reach anybody's memory. */
 static int fusion_attach(struct hba *h, const struct hba_match *match, struct err *e)
@@ -136,11 +168,8 @@ static int fusion_attach(struct hba *h, const struct hba_match *match, struct er
 		r = mfi_boot(&f->m, e);
 	if (r == 0)
 		r = fusion_read_offer(f, e);
-	if (r == 0) {
-		declare_limits(f);
-		pick_queues(f);
-		r = alloc_tables(f, e);
-	}
+	if (r == 0)
+		r = fusion_declare(f, e);
 	if (r == 0)
 		r = alloc_arenas(f, e);
 	if (r < 0)
@@ -184,6 +213,14 @@ static int enable_irq(struct fusion *f, struct err *e)
 	return r;
 }
 
+/* As it was when firmware was told of it. */
+static int enable_same_irq(struct fusion *f, struct err *e)
+{
+	if (f->m.irq == PCI_IRQ_MSIX)
+		return enable_vectors(f, f->n_queues, e);
+	return pci_irq_enable(f->m.h->pci, f->m.irq, &f->m.h->irq_fd, 1, e);
+}
+
 /* What the controller says beside its scratch pads. */
 static void obey_info(struct fusion *f)
 {
@@ -202,14 +239,15 @@ static int fusion_start(struct hba *h, struct err *e)
 	if (r < 0)
 		return err_set(e, r, "cannot enable bus mastering (error %d)", -r);
 	mfi_intr_mask(&f->m);
-	r = enable_irq(f, e);
+	r = f->m.adopted ? enable_same_irq(f, e) : enable_irq(f, e);
 	if (r == 0)
-		r = fusion_init(f, e);
+		r = f->m.adopted ? mfi_prove(&f->m, e) : fusion_init(f, e);
 	if (r == 0)
 		r = mfi_discover(&f->m, e);
 	if (r == 0)
 		r = fusion_read_pd_map(f, e);
-	if (r == 0)
+	/* One that was left knows the last event that was seen. */
+	if (r == 0 && !f->m.adopted)
 		r = fusion_events_find(f, e);
 	if (r < 0)
 		return r;
@@ -217,6 +255,10 @@ static int fusion_start(struct hba *h, struct err *e)
 	mfi_intr_unmask(&f->m);
 	f->live = true;
 	fusion_events_resume(f);
+	/* Of one that ran meanwhile, an interrupt may be lost. */
+	if (f->m.adopted)
+		mfi_wake(&f->m);
+	f->m.adopted = false;
 	return 0;
 }
 
@@ -225,15 +267,11 @@ static int fusion_start(struct hba *h, struct err *e)
 static int fusion_shutdown(struct hba *h, struct err *e)
 {
 	struct fusion *f = fusion_of(mfi_of(h));
-	const struct mfi_dcmd flush = {
-		.opcode = MFI_DCMD_CACHE_FLUSH,
-		.mbox = {MFI_FLUSH_CONTROLLER_AND_DISKS},
-	};
 	const struct mfi_dcmd stop = {.opcode = MFI_DCMD_CTRL_SHUTDOWN};
 	int r, s;
 
 	f->live = false;
-	r = mfi_dcmd_ok(&f->m, &flush, NULL, "the cache flush at shutdown", e);
+	r = mfi_flush_polled(&f->m, "the cache flush at shutdown", e);
 	if (r < 0 && f->m.polled_lost)
 		return r;
 	s = fusion_events_stop(f);
@@ -290,4 +328,7 @@ const struct hba_ops fusion_ops = {
 	.quiesce = fusion_quiesce,
 	.shutdown = fusion_shutdown,
 	.detach = fusion_detach,
+	.freeze = fusion_freeze,
+	.adopt = fusion_adopt,
+	.leave = fusion_leave,
 };

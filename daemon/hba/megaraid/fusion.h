@@ -90,6 +90,7 @@ struct fusion {
 	uint32_t pad1;				      /* before INIT */
 	uint32_t n_io, slot_smid, task_smid, n_smids; /* n_smids: the highest */
 	uint32_t queue_depth, n_queues, fw_queues;
+	uint32_t ring_queues; /* as many have memory */
 	bool combined, ext_depth_used, atomic;
 	bool live; /* new commands may be sent by the driver itself: I/O thread */
 	struct dma_arena requests, chains, replies;
@@ -195,6 +196,8 @@ int fusion_poll(struct hba *h);
 
 /* Reads what firmware offers, once it is READY. */
 int fusion_read_offer(struct fusion *f, struct err *e);
+/* What is made of it: of the state word in READY, pad 1, and how many commands there may be. */
+int fusion_take_offer(struct fusion *f, struct err *e);
 /* Is it still enough for what was made of the first one? */
 bool fusion_offer_holds(struct fusion *f);
 void fusion_init_fire(struct fusion *f);
@@ -248,6 +251,21 @@ void fusion_events_doubt(struct fusion *f);
 void fusion_events_check(struct fusion *f, uint64_t now);
 /* Takes the wait back, by polling. */
 int fusion_events_stop(struct fusion *f);
+
+/* --- fusion.c --- */
+
+#define FUSION_N_MEMORY 6
+struct fusion *fusion_new(struct hba *h, const struct fusion_gen *gen);
+void fusion_memory(struct fusion *f, struct mfi_memory ret[FUSION_N_MEMORY]);
+/* Limits, queues and tables, of what firmware offers. */
+int fusion_declare(struct fusion *f, struct err *e);
+/* n_queues rings in the memory of the replies. */
+void fusion_place_queues(struct fusion *f);
+
+/* --- fusion_handover.c --- */
+
+int fusion_freeze(struct hba *h, struct hba_frozen *ret, struct err *e);
+int fusion_adopt(struct hba *h, const struct hba_match *match, struct hba_frozen *f, struct err *e);
 
 /* --- fusion_reset.c --- */
 

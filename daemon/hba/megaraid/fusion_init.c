@@ -53,17 +53,24 @@ static uint32_t sge_limit(uint32_t chain)
 static void take_pad1(struct fusion *f)
 {
 	f->pad1 = mfi_read(&f->m, FUSION_REG_PAD1);
+	/* It says so before INIT only. */
 	f->m.no_ld_sync = !(f->pad1 & FUSION_PAD1_SYNC_CACHE);
 }
 
 int fusion_read_offer(struct fusion *f, struct err *e)
 {
-	uint32_t plain = MFI_STATE_MAX_CMDS(f->m.boot.word);
-
 	take_pad1(f);
 	if (f->pad1 == MFI_ALL_ONES)
 		return err_set(e, -ENODEV, "the controller does not answer (all ones); is its slot enabled?");
 	f->m.fw_cmds = offered_commands(f, &f->ext_depth_used);
+	return fusion_take_offer(f, e);
+}
+
+int fusion_take_offer(struct fusion *f, struct err *e)
+{
+	uint32_t plain = MFI_STATE_MAX_CMDS(f->m.boot.word);
+
+	f->m.no_ld_sync = !(f->pad1 & FUSION_PAD1_SYNC_CACHE);
 	f->m.fw_sge = sge_limit(chain_bytes(f));
 	f->fw_queues = offered_queues(f);
 	/* One less than firmware says; the driver's own, and those that stay free, off that. */

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "fusion.h"
 
@@ -268,16 +267,6 @@ static int check_health(struct fusion *f, bool at_once)
 	return -EIO;
 }
 
-/* More is in the queues than one call takes, and its interrupt is spent: come back after the other descriptors. */
-static void wake_again(struct fusion *f)
-{
-	uint64_t one = 1;
-
-	/* It fails only when the counter is full: then it is readable anyhow. */
-	if (write(f->m.h->irq_fd, &one, sizeof(one)) < 0)
-		return;
-}
-
 int fusion_poll(struct hba *h)
 {
 	struct mfi *m = mfi_of(h);
@@ -291,8 +280,10 @@ int fusion_poll(struct hba *h)
 	if (status == MFI_ALL_ONES)
 		return -ENODEV;
 	r = fusion_drain(m);
+	/* More is in the queues than one call takes, and its interrupt is spent: come back after the other
+	 * descriptors. */
 	if (r > 0)
-		wake_again(f);
+		mfi_wake(m);
 	if (r == 0)
 		fusion_tasks_settle(f);
 	/* Nonsense is what a device that has gone shows too. */

@@ -23,7 +23,7 @@ int mfi_find_bar(struct mfi *m, struct err *e)
 	return err_set(e, -ENXIO, "no register BAR of at least 8 KiB; is memory decoding enabled?");
 }
 
-static int declare_limits(struct mfi *m, struct err *e)
+int mfi_declare_limits(struct mfi *m, struct err *e)
 {
 	uint32_t word = m->boot.word;
 	struct hba_limits *l = &m->h->limits;
@@ -51,23 +51,31 @@ static int declare_limits(struct mfi *m, struct err *e)
 	return 0;
 }
 
+int mfi_alloc_slots(struct mfi *m, struct err *e)
+{
+	m->slot = calloc(m->depth + MFI_INTERNAL, sizeof(*m->slot));
+	return m->slot ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
+void mfi_memory(struct mfi *m, struct mfi_memory ret[MFI_N_MEMORY])
+{
+	const uint64_t slots = m->depth + MFI_INTERNAL;
+
+	ret[0] = (struct mfi_memory){"hbad-mfi-frames", slots * MFI_FRAME_SLOT, &m->frames};
+	ret[1] = (struct mfi_memory){"hbad-mfi-sense", (uint64_t)m->depth * MFI_SENSE_SLOT, &m->sense};
+	ret[2] = (struct mfi_memory){
+		"hbad-mfi-control", MFI_CTL_RING + (uint64_t)m->fw_cmds * sizeof(le32_t), &m->control};
+}
+
 static int alloc_arenas(struct mfi *m, struct err *e)
 {
-	struct dma_space *s = &m->h->space;
-	uint32_t slots = m->depth + MFI_INTERNAL;
-	int r;
+	struct mfi_memory want[MFI_N_MEMORY];
+	int r = mfi_alloc_slots(m, e);
 
-	m->slot = calloc(slots, sizeof(*m->slot));
-	if (!m->slot)
-		return err_set(e, -ENOMEM, "out of memory");
-	r = dma_arena_alloc(
-		s, "hbad-mfi-frames", (uint64_t)slots * MFI_FRAME_SLOT, 0, UINT32_MAX, &m->frames, e);
-	if (r == 0)
-		r = dma_arena_alloc(s, "hbad-mfi-sense", (uint64_t)m->depth * MFI_SENSE_SLOT, 0, UINT32_MAX,
-			&m->sense, e);
-	if (r == 0)
-		r = dma_arena_alloc(s, "hbad-mfi-control",
-			MFI_CTL_RING + (uint64_t)m->fw_cmds * sizeof(le32_t), 0, UINT32_MAX, &m->control, e);
+	mfi_memory(m, want);
+	for (unsigned i = 0; i < MFI_N_MEMORY && r == 0; i++)
+		r = dma_arena_alloc(
+			&m->h->space, want[i].name, want[i].size, 0, UINT32_MAX, want[i].arena, e);
 	return r;
 }
 
@@ -85,26 +93,45 @@ static void mfi_detach(struct hba *h)
 	h->drv = NULL;
 }
 
-/* Nothing is mapped and bus mastering is off until firmware is READY: the commands of a driver that died here
- * cannot reach anybody's memory. */
-static int mfi_attach(struct hba *h, const struct hba_match *match, struct err *e)
+static void mfi_leave(struct hba *h)
+{
+	struct mfi *m = mfi_of(h);
+
+	dma_arena_leave(&m->control);
+	dma_arena_leave(&m->sense);
+	dma_arena_leave(&m->frames);
+	mfi_detach(h);
+}
+
+struct mfi *mfi_new(struct hba *h, const struct hba_match *match)
 {
 	struct mfi *m = calloc(1, sizeof(*m));
-	int r;
 
 	if (!m)
-		return err_set(e, -ENOMEM, "out of memory");
+		return NULL;
 	h->drv = m;
 	m->h = h;
 	m->iop = match->data;
 	m->frames.memfd = m->sense.memfd = m->control.memfd = -1;
 	list_init(&m->flush_next);
 	list_init(&m->flush_now);
+	return m;
+}
+
+/* Nothing is mapped and bus mastering is off until firmware is READY: the commands of a driver that died here
+ * cannot reach anybody's memory. */
+static int mfi_attach(struct hba *h, const struct hba_match *match, struct err *e)
+{
+	struct mfi *m = mfi_new(h, match);
+	int r;
+
+	if (!m)
+		return err_set(e, -ENOMEM, "out of memory");
 	r = mfi_find_bar(m, e);
 	if (r == 0)
 		r = mfi_boot(m, e);
 	if (r == 0)
-		r = declare_limits(m, e);
+		r = mfi_declare_limits(m, e);
 	if (r == 0)
 		r = alloc_arenas(m, e);
 	if (r < 0)
@@ -160,7 +187,7 @@ static int mfi_start(struct hba *h, struct err *e)
 
 	if (r < 0)
 		return err_set(e, r, "cannot enable bus mastering (error %d)", -r);
-	r = init_queues(m, e);
+	r = m->adopted ? mfi_prove(m, e) : init_queues(m, e);
 	if (r == 0)
 		r = mfi_discover(m, e);
 	if (r == 0)
@@ -168,18 +195,28 @@ static int mfi_start(struct hba *h, struct err *e)
 	if (r < 0)
 		return r;
 	mfi_intr_unmask(m);
+	/* Of one that ran meanwhile, an interrupt may be lost. */
+	if (m->adopted)
+		mfi_wake(m);
+	m->adopted = false;
 	return 0;
+}
+
+int mfi_flush_polled(struct mfi *m, const char *what, struct err *e)
+{
+	const struct mfi_dcmd flush = {
+		.opcode = MFI_DCMD_CACHE_FLUSH,
+		.mbox = {MFI_FLUSH_CONTROLLER_AND_DISKS},
+	};
+
+	return mfi_dcmd_ok(m, &flush, NULL, what, e);
 }
 
 static int mfi_shutdown(struct hba *h, struct err *e)
 {
 	struct mfi *m = mfi_of(h);
-	const struct mfi_dcmd flush = {
-		.opcode = MFI_DCMD_CACHE_FLUSH,
-		.mbox = {MFI_FLUSH_CONTROLLER_AND_DISKS},
-	};
 	const struct mfi_dcmd stop = {.opcode = MFI_DCMD_CTRL_SHUTDOWN};
-	int r = mfi_dcmd_ok(m, &flush, NULL, "the cache flush at shutdown", e);
+	int r = mfi_flush_polled(m, "the cache flush at shutdown", e);
 	int s;
 
 	if (r < 0 && m->polled_lost)
@@ -221,4 +258,7 @@ const struct hba_ops mfi_ops = {
 	.quiesce = mfi_quiesce,
 	.shutdown = mfi_shutdown,
 	.detach = mfi_detach,
+	.freeze = mfi_freeze,
+	.adopt = mfi_adopt,
+	.leave = mfi_leave,
 };

@@ -88,6 +88,7 @@ struct mfi {
 	uint32_t polled_len; /* data of the DCMD in the polled slot */
 	bool polled_untold;  /* no capture was told of its answer yet */
 	bool polled_lost;    /* firmware never answered the polled slot: it may still write there */
+	bool adopted;	     /* start() finds firmware running, with our queues */
 	uint64_t health_ns;  /* when the state word was last looked at */
 	struct log_limit context_limit;
 
@@ -201,6 +202,22 @@ void mfi_build_queue_info(void *info, uint32_t entries, uint64_t ring, uint64_t 
 
 /* Finds and maps the registers. */
 int mfi_find_bar(struct mfi *m, struct err *e);
+/* NULL: no memory */
+struct mfi *mfi_new(struct hba *h, const struct hba_match *match);
+/* What firmware offers: of the state word in m->boot. */
+int mfi_declare_limits(struct mfi *m, struct err *e);
+int mfi_alloc_slots(struct mfi *m, struct err *e);
+
+/* An arena and how it is to be. */
+struct mfi_memory {
+	const char *name;
+	uint64_t size;
+	struct dma_arena *arena;
+};
+#define MFI_N_MEMORY 3
+void mfi_memory(struct mfi *m, struct mfi_memory ret[MFI_N_MEMORY]);
+/* Caches on disk, by firmware's own command. */
+int mfi_flush_polled(struct mfi *m, const char *what, struct err *e);
 
 /* --- queue.c */
 
@@ -224,6 +241,8 @@ void mfi_note_status(struct mfi *m, uint32_t slot);
 uint8_t mfi_cmd_status(const struct mfi *m, uint32_t slot);
 /* hba_ops.poll */
 int mfi_poll(struct hba *h);
+/* Has poll() called soon, whether there is an interrupt or not. */
+void mfi_wake(struct mfi *m);
 /* Takes what is in the ring without any other look at the device. 0; 1 when there is more than one call takes; -EIO
  * when something there was wild. */
 int mfi_ring_drain(struct mfi *m);
@@ -276,6 +295,21 @@ struct mfi_dcmd mfi_ld_list_dcmd(const struct mfi *m);
 enum hba_unit_state mfi_ld_state(uint8_t state);
 /* Printable ASCII, blanks trimmed at both ends. dst holds n + 1 bytes. */
 void mfi_clean_text(char *dst, const char *src, size_t n);
+
+/* --- handover.c: from one process to the next */
+
+int mfi_freeze(struct hba *h, struct hba_frozen *ret, struct err *e);
+int mfi_adopt(struct hba *h, const struct hba_match *match, struct hba_frozen *f, struct err *e);
+/* In start(), in place of INIT: one command through the adopted ring and back. */
+int mfi_prove(struct mfi *m, struct err *e);
+/* The parts that Fusion has too. */
+/* ... OPERATIONAL? With the state word. */
+int mfi_still_runs(const struct mfi *m, uint32_t *ret_word, struct err *e);
+void mfi_leave_memory(const struct mfi_memory *have, unsigned n, struct hba_frozen *ret);
+int mfi_adopt_memory(
+	struct mfi *m, const struct mfi_memory *want, unsigned n, struct hba_frozen *f, struct err *e);
+/* Use counts go on where the frames say that they were. */
+void mfi_adopt_slots(struct mfi *m);
 
 /* --- reset.c */
 

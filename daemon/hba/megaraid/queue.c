@@ -202,8 +202,7 @@ static int check_health(struct mfi *m, uint32_t status)
 	return 0;
 }
 
-/* More is in the ring than one call takes, and its interrupt is spent: come back after the other descriptors. */
-static void wake_again(struct mfi *m)
+void mfi_wake(struct mfi *m)
 {
 	uint64_t one = 1;
 
@@ -222,8 +221,10 @@ int mfi_poll(struct hba *h)
 		return -ENODEV;
 	/* With MSI-X the status may read 0 although there are replies, so the ring is looked at in any case. */
 	r = mfi_ring_drain(m);
+	/* More is in the ring than one call takes, and its interrupt is spent: come back after the other
+	 * descriptors. */
 	if (r > 0)
-		wake_again(m);
+		mfi_wake(m);
 	if (r >= 0)
 		r = check_health(m, status);
 	if (m->irq == PCI_IRQ_INTX)

@@ -112,19 +112,39 @@ void load_free(struct load *l)
 
 static void on_ready(struct hba *h);
 
-int load_attach(struct load *l, struct err *e)
+static void prepare(struct load *l)
 {
-	const struct hba_config cfg = {.uri = l->emu->uri, .bounce_bytes = 16u << 20};
-	int r = hba_open(&cfg, l->loop, &l->h, e);
-
-	if (r < 0)
-		return r;
 	l->match = *l->h->core->match;
 	l->match.data = l->match_data;
 	l->h->core->match = &l->match;
 	l->h->core->times = (struct hba_times){.tick_ms = 10, .abort_ms = 200};
 	l->h->ready = on_ready;
 	l->h->ready_user = l;
+}
+
+static struct hba_config config_of(const struct load *l)
+{
+	return (struct hba_config){.uri = l->emu->uri, .bounce_bytes = 16u << 20};
+}
+
+void load_on(struct load *l, struct pci_dev *pci)
+{
+	const struct hba_config cfg = config_of(l);
+	struct err e = {""};
+	int r = hba_create(pci, &cfg, l->loop, &l->h, &e);
+
+	ck_assert_msg(r == 0, "%s", e.text);
+	prepare(l);
+}
+
+int load_attach(struct load *l, struct err *e)
+{
+	const struct hba_config cfg = config_of(l);
+	int r = hba_open(&cfg, l->loop, &l->h, e);
+
+	if (r < 0)
+		return r;
+	prepare(l);
 	r = hba_attach(l->h, e);
 	if (r == 0)
 		r = hba_start(l->h, e);

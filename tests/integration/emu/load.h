@@ -68,6 +68,8 @@ struct load *load_new(struct emu_proc *p, uint64_t seed);
 /* The MegaRAID driver's table for this model of the emulator. */
 void load_megaraid(struct load *l, const char *model);
 void load_free(struct load *l);
+/* A controller on a device that is open: to be attached and started. */
+void load_on(struct load *l, struct pci_dev *pci);
 /* Opens, attaches, starts. 0 or -errno with the sentence in e. */
 int load_attach(struct load *l, struct err *e);
 void load_up(struct load *l);	/* ... that must succeed */

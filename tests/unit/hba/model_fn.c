@@ -203,7 +203,15 @@ int fn_dma_map(struct pci_dev *pci, void *va, uint64_t size, uint64_t iova, int 
 	int r = -ENOSPC;
 
 	pthread_mutex_lock(&f->lock);
-	for (unsigned i = 0; i < ARRAY_SIZE(f->map) && r < 0; i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(f->map); i++)
+		if (f->map[i].size && iova < f->map[i].iova + f->map[i].size &&
+			f->map[i].iova < iova + size) {
+			/* The pages stay; whoever adopts them has them elsewhere. */
+			if (f->map[i].iova == iova && f->map[i].size == size)
+				f->map[i].va = va;
+			r = -EEXIST;
+		}
+	for (unsigned i = 0; i < ARRAY_SIZE(f->map) && r == -ENOSPC; i++)
 		if (!f->map[i].size) {
 			f->map[i] = (struct model_map){iova, size, va};
 			r = 0;

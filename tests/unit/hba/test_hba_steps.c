@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A controller brought up by the hba layer and its driver, with each library call and each call to the transport failing
  * once: the device is quiet, its interrupts are off, nothing of our memory stays mapped for it, and nothing is lost.
- * Built once for each driver: RIG_H is its rig, RIG_KIND what rig_new() chooses by (or undefined), RIG_KINDS of them. */
+ * Built once for each driver: RIG_H is its rig, RIG_KIND what rig_new() chooses by (or undefined), RIG_KINDS of them;
+ * RIG_HANDOVER: it can go on with a controller that runs. */
 #include <errno.h>
 #include <sys/mman.h>
 
 #include RIG_H
+#ifdef RIG_HANDOVER
+#include "hba/handover.h"
+#endif
 #include "tests/unit/steps.h"
 #include "tests/unit/run_suite.h"
 
@@ -137,6 +141,56 @@ START_TEST(every_step_gives_everything_back)
 }
 END_TEST
 
+#ifdef RIG_HANDOVER
+static int go_on(struct err *e)
+{
+	struct hba_frozen f;
+	struct rig *r;
+	int rc;
+
+	steps_pause(true);
+	r = rig_failing();
+	rig_must_start(r);
+	rig_leave(r, &f);
+	steps_pause(false);
+	rc = rig_create(r);
+	if (rc == 0)
+		rc = hba_adopt(r->h, &f, &r->e);
+	if (rc == 0)
+		rc = hba_start(r->h, &r->e);
+	*e = r->e;
+	steps_up();
+	steps_pause(true);
+	if (!r->open)
+		left_close(&f);
+	/* What the kernel does when the device is closed. */
+	if (rc < 0) {
+		fn_do_locked(r->fn, memset(r->fn->map, 0, sizeof(r->fn->map)));
+		pci_set_bus_master(&r->fn->pci, false);
+	}
+	steps_pause(false);
+	hba_close(r->open ? r->h : NULL);
+	r->open = false;
+	steps_pause(true);
+	ck_assert(!r->fn->irq_on);
+	ck_assert(!r->fn->bus_master);
+	rig_down(r);
+	steps_pause(false);
+	return rc;
+}
+
+START_TEST(every_step_of_going_on_gives_everything_back)
+{
+	static const char *const dispensable[] = {"write", "irq_enable", RIG_DISPENSABLE, NULL};
+	static const struct steps s = {.attempt = go_on, .dispensable = dispensable, .at_least = 25};
+
+	kind = _i;
+	log_fd();
+	steps_run(&s);
+}
+END_TEST
+#endif
+
 int main(void)
 {
 	Suite *s = suite_create("hba steps");
@@ -144,6 +198,9 @@ int main(void)
 
 	tcase_set_timeout(t, 280);
 	tcase_add_loop_test(t, every_step_gives_everything_back, 0, RIG_KINDS);
+#ifdef RIG_HANDOVER
+	tcase_add_loop_test(t, every_step_of_going_on_gives_everything_back, 0, RIG_KINDS);
+#endif
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
