@@ -2,6 +2,7 @@
 /* Bringing the controller up: at the start, and when it is back after it was lost (away.c). */
 #include <errno.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "control/notify.h"
 #include "control/process.h"
@@ -11,9 +12,44 @@ struct boot {
 	struct hbad *d;
 	struct hba *hba;
 	bool again;
+	bool taken_over;
 	int result;
-	struct err e;
+	struct err e, note; /* note: why what was left could not be used */
 };
+
+/* After what was left has been closed, systemd may do the same a moment later. */
+#define LET_GO_MS 5000
+
+static int start_anew(struct boot *b, const struct hba_config *hc)
+{
+	bool closed = !b->again && (b->note.text[0] || b->d->start_note[0]);
+	uint64_t until = clock_ns() + LET_GO_MS * NS_PER_MS;
+	int r;
+
+	while ((r = hba_open(hc, b->d->loop, &b->hba, &b->e)) == -EBUSY && closed && clock_ns() < until)
+		clock_sleep_ms(50);
+	if (!r)
+		r = hba_attach(b->hba, &b->e);
+	if (!r)
+		r = hba_start(b->hba, &b->e);
+	return r;
+}
+
+static int start_controller(struct boot *b, const struct hba_config *hc)
+{
+	struct kept *k = b->again ? NULL : b->d->kept;
+
+	if (!k)
+		return start_anew(b, hc);
+	b->d->kept = NULL;
+	b->taken_over = !hbad_adopt(k, hc, b->d->loop, &b->hba, &b->note);
+	g_free(k);
+	if (b->taken_over)
+		return 0;
+	log_warn("the controller is started anew, because the hbad before left what cannot be used: %s",
+		b->note.text);
+	return start_anew(b, hc);
+}
 
 static int bring_up(struct boot *b)
 {
@@ -24,12 +60,8 @@ static int bring_up(struct boot *b)
 		.bounce_bytes = c->bounce_mib << 20,
 		.capture = c->capture[0] ? c->capture : NULL,
 	};
-	int r = hba_open(&hc, b->d->loop, &b->hba, &b->e);
+	int r = start_controller(b, &hc);
 
-	if (!r)
-		r = hba_attach(b->hba, &b->e);
-	if (!r)
-		r = hba_start(b->hba, &b->e);
 	/* Before any LUN is opened onto it. */
 	if (!r && b->again)
 		r = hbad_check_identity(b->d, b->hba, &b->e);
@@ -64,6 +96,8 @@ static void booted(struct hbad *d, struct hba *h)
 	log_info("%s (%s, firmware %s) at %s is ready: %u units, %u commands at once", h->info.product,
 		h->info.driver, h->info.firmware[0] ? h->info.firmware : "unknown", d->config.device,
 		d->n_units, h->limits.queue_depth);
+	if (d->taken_over)
+		log_info("it was not restarted: this hbad goes on where the one before left it");
 	hbad_watch_begin(d);
 	process_lock_memory();
 	if (d->phase == HBAD_STOP) {
@@ -84,6 +118,9 @@ static void boot_done(void *arg)
 	struct hbad *d = b->d;
 
 	d->booting = false;
+	d->taken_over = b->taken_over;
+	if (b->note.text[0])
+		g_strlcpy(d->start_note, b->note.text, sizeof(d->start_note));
 	if (!b->result) {
 		booted(d, b->hba);
 	} else if (d->phase == HBAD_STOP) {

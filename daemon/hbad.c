@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <glib-unix.h>
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -118,7 +119,12 @@ static int on_rescan(void *user, struct err *e)
 	return hbad_rescan(user, e);
 }
 
-static char *answer(const char *line, void *user)
+static int on_upgrade(void *user, struct err *why_not, struct err *e)
+{
+	return hbad_upgrade(user, why_not, e);
+}
+
+static char *answer(const char *line, uid_t peer, void *user)
 {
 	struct hbad *d = user;
 	struct inventory inv = {
@@ -134,6 +140,10 @@ static char *answer(const char *line, void *user)
 		.rescans = d->rescans,
 		.rescan_problem = d->rescan_problem.text,
 		.rescan = on_rescan,
+		.taken_over = d->taken_over,
+		.start_note = d->start_note,
+		.may_upgrade = peer == 0 || peer == geteuid(),
+		.upgrade = on_upgrade,
 		.events = d->events,
 		.user = d,
 	};
@@ -259,7 +269,10 @@ static void take_down(struct hbad *d)
 		scsi_host_destroy(d->host);
 	else
 		log_warn("some commands never ended");
-	hba_close(d->hba);
+	if (d->handed_over)
+		pci_leave(hba_leave(d->hba));
+	else
+		hba_close(d->hba);
 	if (list_empty(&d->luns.all))
 		loop_destroy(d->loop);
 	g_main_loop_unref(d->main);

@@ -8,6 +8,7 @@
 #include "control/config.h"
 #include "control/events.h"
 #include "control/handoff.h"
+#include "control/kept.h"
 #include "control/luns.h"
 #include "control/server.h"
 #include "control/worker.h"
@@ -74,11 +75,18 @@ struct hbad {
 	unsigned rescans;	   /* that were asked for */
 	struct err rescan_problem; /* of the last one */
 	bool stop_waits;	   /* ... and the stop waits for it */
-	bool unflushed;		   /* by the stop, as far as it can tell */
-	bool removed;		   /* HBAD_AWAY: unplugged, else failed */
-	uint64_t lost_ns;	   /* HBAD_AWAY: since when */
-	guint retry;		   /* timer of the next look for it; 0: none */
-	unsigned retry_ms;	   /* how long that waits */
+	bool hand_over;		   /* ... to the next hbad, if that works out (upgrade.c) */
+	bool handed_over;	   /* ... which it has */
+	bool drained;	   /* nothing of any LUN is at the controller: the set-up thread's from then on */
+	bool unflushed;	   /* by the stop, as far as it can tell */
+	struct kept *kept; /* what the hbad before has left, until the first start takes it */
+	bool taken_over;   /* ... with success */
+	char start_note[sizeof(
+		((struct err *)0)->text)]; /* why the controller was started in spite of an upgrade */
+	bool removed;			   /* HBAD_AWAY: unplugged, else failed */
+	uint64_t lost_ns;		   /* HBAD_AWAY: since when */
+	guint retry;			   /* timer of the next look for it; 0: none */
+	unsigned retry_ms;		   /* how long that waits */
 	struct err problem;
 	/* Of the controller whose units are served: once known, no other takes its place. */
 	char product[sizeof(((struct hba_info *)0)->product)];
@@ -120,6 +128,15 @@ void hbad_begin_stop(struct hbad *d);
 void hbad_fail(struct hbad *d);
 /* The controller's start ended, well or not, while hbad stops. */
 void hbad_stop_after_boot(struct hbad *d);
+/* upgrade.c. why_not: why the controller will have to be started anew; "" when it need not, as far as can be told. */
+int hbad_upgrade(struct hbad *d, struct err *why_not, struct err *e);
+/* In the stop, in place of hba_stop(), which is still due when this is false. Set-up thread. */
+bool hbad_hand_over(struct hbad *d, bool drained);
+/* First of all: what the hbad before has left. */
+void hbad_take_over(struct hbad *d);
+/* In place of hba_open(), hba_attach() and hba_start(). Closes what k has in any case. Set-up thread. */
+int hbad_adopt(
+	struct kept *k, const struct hba_config *hc, struct loop *loop, struct hba **ret, struct err *e);
 /* Tells systemd when it changed. */
 void hbad_status(struct hbad *d, const char *fmt, ...) hb_printf(2, 3);
 

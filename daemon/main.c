@@ -77,6 +77,7 @@ static int configure(struct hbad *d, const struct options *o, struct err *e)
 	process_io_flusher(); /* before anything starts a thread */
 	process_drop_capabilities();
 	hbad_init(d, o->name, o->runtime_dir ? o->runtime_dir : HBAD_RUNTIME_DIR);
+	hbad_take_over(d);
 	d->state_dir = HBAD_STATE_DIR;
 	config_path(NULL, o->name, path, sizeof(path));
 	d->config_path = o->config ? o->config : path;

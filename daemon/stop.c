@@ -6,7 +6,7 @@
  *	hbad_begin_stop		tell the watchers
  *	on_gated		all gates are closed, or nobody answered
  *	drain_run, drain_done	rings empty, then unmapped
- *	down_run, down_done	controller flushed and quiet; the main loop ends
+ *	down_run, down_done	controller flushed and quiet, or handed over (upgrade.c); the main loop ends
  */
 #include <string.h>
 #include <unistd.h>
@@ -36,9 +36,13 @@ static void down_run(void *arg)
 	if (!d->hba)
 		return;
 	scsi_host_detach(d->host, SCSI_GATE_BECOMING_READY);
-	if (hba_drain(d->hba, d->times.hba_drain_ms))
+	if (hba_drain(d->hba, d->times.hba_drain_ms)) {
 		log_warn("the controller still has %u commands: they are given up", hba_inflight(d->hba));
-	d->unflushed = hba_stop(d->hba) < 0;
+		d->drained = false;
+	}
+	d->handed_over = d->hand_over && hbad_hand_over(d, d->drained);
+	if (!d->handed_over)
+		d->unflushed = hba_stop(d->hba) < 0;
 }
 
 static void down_done(void *arg)
@@ -51,7 +55,8 @@ static void down_done(void *arg)
 			"start hbad again, and let initiators flush");
 		d->exit_code = 1;
 	} else if (d->hba) {
-		log_info("the controller is flushed and stopped");
+		log_info(d->handed_over ? "the controller is flushed, and handed over as it runs"
+					: "the controller is flushed and stopped");
 	}
 	g_main_loop_quit(d->main);
 }
@@ -87,6 +92,7 @@ static void drain_done(void *arg)
 
 	if (dr->missed)
 		log_warn("%u LUNs were not drained in time", dr->missed);
+	d->drained = !dr->missed;
 	g_free(dr);
 	d->luns.away = false;
 	release_rings(d);

@@ -296,6 +296,8 @@ static void add_status(JsonBuilder *b, const struct inventory *inv)
 	add_int(b, "uptime_s", (clock_ns() - inv->started_ns) / NS_PER_SEC);
 	add_str(b, "state", state_name(inv));
 	add_str(b, "problem", inv->problem);
+	add_bool(b, "taken_over", inv->taken_over);
+	add_str(b, "start_note", inv->start_note);
 	add_str(b, "device", inv->config->device);
 	add_str(b, "kernel_driver", inv->config->kernel_driver);
 	add_controller(b, inv);
@@ -324,6 +326,23 @@ static void start_rescan(JsonBuilder *b, const struct inventory *inv)
 		add_str(b, "error", e.text);
 	else
 		add_rescans(b, inv, true);
+}
+
+static void start_upgrade(JsonBuilder *b, const struct inventory *inv)
+{
+	struct err e = {""}, why_not = {""};
+
+	if (!inv->may_upgrade) {
+		add_str(b, "error", "an upgrade may be asked for by root only: use sudo");
+		return;
+	}
+	if (inv->upgrade(inv->user, &why_not, &e)) {
+		add_str(b, "error", e.text);
+		return;
+	}
+	add_int(b, "pid", (uint64_t)getpid());
+	add_bool(b, "in_place", !why_not.text[0]);
+	add_str(b, "reason", why_not.text);
 }
 
 static void add_event(JsonBuilder *b, const struct event *e)
@@ -363,6 +382,7 @@ static const struct {
 	{"luns", add_luns},
 	{"stats", add_stats_and_luns},
 	{"rescan", start_rescan},
+	{"upgrade", start_upgrade},
 };
 
 static void add_answer(JsonBuilder *b, const struct inventory *inv, const struct request *rq)
@@ -381,7 +401,7 @@ static void add_answer(JsonBuilder *b, const struct inventory *inv, const struct
 		}
 	}
 	sentence = g_strdup_printf(
-		"hbad %s has no verb \"%.40s\": use status, units, luns, stats, events or rescan",
+		"hbad %s has no verb \"%.40s\": use status, units, luns, stats, events, rescan or upgrade",
 		HBAD_VERSION, verb);
 	add_str(b, "error", sentence);
 }

@@ -23,6 +23,10 @@ struct inventory {
 	const struct events *events;		  /* NULL: none */
 	const char *rescan_problem;		  /* of the last one, or "" */
 	int (*rescan)(void *user, struct err *e); /* starts one */
+	bool taken_over;			  /* the controller was not started, but gone on with */
+	const char *start_note;			  /* why it was not, or "" */
+	bool may_upgrade;			  /* whoever asks */
+	int (*upgrade)(void *user, struct err *why_not, struct err *e);
 	void *user;
 };
 

@@ -19,6 +19,8 @@
  *   uptime_s       since hbad started
  *   state          "booting", "ready", "resetting", "failed", "removed", "stopping"
  *   problem        what is wrong, a sentence; "" when nothing is
+ *   taken_over     bool: the controller was not started, but taken over as it ran from the hbad before (verb "upgrade")
+ *   start_note     why it was started although that was asked for, a sentence; ""
  *   device         "0000:03:00.0"
  *   kernel_driver  "megaraid_sas", or ""
  *   controller     null while it boots, else {product, serial, firmware, driver, cache_mb,
@@ -83,6 +85,10 @@
  *                  there may be more
  *
  * verb "rescan": starts to look at all units anew; {rescans, rescanning, rescan_problem} as in "status". It has ended when "status" has a higher count.
+ *
+ * verb "upgrade": for root (and hbad's own user) only: stops as on SIGTERM, but leaves the controller running for the hbad
+ * that systemd starts next; {pid, in_place (bool: nothing is known that prevents that), reason (what does, a sentence; "")}.
+ * What came of it is told by the "status" of another pid: taken_over and start_note.
  */
 #ifndef HBAD_CONTROL_PROTO_H
 #define HBAD_CONTROL_PROTO_H

@@ -14,7 +14,7 @@
 
 struct server {
 	struct listener listener;
-	char *(*answer)(const char *line, void *user);
+	char *(*answer)(const char *line, uid_t peer, void *user);
 	void *user;
 	struct list conns;
 	unsigned n_conns;
@@ -24,6 +24,7 @@ struct conn {
 	struct list link;
 	struct server *server;
 	int fd;
+	uid_t peer;
 	guint source, idle;
 	char in[PROTO_MAX_REQUEST + 1];
 	size_t n_in;
@@ -99,7 +100,7 @@ static bool answer_lines(struct conn *c)
 	char line[PROTO_MAX_REQUEST + 1];
 
 	while (!c->out->len && take_line(c, line)) {
-		g_autofree char *reply = c->server->answer(line, c->server->user);
+		g_autofree char *reply = c->server->answer(line, c->peer, c->server->user);
 
 		g_string_assign(c->out, reply);
 		if (!flush_out(c))
@@ -151,12 +152,15 @@ static void accepted(int new_fd, void *user)
 {
 	hb_autoclose int fd = new_fd;
 	struct server *s = user;
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
 	struct conn *c;
 
-	if (s->n_conns >= SERVER_MAX_CONNS)
+	if (s->n_conns >= SERVER_MAX_CONNS || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
 		return;
 	c = g_new0(struct conn, 1);
 	c->server = s;
+	c->peer = cred.uid;
 	c->fd = TAKE_FD(fd);
 	c->out = g_string_new(NULL);
 	list_append(&s->conns, &c->link);
@@ -165,7 +169,8 @@ static void accepted(int new_fd, void *user)
 	watch(c);
 }
 
-struct server *server_new(int listen_fd, char *(*answer)(const char *line, void *user), void *user)
+struct server *server_new(
+	int listen_fd, char *(*answer)(const char *line, uid_t peer, void *user), void *user)
 {
 	struct server *s = g_new0(struct server, 1);
 

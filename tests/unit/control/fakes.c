@@ -337,7 +337,23 @@ void front_get_stats(const struct front_ring *r, struct front_stats *ret)
 
 /* --- hba --- */
 
-static struct hba the_hba = {.info = {.product = "Fake", .firmware = "1"}, .limits = {.queue_depth = 8}};
+static int export_pci(struct pci_dev *dev, struct pci_descriptors *ret, struct err *e)
+{
+	*ret = (struct pci_descriptors){0, 0, 0};
+	return 0;
+}
+
+static void note(const char *what, const char *name);
+
+static void leave_pci(struct pci_dev *dev)
+{
+	note("let-go", "");
+}
+
+static const struct pci_ops the_pci_ops = {.name = "fake", .export = export_pci, .leave = leave_pci};
+static struct pci_dev the_pci = {.ops = &the_pci_ops, .uri = "0000:03:00.0"};
+static struct hba the_hba = {
+	.pci = &the_pci, .info = {.product = "Fake", .firmware = "1"}, .limits = {.queue_depth = 8}};
 
 static int step(const char *what, int result, struct err *e)
 {
@@ -352,6 +368,46 @@ int hba_open(const struct hba_config *cfg, struct loop *loop, struct hba **ret, 
 	if (!r)
 		*ret = &the_hba;
 	return r;
+}
+
+int hba_import(const struct hba_config *cfg, const struct pci_descriptors *d, struct loop *loop,
+	struct hba **ret, struct err *e)
+{
+	int r = step("import", fake.hba_import, e);
+
+	close(d->container);
+	close(d->group);
+	close(d->device);
+	if (!r)
+		*ret = &the_hba;
+	return r;
+}
+
+int hba_adopt(struct hba *h, struct hba_frozen *f, struct err *e)
+{
+	for (unsigned i = 0; i < f->n_arenas; i++) {
+		close(f->arena[i].memfd);
+		f->arena[i].memfd = -1;
+	}
+	return step("adopt", fake.hba_adopt, e);
+}
+
+int hba_can_freeze(struct hba *h, struct err *e)
+{
+	return fake.can_freeze ? err_set(e, fake.can_freeze, "the fake driver cannot") : 0;
+}
+
+int hba_freeze(struct hba *h, struct hba_frozen *ret, struct err *e)
+{
+	*ret = (struct hba_frozen){
+		.driver = "fake", .n_arenas = 1, .arena = {{.iova = 0x1000, .size = 0x1000, .memfd = 0}}};
+	return step("freeze", fake.hba_freeze, e);
+}
+
+struct pci_dev *hba_leave(struct hba *h)
+{
+	note("leave", "");
+	return &the_pci;
 }
 
 int hba_attach(struct hba *h, struct err *e)

@@ -16,7 +16,7 @@ static struct inventory inv;
 
 static char *canned; /* the reply, if not the inventory's */
 
-static char *answer(const char *line, void *user)
+static char *answer(const char *line, uid_t peer, void *user)
 {
 	if (canned)
 		return g_steal_pointer(&canned);
@@ -42,6 +42,7 @@ static void start(void)
 		.luns = &luns,
 		.handoff = service,
 		.rescan_problem = "",
+		.start_note = "",
 	};
 	ck_assert_int_eq(sock_listen(temp_dir, "g2", PROTO_SOCKET, SOCK_STREAM, 0660, &fd, NULL), 0);
 	server = server_new(fd, answer, &inv);
@@ -112,7 +113,7 @@ START_TEST(status_tells_everything)
 {
 	static const char *const members[] = {"controller", "device", "handler", "kernel_driver", "limits",
 		"luns", "name", "pid", "problem", "protocol", "refused", "rescan_problem", "rescanning",
-		"rescans", "state", "stats", "units", "uptime_s", "version"};
+		"rescans", "start_note", "state", "stats", "taken_over", "units", "uptime_s", "version"};
 	JsonObject *o = ask("status");
 
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
@@ -261,13 +262,41 @@ END_TEST
 
 /* --- failures of a call --- */
 
+static const char *why;
+
+static int on_upgrade(void *user, struct err *why_not, struct err *err)
+{
+	if (!why)
+		return err_set(err, -EAGAIN, "the controller is not ready");
+	return err_set(why_not, 0, "%s", why);
+}
+
+START_TEST(an_upgrade_is_for_root)
+{
+	g_autofree char *no = inventory_answer(&inv, "{\"verb\": \"upgrade\"}"), *in_place = NULL,
+			*anew = NULL, *refused = NULL;
+
+	ck_assert_msg(strstr(no, "\"error\"") && strstr(no, "root"), "%s", no);
+	inv.may_upgrade = true;
+	inv.upgrade = on_upgrade;
+	refused = inventory_answer(&inv, "{\"verb\": \"upgrade\"}");
+	ck_assert_str_eq(refused, "{\"error\":\"the controller is not ready\"}\n");
+	why = "";
+	in_place = inventory_answer(&inv, "{\"verb\": \"upgrade\"}");
+	ck_assert_ptr_nonnull(strstr(in_place, "\"in_place\":true,\"reason\":\"\"}"));
+	why = "it cannot";
+	anew = inventory_answer(&inv, "{\"verb\": \"upgrade\"}");
+	ck_assert_ptr_nonnull(strstr(anew, "\"in_place\":false,\"reason\":\"it cannot\"}"));
+}
+END_TEST
+
 START_TEST(unknown_verb_is_a_sentence)
 {
 	struct call c = {.name = "g2", .verb = "dance", .timeout_ms = FAKE_LIMIT_MS};
 
 	call_with(&c, true);
 	ck_assert_int_eq(c.result, -EREMOTEIO);
-	ck_assert_ptr_nonnull(strstr(c.e.text, "use status, units, luns, stats, events or rescan"));
+	ck_assert_ptr_nonnull(strstr(c.e.text, "use status, units, luns, stats, events, rescan or upgrade"));
 }
 END_TEST
 
@@ -485,6 +514,7 @@ int main(void)
 	tcase_add_test(t, refused_is_an_array_that_hostile_names_do_not_break);
 	tcase_add_test(t, lost_controller_leaves_its_units_alone);
 	tcase_add_loop_test(t, states_have_names, 0, ARRAY_SIZE(states));
+	tcase_add_test(t, an_upgrade_is_for_root);
 	tcase_add_test(t, unknown_verb_is_a_sentence);
 	tcase_add_test(t, missing_instance_names_the_command_that_starts_it);
 	tcase_add_test(t, hung_hbad_costs_the_timeout);
