@@ -23,6 +23,7 @@ const struct ctl_command *const ctl_commands[] = {
 	&cmd_units,
 	&cmd_rescan,
 	&cmd_monitor,
+	&cmd_upgrade,
 	&cmd_probe,
 	&cmd_bind,
 	&cmd_guard,

@@ -20,7 +20,7 @@ _hbactl_addresses()
 _hbactl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-	local commands='candidates attach detach list show units rescan monitor probe bind guard help'
+	local commands='candidates attach detach list show units rescan monitor upgrade probe bind guard help'
 	local line i cmd='' start=0
 
 	# A PCI address has colons, at which readline parts words: put the current word together again.
@@ -59,7 +59,7 @@ _hbactl()
 		local options='--help'
 		case $cmd in
 		monitor) options+=' --all --json' ;;
-		candidates | list | show | units | rescan) options+=' --json' ;;
+		candidates | list | show | units | rescan | upgrade) options+=' --json' ;;
 		attach) options+=' --name --queue-depth --no-start --json' ;;
 		detach) options+=' --force --json' ;;
 		probe) options+=' --as --capture --json' ;;
@@ -76,7 +76,7 @@ _hbactl()
 			COMPREPLY=("${COMPREPLY[@]#"${cur%"${cur##*:}"}"}")
 		fi
 		;;
-	detach | show | units | rescan | monitor | bind | guard)
+	detach | show | units | rescan | monitor | upgrade | bind | guard)
 		((start == COMP_CWORD - 1)) && mapfile -t COMPREPLY < <(compgen -W "$(_hbactl_instances)" -- "$cur")
 		;;
 	help)

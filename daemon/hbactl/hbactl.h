@@ -69,7 +69,7 @@ struct ctl_command {
 };
 
 extern const struct ctl_command cmd_attach, cmd_bind, cmd_candidates, cmd_detach, cmd_guard, cmd_list,
-	cmd_monitor, cmd_probe, cmd_rescan, cmd_show, cmd_units;
+	cmd_monitor, cmd_probe, cmd_rescan, cmd_show, cmd_units, cmd_upgrade;
 
 /* cli.c */
 extern const struct ctl_command *const ctl_commands[]; /* ends with NULL */

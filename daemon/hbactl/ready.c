@@ -24,12 +24,20 @@ int ready_systemctl(struct ctl *c, const char *verb, const char *option, const c
 	return r;
 }
 
+/* What is waited for. */
+struct wait {
+	int64_t not_pid; /* the one that is still there; 0: none */
+	unsigned restarts, idle;
+};
+
 /* 1 ready, 0 go on waiting, -EIO failed */
-static int judge_status(const struct instance *i, struct err *e)
+static int judge_status(const struct instance *i, const struct wait *w, struct err *e)
 {
 	JsonObject *o = instance_status(i);
 	const char *state = json_str(o, "state"), *problem = json_str(o, "problem");
 
+	if (w->not_pid && json_int(o, "pid") == w->not_pid)
+		return 0;
 	if (strcmp(state, "ready") == 0)
 		return 1;
 	if (strcmp(state, "failed") == 0 || strcmp(state, "removed") == 0)
@@ -38,19 +46,19 @@ static int judge_status(const struct instance *i, struct err *e)
 	return 0;
 }
 
-static int judge_unit(const struct instance *i, unsigned *idle, struct err *e)
+static int judge_unit(const struct instance *i, struct wait *w, struct err *e)
 {
 	const struct unit_state *u = &i->unit;
 
 	if (!u->known)
 		return 0; /* systemd is busy; the deadline ends this */
-	if (strcmp(u->active, "failed") == 0 || u->restarts >= MAX_RESTARTS)
+	if (strcmp(u->active, "failed") == 0 || u->restarts >= w->restarts + MAX_RESTARTS)
 		return err_set(e, -EIO, "hbad@%s does not start (%s)", i->name, u->result);
 	if (strcmp(u->active, "inactive") == 0 && !u->has_job) {
-		if (++*idle >= MAX_IDLE_LOOK)
+		if (++w->idle >= MAX_IDLE_LOOK)
 			return err_set(e, -EIO, "hbad@%s was not started (%s)", i->name, u->result);
 	} else {
-		*idle = 0;
+		w->idle = 0;
 	}
 	return 0;
 }
@@ -78,11 +86,10 @@ static void tell(struct progress *p, const struct instance *i, uint64_t now)
 	p->told_ns = now;
 }
 
-int ready_wait(
-	struct ctl *c, const char *name, unsigned timeout_s, FILE *progress, JsonNode **ret, struct err *e)
+static int wait_ready(struct ctl *c, const char *name, struct wait *w, unsigned timeout_s, FILE *progress,
+	JsonNode **ret, struct err *e)
 {
 	struct progress p = {.out = progress, .began_ns = c->ops->now_ns()};
-	unsigned idle = 0;
 
 	for (;;) {
 		instance_auto struct instance i;
@@ -92,7 +99,7 @@ int ready_wait(
 		instance_read(c, name, &i);
 		now = c->ops->now_ns();
 		tell(&p, &i, now);
-		r = i.status ? judge_status(&i, e) : judge_unit(&i, &idle, e);
+		r = i.status ? judge_status(&i, w, e) : judge_unit(&i, w, e);
 		if (r > 0)
 			*ret = g_steal_pointer(&i.status);
 		if (r != 0)
@@ -104,6 +111,23 @@ int ready_wait(
 				instance_state(&i));
 		c->ops->sleep_ms(POLL_MS);
 	}
+}
+
+int ready_wait(
+	struct ctl *c, const char *name, unsigned timeout_s, FILE *progress, JsonNode **ret, struct err *e)
+{
+	struct wait w = {0};
+
+	return wait_ready(c, name, &w, timeout_s, progress, ret, e);
+}
+
+int ready_wait_next(struct ctl *c, const char *name, int64_t pid, unsigned restarts, unsigned timeout_s,
+	FILE *progress, JsonNode **ret, struct err *e)
+{
+	/* The one that is asked for. */
+	struct wait w = {.not_pid = pid, .restarts = restarts + 1};
+
+	return wait_ready(c, name, &w, timeout_s, progress, ret, e);
 }
 
 void ready_print_journal(struct ctl *c, const char *name, FILE *out)

@@ -15,6 +15,9 @@ int ready_systemctl(struct ctl *c, const char *verb, const char *option, const c
 /* Prints each change of state to progress. 0 with hbad's status; -EIO when it failed, -ETIMEDOUT, -EINTR. */
 int ready_wait(
 	struct ctl *c, const char *name, unsigned timeout_s, FILE *progress, JsonNode **ret, struct err *e);
+/* The same for the hbad that comes after the one with this pid, when systemd had restarted the unit so often. */
+int ready_wait_next(struct ctl *c, const char *name, int64_t pid, unsigned restarts, unsigned timeout_s,
+	FILE *progress, JsonNode **ret, struct err *e);
 
 /* The last lines that the unit wrote to the journal, if they can be had. */
 void ready_print_journal(struct ctl *c, const char *name, FILE *out);

@@ -67,6 +67,10 @@ static void print_instance(FILE *out, const struct instance *i)
 	line(out, "hbad:", "%s, process %" PRIu64 ", up %" PRIu64 "d %02u:%02u:%02u", json_str(o, "version"),
 		json_u64(o, "pid"), up / 86400, (unsigned)(up / 3600 % 24), (unsigned)(up / 60 % 60),
 		(unsigned)(up % 60));
+	if (json_bool(o, "taken_over"))
+		line(out, "Upgrade:", "the controller was taken over as it ran");
+	else if (*json_str(o, "start_note"))
+		line(out, "Upgrade:", "the controller was started anew: %s", json_str(o, "start_note"));
 	print_handler(out, o);
 }
 

@@ -30,6 +30,7 @@ const char fake_ready[] =
 	"65536},"
 	"\"handler\":{\"connected\":true,\"version\":\"0.1.0\"},"
 	"\"rescans\":1,\"rescanning\":false,\"rescan_problem\":\"\","
+	"\"taken_over\":true,\"start_note\":\"\","
 	"\"units\":["
 	"{\"name\":\"ld0\",\"kind\":\"ld\",\"raid\":\"RAID "
 	"5\",\"state\":\"optimal\",\"naa\":\"naa.600605b00a1b2c3d\","
@@ -189,6 +190,13 @@ static int fake_call(const char *runtime_dir, const char *name, const char *verb
 {
 	const char *reply = fake->status;
 
+	if (strcmp(verb, "upgrade") == 0) {
+		note(NULL, "ask for an upgrade");
+		if (!fake->upgrade)
+			return err_set(e, -EREMOTEIO, "the controller is not ready");
+		*ret = strdup(fake->upgrade);
+		return 0;
+	}
 	if (fake->status_after > 0) {
 		fake->status_after--;
 		reply = fake->boot_status;

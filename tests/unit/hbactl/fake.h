@@ -35,6 +35,7 @@ struct fake {
 	const char *status;	 /* canned reply; NULL: does not answer */
 	unsigned status_after;	 /* calls that are not answered before that */
 	const char *boot_status; /* answered before status_after calls are over, if set */
+	const char *upgrade;	 /* canned reply to "upgrade"; NULL: it refuses */
 
 	const char *const
 		*events; /* canned replies to "events", the last again and again; "": it does not answer */

@@ -122,15 +122,20 @@ static void check_members(JsonNode *node)
 START_TEST(the_manual_describes_each_json_member)
 {
 	static const char *const args[] = {"candidates -j", "attach 3:0.0 -n g2 -j", "list -j", "units g2 -j",
-		"show g2 -j", "probe vfio-user:/x -j"};
+		"show g2 -j", "probe vfio-user:/x -j", "upgrade g2 -j"};
 	static struct fake_dev dev;
 
 	fake_dev_init(&dev);
 	fake->pci = &dev.pci;
+	fake->upgrade = "{\"pid\":1,\"in_place\":true,\"reason\":\"\"}";
 
 	for (size_t i = 0; i < ARRAY_SIZE(args); i++) {
 		g_autoptr(JsonNode) root = NULL;
 
+		if (g_str_has_prefix(args[i], "upgrade")) {
+			fake->boot_status = "{\"pid\":1}";
+			fake->status_after = 1;
+		}
 		ck_assert_int_eq(fake_run(args[i]), CTL_OK);
 		ck_assert_int_eq(json_parse(fake->out, &root, NULL), 0);
 		check_members(root);
