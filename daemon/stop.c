@@ -159,7 +159,7 @@ void hbad_begin_stop(struct hbad *d)
 	hbad_status(d, "stopping: waiting for the gates");
 	g_timeout_add(d->times.stop_ms, on_stop_too_long, d);
 	luns_release_idle(&d->luns);
-	handoff_service_stopping(d->handoff, on_gated, d);
+	handoff_service_stopping(d->handoff, d->upgrading ? HANDOFF_UPGRADE_S : 0, on_gated, d);
 }
 
 void hbad_stop_after_boot(struct hbad *d)

@@ -80,6 +80,7 @@ int hbad_upgrade(struct hbad *d, struct err *why_not, struct err *e)
 	/* Without systemd it would be a stop for good. */
 	if (r == -ENOTCONN)
 		return err_set(e, r, "%s", why_not->text);
+	d->upgrading = true;
 	d->hand_over = r == 0;
 	if (r < 0)
 		leave_note(d, why_not->text);

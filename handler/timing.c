@@ -16,6 +16,7 @@ struct timing timing = {
 	.alarm = 60000,
 	.stop = 120000,
 	.absent = 20000,
+	.back = HANDOFF_BACK_S * 1000,
 	.settle = 3000,
 	.killed = 5000,
 	.grace = 1000,

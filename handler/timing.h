@@ -15,6 +15,8 @@ struct timing {
 		stop; /* the same as silent, for an hbad that has announced its end: flushing a cache takes time */
 	unsigned
 		absent; /* an hbad that has been away for so long is not waited for any more: errors, not BUSY */
+	unsigned
+		back; /* ... unless it has said that another one comes: as long as it has said, but at most this */
 	unsigned settle; /* after open(), until a restore has written all attributes */
 	/* while the runner waits for us */
 	unsigned killed;      /* for a killed hbad to die */

@@ -29,6 +29,7 @@ struct watch {
 	uint64_t
 		absent_since_ns; /* there is no connection since then; 0: there is one, or there are no devices */
 	bool failing;		 /* absent for too long; said once */
+	unsigned back_ms;	 /* it has announced that the next one may take so long to come */
 	/* of the running round */
 	uint64_t now_ns, missed_ns;
 	unsigned unserved;
@@ -117,6 +118,7 @@ static void connect_hbad(struct watch *w)
 		return;
 	}
 	w->next_ping_ns = clock_ns() + timing.ping * NS_PER_MS;
+	w->back_ms = 0;
 	if (w->problem[0])
 		hlog_info("hbad@%s (process %d) is watched", w->i->name, (int)w->link.pid);
 	w->problem[0] = '\0';
@@ -144,16 +146,18 @@ static void stop_device(struct device *d, void *arg)
 		d->stopping = true;
 }
 
-static void on_stopping(struct watch *w)
+static void on_stopping(struct watch *w, const struct handoff_event *event)
 {
 	struct handoff_head msg;
 
 	w->stopping = true;
+	w->back_ms = (unsigned)MIN(event->back_s * UINT64_C(1000), (uint64_t)timing.back);
 	instance_each(w->i, stop_device, w);
 	if (link_send(&w->link, &msg, sizeof(msg), HANDOFF_GATED, -1, until_ms(timing.call, w->i->stop_fd)) ==
 		-ENOTCONN)
 		disconnect(w);
-	hlog_info("hbad@%s is being stopped: gates are closed until it is back", w->i->name);
+	hlog_info("hbad@%s is being %s: gates are closed until it is back", w->i->name,
+		w->back_ms ? "upgraded" : "stopped");
 }
 
 struct dropped {
@@ -211,7 +215,7 @@ static void on_pong(struct watch *w, const struct handoff_reply *reply)
 static void on_message(struct watch *w, const union link_message *m)
 {
 	if (m->head.type == HANDOFF_EVENT && m->event.what == HANDOFF_EVENT_STOPPING)
-		on_stopping(w);
+		on_stopping(w, &m->event);
 	else if (m->head.type == (HANDOFF_PING | HANDOFF_REPLY) && !m->head.status)
 		on_pong(w, &m->reply);
 }
@@ -361,18 +365,20 @@ static void check_attributes(struct device *d, void *arg)
 
 static void judge_absence(struct watch *w)
 {
+	/* One that was announced is waited for a little longer: BUSY is what makes it a pause. */
+	unsigned limit = MAX(timing.absent, w->back_ms);
 	bool failing;
 
 	if (connected(w))
 		w->absent_since_ns = 0;
 	else if (!w->absent_since_ns)
 		w->absent_since_ns = w->now_ns;
-	failing = w->absent_since_ns && w->now_ns > w->absent_since_ns + timing.absent * NS_PER_MS;
+	failing = w->absent_since_ns && w->now_ns > w->absent_since_ns + limit * NS_PER_MS;
 	if (failing && !w->failing)
 		hlog_err("hbad@%s has been away for %u s: until it is back, commands to its LUNs fail "
 			 "instead of "
 			 "being answered with BUSY. See \"systemctl status hbad@%s\".",
-			w->i->name, timing.absent / 1000, w->i->name);
+			w->i->name, limit / 1000, w->i->name);
 	w->failing = failing;
 }
 
@@ -405,6 +411,7 @@ static bool do_round(struct watch *w)
 		forget(w);
 		w->absent_since_ns = 0;
 		w->failing = false;
+		w->back_ms = 0;
 		return false;
 	}
 	forgive_own_absence(w, last_ns);

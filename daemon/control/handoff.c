@@ -172,6 +172,7 @@ static bool send_stopping(struct handoff_conn *c)
 				.magic = HANDOFF_MAGIC,
 			},
 		.what = HANDOFF_EVENT_STOPPING,
+		.back_s = c->service->back_s,
 	};
 
 	return handoff_conn_send(c, &event, sizeof(event));
@@ -243,8 +244,10 @@ static gboolean on_stop_timer(gpointer user)
 	return G_SOURCE_REMOVE;
 }
 
-void handoff_service_stopping(struct handoff_service *s, void (*done)(bool gated, void *user), void *user)
+void handoff_service_stopping(
+	struct handoff_service *s, unsigned back_s, void (*done)(bool gated, void *user), void *user)
 {
+	s->back_s = back_s;
 	s->stop_done = done;
 	s->stop_user = user;
 	s->stop_timer = g_timeout_add(HANDOFF_GATED_MS, on_stop_timer, s);

@@ -25,9 +25,10 @@ struct handoff_service *handoff_service_new(const struct handoff_config *cfg);
 /* Closes everything; what was OPENed and not STARTed is released. NULL is fine. */
 void handoff_service_free(struct handoff_service *s);
 
-/* Tells every watcher that hbad stops; done runs once, when all of them have said GATED (gated is true), or
+/* Tells every watcher that hbad stops, and that another one will come within back_s seconds (0: who knows); done runs once, when all of them have said GATED (gated is true), or
  * after HANDOFF_GATED_MS, or at once when nobody watches. */
-void handoff_service_stopping(struct handoff_service *s, void (*done)(bool gated, void *user), void *user);
+void handoff_service_stopping(
+	struct handoff_service *s, unsigned back_s, void (*done)(bool gated, void *user), void *user);
 /* The rings are back, and all are released: answers what waited. */
 void handoff_service_released(struct handoff_service *s);
 

@@ -18,6 +18,7 @@ struct handoff_service {
 	char peer_version[HANDOFF_NAME_LEN];
 	struct log_limit log_limit;
 	/* stop */
+	unsigned back_s;
 	void (*stop_done)(bool gated, void *user);
 	void *stop_user;
 	guint stop_timer;

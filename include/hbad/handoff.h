@@ -51,6 +51,11 @@
 #define HANDOFF_PING_MS	  3000	/* interval of PINGs */
 #define HANDOFF_SILENT_MS 15000 /* no answer for so long: prove it dead */
 
+/* How long an upgrade may take, from the end of one hbad to the beginning of the next; and what is believed of that.
+ * Linux sends a command again for 180 s when BUSY answers it. */
+#define HANDOFF_UPGRADE_S 90
+#define HANDOFF_BACK_S	  120
+
 enum handoff_type {
 	HANDOFF_HELLO = 1,
 	HANDOFF_CHECK = 2,
@@ -125,7 +130,8 @@ enum handoff_event_what { HANDOFF_EVENT_STOPPING = 1 };
 struct handoff_event {
 	struct handoff_head head;
 	uint32_t what;
-	uint32_t reserved;
+	uint32_t
+		back_s; /* STOPPING: another hbad will come, within so many seconds after the end; 0: who knows */
 };
 
 #endif

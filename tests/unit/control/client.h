@@ -92,7 +92,7 @@ static inline bool pump(int fd, unsigned ms)
 	} while (0)
 
 /* The event that hbad stops. */
-static inline void client_expect_stopping(int fd)
+static inline void client_expect_stopping(int fd, uint32_t back_s)
 {
 	struct handoff_event ev;
 
@@ -104,6 +104,7 @@ static inline void client_expect_stopping(int fd)
 	ck_assert_uint_eq(ev.head.version, 1);
 	ck_assert_uint_eq(ev.head.seq, 0);
 	ck_assert_uint_eq(ev.what, HANDOFF_EVENT_STOPPING);
+	ck_assert_uint_eq(ev.back_s, back_s);
 }
 
 static inline void client_send(int fd, const void *msg, size_t size, int pass_fd, unsigned n_pass)

@@ -134,7 +134,7 @@ START_TEST(stop_waits_for_the_gates_then_drains)
 	int watch = serve_and_watch();
 
 	kill(pid, SIGINT);
-	client_expect_stopping(watch);
+	client_expect_stopping(watch, 0);
 	clock_sleep_ms(100);
 	ck_assert_str_eq(fake_calls(), "");
 	client_plain(watch, HANDOFF_GATED);
@@ -245,7 +245,7 @@ START_TEST(lost_controller_is_given_back_and_the_daemon_stays)
 	expect_status("until it is back");
 	ck_assert_uint_eq(client_plain(watch, HANDOFF_PING).state, HANDOFF_FAILED);
 	kill(pid, SIGTERM);
-	client_expect_stopping(watch);
+	client_expect_stopping(watch, 0);
 	client_plain(watch, HANDOFF_GATED);
 	ck_assert_int_eq(ended(), 0);
 	ck_assert_str_eq(fake_calls(), "host-detach, drain a, stop a, destroy a, unlun ld0, host-destroy");

@@ -8,6 +8,8 @@
 static int gated_calls;
 static bool gated_value;
 
+static const unsigned back_s = 17;
+
 static void on_done(bool gated, void *user)
 {
 	gated_calls++;
@@ -18,7 +20,7 @@ static void begin(void)
 {
 	gated_calls = 0;
 	luns.state = HANDOFF_STOPPING;
-	handoff_service_stopping(service, on_done, NULL);
+	handoff_service_stopping(service, back_s, on_done, NULL);
 }
 
 static int watcher(void)
@@ -48,8 +50,8 @@ START_TEST(all_watchers_are_told_and_waited_for)
 
 	client_plain(other, HANDOFF_PING);
 	begin();
-	client_expect_stopping(a);
-	client_expect_stopping(b);
+	client_expect_stopping(a, back_s);
+	client_expect_stopping(b, back_s);
 	ck_assert(!pump(other, 20));
 	ck_assert_uint_eq(client_plain(a, HANDOFF_GATED).state, HANDOFF_STOPPING);
 	ck_assert_int_eq(gated_calls, 0);
@@ -70,7 +72,7 @@ START_TEST(silent_watcher_is_waited_for_a_bounded_time)
 	uint64_t start = clock_ns();
 
 	begin();
-	client_expect_stopping(a);
+	client_expect_stopping(a, back_s);
 	pump_until(gated_calls);
 	ck_assert_int_eq(gated_calls, 1);
 	ck_assert(!gated_value);
@@ -97,7 +99,7 @@ START_TEST(watcher_that_comes_late_is_told_too)
 
 	begin();
 	b = watcher();
-	client_expect_stopping(b);
+	client_expect_stopping(b, back_s);
 	close(a);
 	close(b);
 }

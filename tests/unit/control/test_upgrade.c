@@ -48,7 +48,7 @@ START_TEST(an_upgrade_waits_for_the_gates_as_a_stop_does)
 	int watch = serve_and_watch();
 	g_autofree char *reply = ask_for_upgrade();
 
-	client_expect_stopping(watch);
+	client_expect_stopping(watch, 90);
 	client_plain(watch, HANDOFF_GATED);
 	ck_assert_int_eq(ended(), 0);
 	ck_assert_str_eq(fake_calls(), "drain a, stop a, destroy a, unlun ld0, " HANDED_OVER);
@@ -116,7 +116,7 @@ START_TEST(what_is_not_drained_in_time_is_shut_down)
 
 	fake.drain = -ETIMEDOUT;
 	reply = ask_for_upgrade();
-	client_expect_stopping(watch);
+	client_expect_stopping(watch, 90);
 	client_plain(watch, HANDOFF_GATED);
 	ck_assert_int_eq(ended(), 0);
 	ck_assert_str_eq(fake_calls(), "drain a, stop a, destroy a, unlun ld0, " DOWN);

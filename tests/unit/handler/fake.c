@@ -396,6 +396,7 @@ void fake_setup(void)
 		.ping = 60,
 		.silent = 2500,
 		.absent = 20000,
+		.back = 120000,
 		.retry = 30,
 		.offer_retry = 100,
 		.death = 300,

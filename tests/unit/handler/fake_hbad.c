@@ -259,7 +259,7 @@ static void take_connection(void)
 	}
 }
 
-static void send_stopping(struct conn *c)
+static void send_stopping(struct conn *c, uint32_t back_s)
 {
 	struct handoff_event event;
 
@@ -269,6 +269,7 @@ static void send_stopping(struct conn *c)
 	event.head.type = 0x40;
 	event.head.magic = 0x44414248;
 	event.what = 1;
+	event.back_s = back_s;
 	send(c->fd, &event, sizeof(event), MSG_NOSIGNAL);
 }
 
@@ -282,7 +283,7 @@ static void do_orders(struct fake_hbad *h)
 		if (conns[i].fd < 0 || !conns[i].watch)
 			continue;
 		if (stop)
-			send_stopping(&conns[i]);
+			send_stopping(&conns[i], atomic_load(&h->back_s));
 		conns[i].gone |= hang_up;
 	}
 }

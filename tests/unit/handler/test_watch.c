@@ -119,6 +119,35 @@ START_TEST(commands_fail_when_hbad_stays_away)
 }
 END_TEST
 
+static void stops_and_says(uint32_t back_s)
+{
+	timing.absent = 200;
+	atomic_store(&fake.a->back_s, back_s);
+	atomic_store(&fake.a->stop_event, 1);
+	eventually(hbad_count(fake.a, "GATED") == 1);
+	kill(fake.a->pid, SIGKILL);
+}
+
+START_TEST(an_announced_hbad_is_waited_for_longer)
+{
+	stops_and_says(60);
+	stays(record_count("vol1/reset_ring=2") == 0, 5 * timing.absent);
+	ck_assert_uint_eq(log_count("is being upgraded"), 1);
+	expect_next_hbad();
+	/* It was for that time only. */
+	kill(fake.b->pid, SIGKILL);
+	eventually(record_count("vol1/reset_ring=2") > 0);
+}
+END_TEST
+
+START_TEST(an_announced_hbad_is_not_waited_for_without_end)
+{
+	timing.back = 400;
+	stops_and_says(UINT32_MAX);
+	eventually(record_count("vol1/reset_ring=2") > 0);
+}
+END_TEST
+
 START_TEST(death_is_answered_at_once)
 {
 	kill(fake.a->pid, SIGKILL);
@@ -541,6 +570,8 @@ static Suite *suite(void)
 	tcase_set_timeout(slow, 100);
 	tcase_add_checked_fixture(slow, setup_slow, fake_teardown);
 	tcase_add_test(slow, commands_fail_when_hbad_stays_away);
+	tcase_add_test(slow, an_announced_hbad_is_waited_for_longer);
+	tcase_add_test(slow, an_announced_hbad_is_not_waited_for_without_end);
 	suite_add_tcase(s, slow);
 	return s;
 }
