@@ -56,7 +56,7 @@ static int await_owed(struct fusion *f, struct err *e)
 	}
 }
 
-static void write_left(const struct fusion *f, struct hba_frozen *ret)
+static void write_left(const struct fusion *f, uint32_t next, struct hba_frozen *ret)
 {
 	struct fusion_left left = {
 		.version = cpu_to_le32(LEFT_VERSION),
@@ -67,7 +67,7 @@ static void write_left(const struct fusion *f, struct hba_frozen *ret)
 		.irq = cpu_to_le32(f->m.irq),
 		.n_queues = cpu_to_le32(f->n_queues),
 		.ring_queues = cpu_to_le32(f->ring_queues),
-		.event_next = cpu_to_le32(f->event.next),
+		.event_next = cpu_to_le32(next),
 	};
 
 	for (unsigned q = 0; q < f->n_queues; q++)
@@ -81,7 +81,8 @@ int fusion_freeze(struct hba *h, struct hba_frozen *ret, struct err *e)
 	struct mfi *m = mfi_of(h);
 	struct fusion *f = fusion_of(m);
 	struct mfi_memory have[FUSION_N_MEMORY];
-	uint32_t word;
+	/* What comes from now on is the next one's to hear: here nobody listens any more. */
+	uint32_t word, next = f->event.next;
 	int r;
 
 	f->live = false;
@@ -105,7 +106,7 @@ int fusion_freeze(struct hba *h, struct hba_frozen *ret, struct err *e)
 	pci_irq_disable(h->pci);
 	fusion_memory(f, have);
 	mfi_leave_memory(have, FUSION_N_MEMORY, ret);
-	write_left(f, ret);
+	write_left(f, next, ret);
 	return 0;
 }
 

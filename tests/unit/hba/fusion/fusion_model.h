@@ -48,7 +48,8 @@ struct model {
 	uint8_t dcmd_status;   /* of all DCMDs but the flush */
 	uint8_t flush_status, event_info_status, event_status, stop_status;
 	bool silent_dcmd, silent_lists, many_lds, no_ocr;
-	uint32_t ld_count; /* as told, if not 0 */
+	bool abort_too_late; /* the wait for events ends with the recorded one instead */
+	uint32_t ld_count;   /* as told, if not 0 */
 	uint8_t ld_state[2];
 	bool pd_gone;
 	uint16_t info_sge;

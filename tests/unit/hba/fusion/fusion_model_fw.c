@@ -401,6 +401,11 @@ static void do_mfi_abort(struct model *m, struct model_request q, const uint8_t 
 	uint8_t r[256], v[64];
 
 	m->n_mfi_abort++;
+	if (m->abort_too_late) {
+		fw_deliver_event(m);
+		fw_answer_mfi(m, q, 0x05);
+		return;
+	}
 	if (victim.smid) {
 		fn_read(&m->fn, r, frame_of(m, victim.smid), sizeof(r));
 		fn_read(&m->fn, v, le64_at(r + 0x80), sizeof(v));

@@ -94,6 +94,24 @@ START_TEST(events_in_between_are_told)
 }
 END_TEST
 
+/* Nobody listens to it in the one that ends. */
+START_TEST(an_event_that_comes_with_the_end_is_told_by_the_next_one)
+{
+	struct rig *r = rig_up(INVADER);
+	struct hba_frozen f;
+
+	rig_wait(seen(r, event.smid) != 0);
+	model_event_missed(r->model, 0x6a);
+	tell(r, abort_too_late, true);
+	rig_leave(r, &f);
+	ck_assert_uint_eq(seen(r, event.smid), 0);
+	tell(r, abort_too_late, false);
+	rig_must_adopt(r, &f);
+	rig_wait(count_events(r) == 1);
+	rig_down(r);
+}
+END_TEST
+
 START_TEST(a_reset_after_it_works)
 {
 	struct rig *r = rig_up((enum model_gen)_i);
@@ -239,6 +257,7 @@ int main(void)
 	tcase_add_loop_test(c, goes_on_without_a_start_of_the_controller, 0, 4);
 	tcase_add_loop_test(c, the_queues_go_round_before_and_after, 0, 4);
 	tcase_add_test(c, events_in_between_are_told);
+	tcase_add_test(c, an_event_that_comes_with_the_end_is_told_by_the_next_one);
 	tcase_add_loop_test(c, a_reset_after_it_works, 0, 4);
 	tcase_add_test(c, with_one_line_for_an_interrupt_too);
 	tcase_add_test(c, a_refused_flush_is_in_the_way);
