@@ -165,6 +165,8 @@ static gboolean on_signal(gint fd, GIOCondition condition, gpointer user)
 	while (read(fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo != SIGTERM && info.ssi_signo != SIGINT)
 			continue;
+		/* Who wants it stopped does not want it to run on. */
+		__atomic_store_n(&d->hand_over, false, __ATOMIC_RELAXED);
 		if (d->phase == HBAD_STOP)
 			log_info("still stopping: %s", d->status);
 		else

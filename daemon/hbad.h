@@ -76,7 +76,7 @@ struct hbad {
 	struct err rescan_problem; /* of the last one */
 	bool stop_waits;	   /* ... and the stop waits for it */
 	bool upgrading;		   /* ... and another hbad is going to come (upgrade.c) */
-	bool hand_over;		   /* ... with the controller, if that works out */
+	bool hand_over;		   /* atomic: ... with the controller, if that works out */
 	bool handed_over;	   /* ... which it has */
 	bool drained;	   /* nothing of any LUN is at the controller: the set-up thread's from then on */
 	bool unflushed;	   /* by the stop, as far as it can tell */

@@ -40,7 +40,7 @@ static void down_run(void *arg)
 		log_warn("the controller still has %u commands: they are given up", hba_inflight(d->hba));
 		d->drained = false;
 	}
-	d->handed_over = d->hand_over && hbad_hand_over(d, d->drained);
+	d->handed_over = __atomic_load_n(&d->hand_over, __ATOMIC_RELAXED) && hbad_hand_over(d, d->drained);
 	if (!d->handed_over)
 		d->unflushed = hba_stop(d->hba) < 0;
 }

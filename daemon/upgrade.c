@@ -81,7 +81,7 @@ int hbad_upgrade(struct hbad *d, struct err *why_not, struct err *e)
 	if (r == -ENOTCONN)
 		return err_set(e, r, "%s", why_not->text);
 	d->upgrading = true;
-	d->hand_over = r == 0;
+	__atomic_store_n(&d->hand_over, r == 0, __ATOMIC_RELAXED);
 	if (r < 0)
 		leave_note(d, why_not->text);
 	log_info("upgrade: another hbad takes over%s", r < 0 ? ", and starts the controller anew" : "");

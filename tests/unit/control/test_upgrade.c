@@ -126,6 +126,36 @@ START_TEST(what_is_not_drained_in_time_is_shut_down)
 }
 END_TEST
 
+START_TEST(what_is_to_be_stopped_meanwhile_is_shut_down)
+{
+	int watch = serve_and_watch();
+	g_autofree char *reply = ask_for_upgrade();
+
+	client_expect_stopping(watch, 90);
+	kill(pid, SIGTERM);
+	/* An answer: the signal has been read. */
+	expect_status("\"state\":\"stopping\"");
+	client_plain(watch, HANDOFF_GATED);
+	ck_assert_int_eq(ended(), 0);
+	ck_assert_str_eq(fake_calls(), "drain a, stop a, destroy a, unlun ld0, " DOWN);
+	ck_assert(!told_already("FDSTORE=1"));
+	close(watch);
+}
+END_TEST
+
+START_TEST(what_was_not_flushed_is_an_error_here_too)
+{
+	g_autofree char *reply = NULL;
+
+	fake.hba_freeze = fake.hba_stop = -EIO;
+	spawn();
+	ck_assert(told("READY=1"));
+	reply = ask_for_upgrade();
+	ck_assert_int_eq(ended(), 1);
+	ck_assert(!told_already("FDSTORE=1"));
+}
+END_TEST
+
 START_TEST(an_upgrade_needs_a_controller_that_runs)
 {
 	g_autofree char *reply = NULL;
@@ -226,6 +256,8 @@ int main(void)
 	tcase_add_test(t, without_a_store_it_is_shut_down);
 	tcase_add_test(t, what_does_not_freeze_is_shut_down);
 	tcase_add_test(t, what_is_not_drained_in_time_is_shut_down);
+	tcase_add_test(t, what_is_to_be_stopped_meanwhile_is_shut_down);
+	tcase_add_test(t, what_was_not_flushed_is_an_error_here_too);
 	tcase_add_test(t, an_upgrade_needs_a_controller_that_runs);
 	tcase_add_test(t, the_next_one_goes_on);
 	tcase_add_loop_test(t, the_next_one_starts_anew_what_it_cannot_use, 0, ARRAY_SIZE(misfits));
