@@ -88,6 +88,8 @@ int hbad_prepare(struct hbad *d, struct err *e)
 			e, -ENOMEM, "cannot make the I/O thread's event loop: out of memory or descriptors");
 	if (!r && scsi_host_create(d->loop, &d->host))
 		r = err_set(e, -ENOMEM, "cannot make the SCSI host: out of memory");
+	if (!r)
+		untold_load(d);
 	return r;
 }
 
@@ -267,10 +269,12 @@ static void take_down(struct hbad *d)
 	if (!join_io_thread(d))
 		return;
 	luns_tick(&d->luns);
-	if (list_empty(&d->luns.all))
+	if (list_empty(&d->luns.all)) {
+		untold_save(d, d->hba && !d->unflushed);
 		scsi_host_destroy(d->host);
-	else
+	} else {
 		log_warn("some commands never ended");
+	}
 	if (d->handed_over)
 		pci_leave(hba_leave(d->hba));
 	else

@@ -138,6 +138,10 @@ void hbad_take_over(struct hbad *d);
 /* In place of hba_open(), hba_attach() and hba_start(). Closes what k has in any case. Set-up thread. */
 int hbad_adopt(
 	struct kept *k, const struct hba_config *hc, struct loop *loop, struct hba **ret, struct err *e);
+/* untold.c. The host's, without LUNs, when the I/O thread has ended; ... */
+void untold_save(const struct hbad *d, bool flushed);
+/* ... and before it begins. */
+void untold_load(struct hbad *d);
 /* Tells systemd when it changed. */
 void hbad_status(struct hbad *d, const char *fmt, ...) hb_printf(2, 3);
 

@@ -5,11 +5,12 @@
  * must not, and neither must any that was taken before the first one's answer: who sent it has not seen that.
  *
  * LUNs are let go of and made anew whenever tcmu-runner is restarted, which initiators do not notice: what one owes, the
- * next one of its unit inherits, and the unit attentions that it has not told. An hbad that was restarted itself knows of
- * none of this.
+ * next one of its unit inherits, and the unit attentions that it has not told. They do not notice a restart or an upgrade
+ * of hbad itself either; only one that crashed leaves nothing.
  */
 #include "task.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* --- caches --- */
@@ -124,6 +125,46 @@ void lost_host_gone(struct scsi_host *s)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(s->debt); i++)
 		s->debt[i].lost |= s->debt[i].unflushed && s->debt[i].forgetful;
+}
+
+/* --- from one hbad to the next --- */
+
+unsigned scsi_host_leave(const struct scsi_host *s, bool flushed, struct scsi_untold ret[HBA_MAX_UNITS])
+{
+	unsigned n = 0;
+
+	static_assert(ARRAY_SIZE(s->debt) <= HBA_MAX_UNITS && SCSI_UNTOLD >= ATTENTIONS, "room");
+	static_assert(sizeof(ret->naa) == sizeof(s->debt->naa), "room");
+	for (unsigned i = 0; i < ARRAY_SIZE(s->debt); i++) {
+		const struct scsi_debt *d = &s->debt[i];
+		/* The device is reset when it is closed, and a cache may forget then. */
+		bool lost = d->lost || (d->unflushed && !flushed && d->forgetful);
+
+		if (!d->naa[0] || !(lost || d->attention[0] != SENSE_NONE))
+			continue;
+		ret[n] = (struct scsi_untold){.lost = lost};
+		strcpy(ret[n].naa, d->naa);
+		for (unsigned j = 0; j < ATTENTIONS; j++)
+			ret[n].attention[j] = d->attention[j];
+		n++;
+	}
+	return n;
+}
+
+int scsi_host_inherit(struct scsi_host *s, const struct scsi_untold *u)
+{
+	struct scsi_debt *d;
+
+	if (!u->naa[0] || !memchr(u->naa, '\0', sizeof(u->naa)))
+		return -EINVAL;
+	for (unsigned i = 0; i < SCSI_UNTOLD; i++)
+		if (u->attention[i] && u->attention[i] >> 16 != KEY_UNIT_ATTENTION)
+			return -EINVAL;
+	d = debt_for(s, u->naa);
+	d->lost |= u->lost;
+	for (unsigned i = 0; i < SCSI_UNTOLD && u->attention[i]; i++)
+		attention_add(d->attention, (enum scsi_sense)u->attention[i]);
+	return 0;
 }
 
 /* --- what happens --- */

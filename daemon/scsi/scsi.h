@@ -159,6 +159,19 @@ void scsi_host_trim(struct scsi_host *s);
  * is posted to the loop later, so hba_stop() may follow. */
 void scsi_host_detach(struct scsi_host *s, enum scsi_gate why);
 void scsi_host_destroy(struct scsi_host *s); /* no LUNs and tasks left; NULL is fine */
+
+/* What initiators have not been told of a unit: kept from one hbad to the next, since they do not notice that one. */
+#define SCSI_UNTOLD 4
+struct scsi_untold {
+	char naa[40]; /* the unit's */
+	bool lost;    /* writes that were acknowledged may have been lost: a flush has to say so */
+	uint32_t attention[SCSI_UNTOLD]; /* unit attentions: sense key, ASC and ASCQ; 0: no more */
+};
+/* The end of a host without LUNs, when the I/O thread runs no more. flushed: the caches of all units have been since the
+ * last LUN went. Returns how many there are. */
+unsigned scsi_host_leave(const struct scsi_host *s, bool flushed, struct scsi_untold ret[HBA_MAX_UNITS]);
+/* Its beginning, before the I/O thread runs. -EINVAL: it makes no sense. */
+int scsi_host_inherit(struct scsi_host *s, const struct scsi_untold *u);
 /* Control thread, now and then: has hold times that are over noticed. Costs nothing while nobody waits. */
 void scsi_host_tick(struct scsi_host *s);
 

@@ -475,6 +475,22 @@ void scsi_host_tick(struct scsi_host *s)
 {
 }
 
+unsigned scsi_host_leave(const struct scsi_host *s, bool flushed, struct scsi_untold ret[HBA_MAX_UNITS])
+{
+	ret[0] = (struct scsi_untold){.naa = "naa.1", .lost = !flushed, .attention = {0x062a09, 0x062a01}};
+	return fake.untold;
+}
+
+int scsi_host_inherit(struct scsi_host *s, const struct scsi_untold *u)
+{
+	char text[80];
+
+	snprintf(text, sizeof(text), "%s %d %x %x %x", u->naa, u->lost, u->attention[0], u->attention[1],
+		u->attention[2]);
+	note("inherit", text);
+	return 0;
+}
+
 void scsi_host_destroy(struct scsi_host *s)
 {
 	note("host-destroy", "");

@@ -154,6 +154,47 @@ START_TEST(stop_that_flushed_not_all_ends_with_an_error)
 }
 END_TEST
 
+/* 1: the flush failed */
+START_TEST(what_initiators_have_still_to_hear_is_left_to_the_next)
+{
+	fake.untold = true;
+	fake.hba_stop = _i ? -EIO : 0;
+	spawn();
+	ck_assert(told("READY=1"));
+	kill(pid, SIGTERM);
+	ck_assert_int_eq(ended(), _i);
+	fake_calls();
+	fake.untold = false;
+	fake.hba_stop = 0;
+	heard[0] = 0;
+	spawn();
+	ck_assert(told("READY=1"));
+	ck_assert_int_lt(access(temp_path("g2/untold"), F_OK), 0);
+	kill(pid, SIGTERM);
+	ck_assert_int_eq(ended(), 0);
+	ck_assert(g_str_has_prefix(fake_calls(),
+		_i ? "inherit naa.1 1 62a09 62a01 0, open, " : "inherit naa.1 0 62a09 62a01 0, open, "));
+	ck_assert_int_lt(access(temp_path("g2/untold"), F_OK), 0);
+}
+END_TEST
+
+START_TEST(what_was_left_may_be_anything)
+{
+	static const char *const text[] = {"", "nothing", "[naa.1]", "[naa.1]\nlost=perhaps\nattention=x;y",
+		"[naa.12345678901234567890123456789012345678901234567890]\nlost=true\n",
+		"[naa.1]\nattention=1;2;3;4;5;\n"};
+	bool any = _i == 2 || _i == 3;
+
+	temp_write("g2/untold", text[_i]);
+	spawn();
+	ck_assert(told("READY=1"));
+	ck_assert_int_lt(access(temp_path("g2/untold"), F_OK), 0);
+	kill(pid, SIGTERM);
+	ck_assert_int_eq(ended(), 0);
+	ck_assert(any == (strstr(fake_calls(), "inherit naa.1 0 0 0 0, ") != NULL));
+}
+END_TEST
+
 START_TEST(stop_without_handler_leaves_unread_entries)
 {
 	close(serve_and_watch());
@@ -406,6 +447,8 @@ int main(void)
 	tcase_add_test(t, failed_start_lets_go_of_the_luns_taken_meanwhile);
 	tcase_add_test(t, stop_waits_for_the_gates_then_drains);
 	tcase_add_test(t, stop_that_flushed_not_all_ends_with_an_error);
+	tcase_add_loop_test(t, what_initiators_have_still_to_hear_is_left_to_the_next, 0, 2);
+	tcase_add_loop_test(t, what_was_left_may_be_anything, 0, 6);
 	tcase_add_test(t, stop_without_handler_leaves_unread_entries);
 	tcase_add_test(t, second_signal_shortens_nothing);
 	tcase_add_test(t, stop_during_a_short_boot_stops_the_controller);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit attentions are for initiators: EXTENDED COPY's own reads and writes neither hear of those that the LUNs have for
  * them, nor keep to themselves what the units say; and they outlive the LUN. */
+#include <errno.h>
 #include <string.h>
 #include "copy_rig.h"
 #include "scsi/host.h"
@@ -366,6 +367,92 @@ START_TEST(what_nobody_has_heard_is_told_by_the_next_lun_of_the_unit)
 }
 END_TEST
 
+/* From one hbad to the next, which nobody notices either. */
+static void next_hbad(bool flushed, unsigned expected)
+{
+	static struct scsi_untold left[HBA_MAX_UNITS];
+	struct err e = {""};
+	unsigned n;
+
+	scsi_host_detach(x.host, SCSI_GATE_BECOMING_READY);
+	fake_loop_run();
+	scsi_lun_destroy(x.lun);
+	for (unsigned i = 1; i < UNITS; i++)
+		scsi_lun_destroy(other[i]);
+	n = scsi_host_leave(x.host, flushed, left);
+	ck_assert_uint_eq(n, expected);
+	scsi_host_destroy(x.host);
+	ck_assert_int_eq(scsi_host_create((struct loop *)0x1000, &x.host), 0);
+	for (unsigned i = 0; i < n; i++)
+		ck_assert_int_eq(scsi_host_inherit(x.host, &left[i]), 0);
+	ck_assert_msg(scsi_host_attach(x.host, &x.fake->hba, &e) == 0, "%s", e.text);
+	x.lun = fx_lun(&x, "ld0");
+	open_all("");
+}
+
+START_TEST(what_nobody_has_heard_is_told_by_the_next_hbad)
+{
+	resize(other[1]);
+	lun_attention(other[1], (enum scsi_sense)0x062a01);
+	next_hbad(true, 1);
+	assert_hears_nothing(x.lun);
+	assert_hears(other[1], 0x2a, 0x09);
+	assert_hears(other[1], 0x2a, 0x01);
+	assert_hears_nothing(other[1]);
+	next_hbad(true, 0);
+	assert_hears_nothing(other[1]);
+}
+END_TEST
+
+static void assert_flush(uint8_t key)
+{
+	struct fx at = x;
+	struct tst t;
+
+	at.lun = other[1];
+	tst_do(&t, &at, "\x35\0\0\0\0\0\0\0\0\0", 10, 0);
+	if (key)
+		assert_check(&t, key, 0x0c, 0x00);
+	else
+		assert_good(&t);
+	tst_fini(&t);
+}
+
+/* 0: flushed in between; 1: it was not; 2: nor was it, but there is a battery; 3: it had been lost before */
+START_TEST(writes_that_may_be_lost_are_told_by_the_next_hbad)
+{
+	bool lost = _i == 1 || _i == 3;
+
+	x.fake->hba.unit[1].write_back = true;
+	x.fake->hba.unit[1].cache_protected = _i == 2;
+	x.fake->hba.unit[1].disk_cache = false;
+	write_one_block(other[1]);
+	if (_i == 3)
+		other[1]->lost = true;
+	next_hbad(_i == 0 || _i == 3, lost);
+	assert_flush(lost ? 0x03 : 0);
+	assert_flush(0);
+	next_hbad(true, 0);
+	assert_flush(0);
+}
+END_TEST
+
+START_TEST(what_makes_no_sense_is_not_inherited)
+{
+	struct scsi_untold bad[] = {
+		{.naa = "", .lost = true},
+		{.naa = "naa.1", .attention = {0x052400}},
+		{.naa = "naa.1", .attention = {0x062900, 0x1062900}},
+		{.lost = true},
+	};
+
+	memset(bad[3].naa, 'n', sizeof(bad[3].naa));
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		ck_assert_int_eq(scsi_host_inherit(x.host, &bad[i]), -EINVAL);
+	ck_assert_str_eq(x.host->debt[ARRAY_SIZE(x.host->debt) - 1].naa, "");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("scsi attention");
@@ -383,6 +470,9 @@ int main(void)
 	tcase_add_test(c, what_is_said_to_a_copy_that_was_aborted_is_told);
 	tcase_add_test(c, a_copy_that_was_held_hears_nothing_either);
 	tcase_add_test(c, what_is_said_when_the_lun_has_left_is_told_by_the_next_one_of_the_unit);
+	tcase_add_test(c, what_nobody_has_heard_is_told_by_the_next_hbad);
+	tcase_add_loop_test(c, writes_that_may_be_lost_are_told_by_the_next_hbad, 0, 4);
+	tcase_add_test(c, what_makes_no_sense_is_not_inherited);
 	tcase_add_test(c, what_is_said_beside_a_failure_is_told);
 	tcase_add_loop_test(c, what_nobody_has_heard_is_told_by_the_next_lun_of_the_unit, 0, 4);
 	suite_add_tcase(s, c);
