@@ -570,8 +570,8 @@ static Suite *suite(void)
 	tcase_set_timeout(slow, 100);
 	tcase_add_checked_fixture(slow, setup_slow, fake_teardown);
 	tcase_add_test(slow, commands_fail_when_hbad_stays_away);
-	tcase_add_test(slow, an_announced_hbad_is_waited_for_longer);
-	tcase_add_test(slow, an_announced_hbad_is_not_waited_for_without_end);
+	tcase_add_test(t, an_announced_hbad_is_waited_for_longer);
+	tcase_add_test(t, an_announced_hbad_is_not_waited_for_without_end);
 	suite_add_tcase(s, slow);
 	return s;
 }
