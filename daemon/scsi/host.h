@@ -42,6 +42,7 @@ struct scsi_debt {
 	char naa[40];	/* its naa_text; empty: free */
 	bool unflushed; /* as written != flushed */
 	bool forgetful, lost;
+	bool absent; /* the unit was not there when its LUN went: a flush of the controller is none of it */
 	uint32_t pulled;
 	enum scsi_sense attention[ATTENTIONS]; /* as in struct scsi_lun */
 };

@@ -85,6 +85,7 @@ void lost_bequeath(struct scsi_lun *lun)
 	struct scsi_lun *heir;
 	struct scsi_debt *d;
 
+	look_for_pull(lun);
 	if (!lun->known || !(unflushed || lun->lost || lun->attention[0] != SENSE_NONE))
 		return;
 	heir = heir_of(lun);
@@ -100,6 +101,7 @@ void lost_bequeath(struct scsi_lun *lun)
 	d->unflushed |= unflushed;
 	d->forgetful |= lun->forgetful;
 	d->lost |= lun->lost;
+	d->absent |= unflushed && !lun->unit;
 	d->pulled = lun->pulled;
 	pass_attentions(d->attention, lun->attention);
 }
@@ -137,8 +139,9 @@ unsigned scsi_host_leave(const struct scsi_host *s, bool flushed, struct scsi_un
 	static_assert(sizeof(ret->naa) == sizeof(s->debt->naa), "room");
 	for (unsigned i = 0; i < ARRAY_SIZE(s->debt); i++) {
 		const struct scsi_debt *d = &s->debt[i];
-		/* The device is reset when it is closed, and a cache may forget then. */
-		bool lost = d->lost || (d->unflushed && !flushed && d->forgetful);
+		/* The device is reset when it is closed, and a cache may forget then; a unit that was away has been
+		 * without power, for all we know, and was not flushed with the others. */
+		bool lost = d->lost || (d->unflushed && d->forgetful && (!flushed || d->absent));
 
 		if (!d->naa[0] || !(lost || d->attention[0] != SENSE_NONE))
 			continue;

@@ -374,11 +374,11 @@ static void next_hbad(bool flushed, unsigned expected)
 	struct err e = {""};
 	unsigned n;
 
-	scsi_host_detach(x.host, SCSI_GATE_BECOMING_READY);
-	fake_loop_run();
 	scsi_lun_destroy(x.lun);
 	for (unsigned i = 1; i < UNITS; i++)
 		scsi_lun_destroy(other[i]);
+	scsi_host_detach(x.host, SCSI_GATE_BECOMING_READY);
+	fake_loop_run();
 	n = scsi_host_leave(x.host, flushed, left);
 	ck_assert_uint_eq(n, expected);
 	scsi_host_destroy(x.host);
@@ -418,18 +418,34 @@ static void assert_flush(uint8_t key)
 	tst_fini(&t);
 }
 
-/* 0: flushed in between; 1: it was not; 2: nor was it, but there is a battery; 3: it had been lost before */
+static void show_units(unsigned n)
+{
+	struct err e = {""};
+
+	x.fake->hba.n_units = n;
+	ck_assert_msg(scsi_host_attach(x.host, &x.fake->hba, &e) == 0, "%s", e.text);
+	scsi_host_trim(x.host);
+}
+
+/* 0: flushed in between; 1: it was not; 2: nor was it, but there is a battery; 3: it had been lost before; 4: the unit was
+ * away when the others were flushed; 5: the drive was out, and back before anybody looked */
 START_TEST(writes_that_may_be_lost_are_told_by_the_next_hbad)
 {
-	bool lost = _i == 1 || _i == 3;
+	bool lost = _i == 1 || _i >= 3;
+	unsigned n = x.fake->hba.n_units;
 
 	x.fake->hba.unit[1].write_back = true;
 	x.fake->hba.unit[1].cache_protected = _i == 2;
-	x.fake->hba.unit[1].disk_cache = false;
+	x.fake->hba.unit[1].disk_cache = _i == 5;
 	write_one_block(other[1]);
 	if (_i == 3)
 		other[1]->lost = true;
-	next_hbad(_i == 0 || _i == 3, lost);
+	if (_i == 4)
+		show_units(1);
+	if (_i == 5)
+		x.fake->hba.unit[1].pulled++;
+	x.fake->hba.n_units = n; /* as the next one finds it */
+	next_hbad(_i != 1 && _i != 2, lost);
 	assert_flush(lost ? 0x03 : 0);
 	assert_flush(0);
 	next_hbad(true, 0);
@@ -471,7 +487,7 @@ int main(void)
 	tcase_add_test(c, a_copy_that_was_held_hears_nothing_either);
 	tcase_add_test(c, what_is_said_when_the_lun_has_left_is_told_by_the_next_one_of_the_unit);
 	tcase_add_test(c, what_nobody_has_heard_is_told_by_the_next_hbad);
-	tcase_add_loop_test(c, writes_that_may_be_lost_are_told_by_the_next_hbad, 0, 4);
+	tcase_add_loop_test(c, writes_that_may_be_lost_are_told_by_the_next_hbad, 0, 6);
 	tcase_add_test(c, what_makes_no_sense_is_not_inherited);
 	tcase_add_test(c, what_is_said_beside_a_failure_is_told);
 	tcase_add_loop_test(c, what_nobody_has_heard_is_told_by_the_next_lun_of_the_unit, 0, 4);
