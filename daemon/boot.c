@@ -104,6 +104,7 @@ static void booted(struct hbad *d, struct hba *h)
 		hbad_stop_after_boot(d);
 		return;
 	}
+	untold_taken(d);
 	d->luns.state = HANDOFF_READY;
 	if (d->phase == HBAD_AWAY)
 		hbad_found(d);

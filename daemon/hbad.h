@@ -140,8 +140,10 @@ int hbad_adopt(
 	struct kept *k, const struct hba_config *hc, struct loop *loop, struct hba **ret, struct err *e);
 /* untold.c. The host's, without LUNs, when the I/O thread has ended; ... */
 void untold_save(const struct hbad *d, bool flushed);
-/* ... and before it begins. */
+/* ... and before it begins. An hbad that does not come so far as to serve leaves it as it is, ... */
 void untold_load(struct hbad *d);
+/* ... and one that serves takes it away: after a crash it would be told twice, and a flush fail for nothing. */
+void untold_taken(const struct hbad *d);
 /* Tells systemd when it changed. */
 void hbad_status(struct hbad *d, const char *fmt, ...) hb_printf(2, 3);
 

@@ -8,6 +8,7 @@
 #define UNTOLD_FILE "untold"
 #define MAX_BYTES   (1 << 20)
 
+/* In memory, though a reboot forgets it: what is on disks may be on a LUN of ours, which nobody serves at the end. */
 static char *untold_path(const struct hbad *d)
 {
 	return g_strdup_printf("%s/%s/" UNTOLD_FILE, d->runtime_dir, d->name);
@@ -37,7 +38,9 @@ void untold_save(const struct hbad *d, bool flushed)
 
 	for (unsigned i = 0; i < n; i++)
 		put(file, &left[i]);
-	if (n && !g_key_file_save_to_file(file, path, &error))
+	if (!n)
+		g_unlink(path);
+	else if (!g_key_file_save_to_file(file, path, &error))
 		log_warn("what initiators have still to be told is forgotten: %s", error->message);
 }
 
@@ -65,7 +68,6 @@ static void take(struct hbad *d, GKeyFile *file)
 			log_warn("what the hbad before has left of unit \"%.40s\" makes no sense", units[i]);
 }
 
-/* Taken out at once: after a crash it would be told twice, and a flush fail for nothing. */
 void untold_load(struct hbad *d)
 {
 	g_autofree char *path = untold_path(d);
@@ -79,5 +81,11 @@ void untold_load(struct hbad *d)
 		take(d, file);
 	else
 		log_warn("%s cannot be read: %s", path, error ? error->message : "it is too long");
+}
+
+void untold_taken(const struct hbad *d)
+{
+	g_autofree char *path = untold_path(d);
+
 	g_unlink(path);
 }

@@ -241,6 +241,23 @@ START_TEST(stop_during_a_short_boot_stops_the_controller)
 }
 END_TEST
 
+/* It has told nobody. 1: a stop that does not wait */
+START_TEST(who_does_not_come_so_far_as_to_serve_leaves_what_was_left)
+{
+	fake.boot_held = true;
+	fake.hba_start = -EIO;
+	fake.untold = true;
+	stop_boot_ms = _i ? 100 : stop_boot_ms;
+	temp_write("g2/untold", "[naa.1]\nlost=true\n");
+	spawn();
+	stop_while_it_boots();
+	if (!_i)
+		fake_boot_go();
+	ck_assert_int_eq(ended(), 0);
+	ck_assert_int_eq(access(temp_path("g2/untold"), F_OK), 0);
+}
+END_TEST
+
 START_TEST(stop_during_a_failing_boot_ends_well)
 {
 	fake.boot_held = true;
@@ -453,6 +470,7 @@ int main(void)
 	tcase_add_test(t, second_signal_shortens_nothing);
 	tcase_add_test(t, stop_during_a_short_boot_stops_the_controller);
 	tcase_add_test(t, stop_during_a_failing_boot_ends_well);
+	tcase_add_loop_test(t, who_does_not_come_so_far_as_to_serve_leaves_what_was_left, 0, 2);
 	tcase_add_test(t, stop_during_a_long_boot_does_not_wait_for_it);
 	tcase_add_loop_test(t, lost_controller_is_given_back_and_the_daemon_stays, 0, ARRAY_SIZE(losses));
 	tcase_add_loop_test(t, lost_controller_is_looked_for_until_it_is_back, 0, ARRAY_SIZE(losses));
