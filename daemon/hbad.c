@@ -169,6 +169,7 @@ static gboolean on_signal(gint fd, GIOCondition condition, gpointer user)
 			continue;
 		/* Who wants it stopped does not want it to run on. */
 		__atomic_store_n(&d->hand_over, false, __ATOMIC_RELAXED);
+		d->upgrading = false;
 		if (d->phase == HBAD_STOP)
 			log_info("still stopping: %s", d->status);
 		else
@@ -275,6 +276,8 @@ static void take_down(struct hbad *d)
 	} else {
 		log_warn("some commands never ended");
 	}
+	if (!d->upgrading)
+		hbad_forget_note(d);
 	if (d->handed_over)
 		pci_leave(hba_leave(d->hba));
 	else

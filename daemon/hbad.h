@@ -131,6 +131,8 @@ void hbad_fail(struct hbad *d);
 void hbad_stop_after_boot(struct hbad *d);
 /* upgrade.c. why_not: why the controller will have to be started anew; "" when it need not, as far as can be told. */
 int hbad_upgrade(struct hbad *d, struct err *why_not, struct err *e);
+/* No other hbad comes: whoever is started some day is not the next one that the note is for. */
+void hbad_forget_note(const struct hbad *d);
 /* In the stop, in place of hba_stop(), which is still due when this is false. Set-up thread. */
 bool hbad_hand_over(struct hbad *d, bool drained);
 /* First of all: what the hbad before has left. */

@@ -34,6 +34,13 @@ static void leave_note(const struct hbad *d, const char *why)
 		log_warn("%s", error->message);
 }
 
+void hbad_forget_note(const struct hbad *d)
+{
+	g_autofree char *path = note_path(d);
+
+	g_unlink(path);
+}
+
 static void read_note(struct hbad *d)
 {
 	g_autofree char *path = note_path(d);
