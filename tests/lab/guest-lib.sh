@@ -380,14 +380,23 @@ has_main() {
 	[[ $(systemctl show -p MainPID --value "$1") != 0 ]]
 }
 
-# load_progress DISK...: I/O is going on now
-load_progress() {
-	local disk before after
+# completed DISK...: how many commands of each were completed, a line each. The other counters of stat grow while commands
+# only wait.
+completed() {
+	local disk
 	for disk; do
-		before=$(cat "/sys/block/${disk##*/}/stat")
-		sleep 2
-		after=$(cat "/sys/block/${disk##*/}/stat")
-		[[ $before != "$after" ]] || return 1
+		awk '{ print $1 + $5 }' "/sys/block/${disk##*/}/stat"
+	done
+}
+
+# load_progress DISK...: commands of each are being completed now
+load_progress() {
+	local i before after
+	mapfile -t before < <(completed "$@")
+	sleep 2
+	mapfile -t after < <(completed "$@")
+	for i in "${!before[@]}"; do
+		((after[i] > before[i])) || return 1
 	done
 }
 
