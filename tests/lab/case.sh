@@ -84,6 +84,23 @@ flushes() {
 	vm_flushes "$1"
 }
 
+# luns_everywhere: two LUNs of MAIN, over loopback and iSCSI, and one of each other controller. Sets DISKS: their names, as
+# words of a script for the guest.
+luns_everywhere() {
+	local g
+	guest_script <<'EOF'
+need_attached $CONTROLLERS
+clear_target
+lio_setup loop:$MAIN/$(unit_of $MAIN 0) iscsi:$MAIN/$(unit_of $MAIN 1) \
+	$(for g in $OTHERS; do echo "loop:$g/$(unit_of $g 0)"; done)
+iscsi_login
+EOF
+	DISKS="\"\$(disk_of loop ${MAIN^^}D0SERIAL)\" \"\$(disk_of iscsi ${MAIN^^}D1SERIAL)\""
+	for g in "${OTHERS[@]}"; do
+		DISKS+=" \"\$(disk_of loop ${g^^}D0SERIAL)\""
+	done
+}
+
 install_genload() {
 	guest_put "$LAB/genload" /usr/local/bin/genload
 }
