@@ -347,8 +347,9 @@ verify_matrix() {
 }
 
 # load_start DISK...: generation load and fio verify on each, in the background, until load_stop. Not as fast as it
-# goes: an emulated processor must have time left for what happens meanwhile. Where the disk has gone, fio would make a
-# file of its name, and no disk could have the name any more.
+# goes: an emulated processor must have time left for what happens meanwhile. LOAD_THREADS and LOAD_PAUSE (ms) are for the
+# first, LOAD_IOPS for the second; LOAD_SEED makes it the same again. Where the disk has gone, fio would make a file of its
+# name, and no disk could have the name any more.
 load_start() {
 	local disk name
 	rm -rf /tmp/load && mkdir /tmp/load
@@ -356,12 +357,13 @@ load_start() {
 		name=${disk##*/}
 		systemd-run -q --unit="load-gen-$name" -p StandardOutput=file:/tmp/load/gen.$name \
 			-p StandardError=file:/tmp/load/gen.$name.err -p RemainAfterExit=yes \
-			/usr/local/bin/genload "$disk" --until /tmp/load/stop --seed "$RANDOM"
+			/usr/local/bin/genload "$disk" --until /tmp/load/stop --seed "${LOAD_SEED:-$RANDOM}" \
+			--threads "${LOAD_THREADS:-8}" --pause-ms "${LOAD_PAUSE:-5}"
 		systemd-run -q --unit="load-fio-$name" -p StandardOutput=file:/tmp/load/fio.$name \
 			-p StandardError=file:/tmp/load/fio.$name.err -p RemainAfterExit=yes \
 			/bin/sh -c "while [ ! -e /tmp/load/stop ]; do
 				fio --name=load --filename=$disk --allow_file_create=0 --ioengine=libaio --direct=1 --rw=randwrite --bsrange=4k-64k \
-				    --iodepth=16 --rate_iops=150 --offset=64m --size=16m --verify=crc32c --verify_fatal=1 --randrepeat=0 || exit 1
+				    --iodepth=16 --rate_iops=${LOAD_IOPS:-150} --offset=64m --size=16m --verify=crc32c --verify_fatal=1 --randrepeat=0 || exit 1
 				done"
 	done
 	sleep 3
@@ -406,8 +408,7 @@ load_stop() {
 	touch /tmp/load/stop
 	for unit in /tmp/load/gen.* /tmp/load/fio.*; do
 		case $unit in *.err) continue ;; esac
-		unit=load-${unit##*/}
-		unit=${unit/./-}
+		unit=$(load_unit "$unit")
 		wait_for 150 unit_ended "$unit"
 		if [[ $(systemctl show -p Result --value "$unit") != success ]]; then
 			echo "$unit: $(systemctl show -p Result,ExecMainStatus "$unit" | tr '\n' ' ')" >&2
@@ -419,6 +420,12 @@ load_stop() {
 	cat /tmp/load/gen.*
 	grep -h 'err=\|verify:' /tmp/load/fio.* | sort | uniq -c || true
 	((status == 0)) || die "the load saw an error or wrong data"
+}
+
+# load_unit FILE: the unit that writes /tmp/load/FILE
+load_unit() {
+	local unit=load-${1##*/}
+	echo "${unit/./-}"
 }
 
 unit_ended() {

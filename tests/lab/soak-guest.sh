@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The guest's part of tests/lab/soak, behind guest-lib.sh: event_NAME is what happens.
+# shellcheck shell=bash
+
+SOAK_DISKS=/run/soak.disks
+# pid, descriptors and locked KiB of each process of ours, as they were first and last seen
+SOAK_USAGE=/run/soak.usage
+
+main_pid() {
+	systemctl show -p MainPID --value "$1"
+}
+
+# renewed UNIT PID: its main process is another one, and ready
+renewed() {
+	local pid
+	pid=$(main_pid "$1")
+	[[ $pid != 0 && $pid != "$2" ]] && systemctl is-active -q "$1"
+}
+
+event_kill() {
+	local old
+	wait_for 90 has_main "hbad@$1"
+	old=$(main_pid "hbad@$1")
+	kill -KILL "$old"
+	wait_for 90 renewed "hbad@$1" "$old"
+}
+
+# The watchdog ends it after 15 s; what is left of it later gets its SIGCONT all the same.
+event_stop() {
+	local old until=$((SECONDS + $2))
+	wait_for 90 has_main "hbad@$1"
+	old=$(main_pid "hbad@$1")
+	kill -STOP "$old"
+	while ((SECONDS < until)) && ! renewed "hbad@$1" "$old"; do
+		sleep 0.5
+	done
+	kill -CONT "$old" 2>/dev/null || true
+	wait_for 90 systemctl is-active -q "hbad@$1"
+}
+
+event_restart() {
+	systemctl restart "hbad@$1"
+}
+
+event_upgrade() {
+	hbactl upgrade "$1" --json >/tmp/upgrade.json
+	# virtio and AME are started anew.
+	[[ $1 == [va]* ]] || jq -e .in_place /tmp/upgrade.json >/dev/null || { cat /tmp/upgrade.json && die "not in place"; }
+}
+
+# systemd does not start tcmu-runner again by itself everywhere: the administrator does.
+event_runner_kill() {
+	kill_main tcmu-runner
+	sleep 1
+	systemctl start tcmu-runner
+}
+
+event_runner_restart() {
+	systemctl restart tcmu-runner
+}
+
+event_runner_away() {
+	systemctl stop tcmu-runner
+	sleep "$1"
+	systemctl start tcmu-runner
+}
+
+event_both() {
+	local old
+	wait_for 90 has_main "hbad@$1"
+	old=$(main_pid "hbad@$1")
+	kill_main tcmu-runner "hbad@$1"
+	sleep 1
+	systemctl start tcmu-runner
+	wait_for 90 renewed "hbad@$1" "$old"
+}
+
+# The first disk's: on loopback. LIO's iSCSI target loses a place in the session's window for each command that a LUN RESET
+# ends (case 220).
+event_lun_reset() {
+	sg_reset -N -d "$(head -n 1 $SOAK_DISKS)" >/dev/null
+}
+
+event_rescan() {
+	hbactl rescan "$1" >/dev/null
+}
+
+# soak_begin DISK...
+soak_begin() {
+	printf '%s\n' "$@" >$SOAK_DISKS
+	rm -f $SOAK_USAGE
+	journalctl --rotate -q
+	date +%s >/run/soak.since
+	load_start "$@"
+	load_progress "$@"
+	usage_seen
+}
+
+# happen EVENT PAUSE [WORD...]: after PAUSE tenths of a second. Prints after how many milliseconds all LUNs
+# completed commands again.
+happen() {
+	local event=$1 start
+	local -a disks
+	mapfile -t disks <$SOAK_DISKS
+	sleep "$(($2 / 10)).$(($2 % 10))"
+	shift 2
+	start=${EPOCHREALTIME/./}
+	"event_${event//-/_}" "$@"
+	resumed 120 "${disks[@]}"
+	load_lives
+	usage_seen
+	echo "$(((${EPOCHREALTIME/./} - start) / 1000)) ms"
+}
+
+# resumed SECONDS DISK...: each has completed something since
+resumed() {
+	local until=$((SECONDS + $1)) i waiting=yes
+	local -a before after
+	shift
+	mapfile -t before < <(completed "$@")
+	while [[ $waiting ]]; do
+		sleep 0.2
+		waiting=
+		mapfile -t after < <(completed "$@")
+		for i in "${!before[@]}"; do
+			((after[i] > before[i])) || waiting+=" ${*:i + 1:1}"
+		done
+		[[ ! $waiting ]] || ((SECONDS < until)) || die "nothing is completed on$waiting"
+	done
+}
+
+# It ends by itself only when something is wrong.
+load_lives() {
+	local file unit
+	for file in /tmp/load/gen.* /tmp/load/fio.*; do
+		case $file in *.err) continue ;; esac
+		unit=$(load_unit "$file")
+		! unit_ended "$unit" || { cat "$file"* && die "$unit has ended"; }
+	done
+}
+
+# usage_seen: notes what the processes use; a line for each process there ever was, with the first and the last figures
+usage_seen() {
+	local unit pid words
+	for unit in tcmu-runner $(for g in $CONTROLLERS; do echo "hbad@$g"; done); do
+		pid=$(main_pid "$unit")
+		words=$(usage_of "$pid") || continue
+		echo "$unit $pid $words" >>$SOAK_USAGE
+	done
+}
+
+# descriptors, locked memory, resident memory in KiB
+usage_of() {
+	local fds
+	fds=$(find "/proc/$1/fd" -mindepth 1 2>/dev/null | wc -l)
+	((fds)) || return 1
+	echo "$fds $(awk '/^VmLck:/ { l = $2 } /^VmRSS:/ { r = $2 } END { print l + 0, r + 0 }' "/proc/$1/status")"
+}
+
+# grown: what the longest-lived process of each unit uses more than when it was first seen. A start takes a moment to have
+# all that it will have, so the second look is the first that counts.
+grown() {
+	awk '
+		{ key = $1 " " $2; seen[key]++ }
+		seen[key] == 2 { fds[key] = $3; locked[key] = $4; resident[key] = $5 }
+		seen[key] > 2 {
+			more = $3 - fds[key]; lock = $4 - locked[key]
+			if (more > most[$1]) most[$1] = more
+			if (lock > held[$1]) held[$1] = lock
+			if ($5 - resident[key] > grew[$1]) grew[$1] = $5 - resident[key]
+			if (seen[key] > looks[$1]) looks[$1] = seen[key]
+		}
+		END {
+			for (unit in looks) {
+				printf "%s: %d looks at one process; at most %d descriptors, %d KiB locked, %d KiB resident more than at first\n",
+					unit, looks[unit], most[unit], held[unit], grew[unit]
+				if (most[unit] > 8 || held[unit] > 1024) bad = 1
+			}
+			exit bad
+		}' $SOAK_USAGE
+}
+
+# leftovers: tasks that hang, and ends of processes that nobody ordered
+leftovers() {
+	local words
+	words=$(blocked_tasks | grep -v kworker) && { echo "tasks in D state: $words" && return 1; }
+	words=$(journalctl -q -o cat --since "@$(cat /run/soak.since)" -u 'hbad@*' -u tcmu-runner |
+		grep -E 'code=dumped|status=[0-9]+/(SEGV|ABRT|BUS|FPE|ILL|TRAP|SYS)|code=exited, status=[1-9]') &&
+		{ echo "unexpected ends: $words" && return 1; }
+	words=$(systemctl list-units --failed --no-legend --plain 'hbad@*' tcmu-runner.service)
+	[[ ! $words ]] || { echo "failed units: $words" && return 1; }
+}
