@@ -432,7 +432,19 @@ unit_ended() {
 	[[ $(systemctl show -p SubState --value "$1") =~ ^(exited|failed|dead)$ ]]
 }
 
-# dd that nobody waits for in D state for ever
+# blocked_tasks: the pids in D state, one a line. A kworker that stays there is the kernel's to report.
 blocked_tasks() {
-	ps -eo state,pid,comm,wchan:32 | awk '$1 == "D"'
+	ps -eo state=,pid=,comm= | awk '$1 == "D" && $3 !~ /^kworker/ { print $2 }' | sort
+}
+
+# no_hung_tasks: fails when a task stays in D state. Whoever reads a disk is there for a moment, and udev reads each disk that
+# a writer has closed, so the same task has to be seen there for 15 s.
+no_hung_tasks() {
+	local until=$((SECONDS + 15)) stuck
+	stuck=$(blocked_tasks)
+	while [[ $stuck ]]; do
+		((SECONDS < until)) || { ps -o pid,comm,wchan:32,args -p "$(paste -sd, <<<"$stuck")" >&2 && die "tasks in D state for 15 s"; }
+		sleep 0.5
+		stuck=$(comm -12 <(echo "$stuck") <(blocked_tasks))
+	done
 }

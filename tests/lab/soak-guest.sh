@@ -183,7 +183,7 @@ grown() {
 # leftovers: tasks that hang, and ends of processes that nobody ordered
 leftovers() {
 	local words
-	words=$(blocked_tasks | grep -v kworker) && { echo "tasks in D state: $words" && return 1; }
+	no_hung_tasks
 	words=$(journalctl -q -o cat --since "@$(cat /run/soak.since)" -u 'hbad@*' -u tcmu-runner |
 		grep -E 'code=dumped|status=[0-9]+/(SEGV|ABRT|BUS|FPE|ILL|TRAP|SYS)|code=exited, status=[1-9]') &&
 		{ echo "unexpected ends: $words" && return 1; }
