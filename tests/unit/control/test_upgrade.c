@@ -46,8 +46,8 @@ END_TEST
 START_TEST(an_upgrade_waits_for_the_gates_as_a_stop_does)
 {
 	int watch = serve_and_watch();
-	g_autofree char *reply = ask_for_upgrade();
 
+	g_free(ask_for_upgrade());
 	client_expect_stopping(watch, 90);
 	client_plain(watch, HANDOFF_GATED);
 	ck_assert_int_eq(ended(), 0);
