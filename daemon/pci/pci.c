@@ -124,8 +124,10 @@ int pci_reset(struct pci_dev *dev, struct err *e)
 
 bool pci_is_gone(struct pci_dev *dev)
 {
-	uint16_t vendor;
+	uint32_t class_revision;
 
-	/* 0xffff is no vendor: it is what a bus without an answer reads as. */
-	return dev->ops->cfg_read(dev, PCI_CFG_VENDOR, &vendor, sizeof(vendor)) < 0 || vendor == 0xffff;
+	/* No class is 0xffffff, so all ones are a bus without an answer. Not the vendor id: the kernel's VFIO answers that and the
+	 * device id from memory (vfio_pci_config.c, ALL_VIRT), as they were when the device was opened. */
+	return dev->ops->cfg_read(dev, PCI_CFG_REVISION, &class_revision, sizeof(class_revision)) < 0 ||
+	       class_revision == UINT32_MAX;
 }

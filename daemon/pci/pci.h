@@ -153,7 +153,7 @@ int pci_irq_enable(
 void pci_irq_disable(struct pci_dev *dev);
 int pci_reset(struct pci_dev *dev, struct err *e);
 
-/* The one test for a device that is gone: all ones where no register can have them (vendor id), read from
+/* The one test for a device that is gone: all ones where no device can have them (class and revision), read from
  * configuration space. Not for the I/O path. */
 bool pci_is_gone(struct pci_dev *dev);
 

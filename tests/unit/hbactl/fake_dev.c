@@ -22,7 +22,7 @@ static int f_cfg_read(struct pci_dev *dev, unsigned off, void *buf, unsigned len
 	if (off + len > sizeof(d->cfg))
 		return -EINVAL;
 	memcpy(buf, d->cfg + off, len);
-	if (off == 0 && d->vendor_reads++ && d->cfg_gone)
+	if (off == PCI_CFG_REVISION && d->class_reads++ && d->cfg_gone)
 		memset(buf, 0xff, len);
 	return 0;
 }

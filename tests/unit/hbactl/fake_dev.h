@@ -10,8 +10,8 @@
 struct fake_dev {
 	struct pci_dev pci;
 	uint8_t cfg[4096];
-	bool cfg_gone; /* configuration space answers ones from the second look at the vendor on */
-	unsigned vendor_reads;
+	bool cfg_gone; /* configuration space answers ones from the second look at the class on */
+	unsigned class_reads;
 	uint8_t bar[PCI_NUM_BARS][FAKE_DEV_BARS];
 	uint8_t read[PCI_NUM_BARS][FAKE_DEV_BARS]; /* how often each byte was read */
 	unsigned zero_reads;			   /* so many reads answer 0 first */

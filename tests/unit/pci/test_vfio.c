@@ -644,7 +644,7 @@ START_TEST(configuration_space_is_accessed_aligned_and_inside)
 	ck_assert(pci_is_gone(dev));
 	k.fail_pread_cfg = 0;
 	ck_assert(!pci_is_gone(dev));
-	memset(k.cfg, 0xff, 4);
+	memset(k.cfg + 4, 0xff, sizeof(k.cfg) - 4);
 	ck_assert(pci_is_gone(dev));
 	pci_close(dev);
 }
