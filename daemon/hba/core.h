@@ -31,6 +31,7 @@ struct hba_times {
 #define HBA_CHUNK	      (16 * 1024)
 #define HBA_BOUNCE_BYTES      (64u * 1024 * 1024)
 #define HBA_IO_CALL_MS	      5000 /* how long set-up calls wait for the I/O thread */
+#define FLUSHES_BESIDE	      3	   /* so often again, when requests came back beside the last one */
 
 struct hba_core {
 	struct hba *h;
@@ -46,10 +47,11 @@ struct hba_core {
 	bool draining;	   /* new requests are refused */
 	bool runs_over;	   /* hba_end_runs() */
 	struct loop_msg end_runs;
-	bool end_runs_posted; /* atomic */
-	bool rung;	      /* submits since the last doorbell */
-	bool news;	      /* slots or bounce memory came free, or the state changed */
-	bool slot_wanted;     /* somebody was refused a slot since the last news */
+	bool end_runs_posted;  /* atomic */
+	bool rung;	       /* submits since the last doorbell */
+	bool news;	       /* slots or bounce memory came free, or the state changed */
+	unsigned beside, left; /* in flight when the last flush of a stop began, and when the loop was left */
+	bool slot_wanted;      /* somebody was refused a slot since the last news */
 	unsigned reset_phase, barren_resets;
 	uint64_t reset_ended_ns;
 	struct loop_fd irq, request;

@@ -281,7 +281,8 @@ static void leave_loop(void *arg)
 	struct hba *h = arg;
 	struct hba_core *c = h->core;
 
-	if (hba_inflight(h) > 0)
+	c->left = hba_inflight(h);
+	if (c->left > 0)
 		recover_give_up(h, HBA_FAILED, "stopped with requests at the controller");
 	loop_disarm(&c->tick);
 	loop_disarm(&c->reset);
@@ -354,7 +355,6 @@ static void set_draining(void *arg)
 int hba_drain(struct hba *h, unsigned timeout_ms)
 {
 	uint64_t until = clock_ns() + timeout_ms * NS_PER_MS;
-
 	int r;
 
 	if (!h->core->on_loop)
@@ -397,19 +397,33 @@ static int flush_unit(struct hba *h, struct hba_unit *u)
 	return r;
 }
 
-/* Beside requests that do not come back there is no orderly shutdown, and what other units have acknowledged must not be
- * lost for them: the flush of each unit goes past them. */
-static int flush_beside(struct hba *h)
+static int flush_units(struct hba *h)
 {
 	int ret = 0, r;
 
-	log_warn("%s: %u requests do not come back; the units are flushed beside them", h->pci->uri,
-		hba_inflight(h));
 	for (unsigned i = 0; i < h->n_units; i++) {
 		r = h->unit[i].state == HBA_UNIT_OFFLINE ? 0 : flush_unit(h, &h->unit[i]);
 		ret = r < 0 ? r : ret;
 	}
 	return ret;
+}
+
+/* Beside requests that do not come back there is no orderly shutdown, but what has been acknowledged must not be lost: flushes
+ * go past them. One that does come back meanwhile may be a write that was acknowledged behind its unit's flush. */
+static int flush_beside(struct hba *h)
+{
+	unsigned left;
+	int r;
+
+	log_warn("%s: %u requests do not come back; the units are flushed beside them", h->pci->uri,
+		hba_inflight(h));
+	for (unsigned again = 0;; again++) {
+		h->core->beside = hba_inflight(h);
+		r = flush_units(h);
+		left = hba_inflight(h);
+		if (r < 0 || !left || left == h->core->beside || again == FLUSHES_BESIDE)
+			return r;
+	}
 }
 
 /* Nobody runs requests of a loop whose thread has ended or hangs. */
@@ -436,6 +450,12 @@ static int get_off_loop(struct hba *h)
 		return -ETIMEDOUT;
 	}
 	c->on_loop = false;
+	/* What runs on is shut down next, and that flushes all. */
+	if (r == 0 && c->left != c->beside && c->state != HBA_RUNNING) {
+		log_err("%s: requests came back behind the last flush; what they wrote may be lost",
+			h->pci->uri);
+		return -EIO;
+	}
 	return r;
 }
 
