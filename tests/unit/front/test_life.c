@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -114,6 +115,7 @@ static int create(uint64_t map_len, struct err *e)
 	return front_create(&cfg, &h.r, e);
 }
 
+/* H5: no other page is touched before START. */
 START_TEST(create_touches_nothing_but_the_mailbox_page)
 {
 	struct err err = {0};
@@ -167,6 +169,7 @@ START_TEST(a_bad_descriptor_is_an_error)
 }
 END_TEST
 
+/* H19: no child inherits the descriptor. */
 START_TEST(the_descriptor_is_made_non_blocking_and_private)
 {
 	int keep = dup(h.m.memfd);
@@ -183,6 +186,27 @@ END_TEST
 
 /* --- the uio operations --- */
 
+/* H19: a child of ours that kept the mapping would keep the device open: EBUSY for the next owner. */
+START_TEST(a_child_does_not_get_the_mapping)
+{
+	int keep = dup(h.m.memfd), status;
+	unsigned char in_core;
+	pid_t pid;
+
+	ck_assert_int_eq(create(h.m.map_len, NULL), 0);
+	ck_assert_int_eq(mincore(h.r->ring.map, 4096, &in_core), 0);
+	pid = fork();
+	if (!pid)
+		_exit(mincore(h.r->ring.map, 4096, &in_core) < 0 && errno == ENOMEM ? 0 : 1);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	front_destroy(h.r);
+	h.r = NULL;
+	h.m.memfd = keep;
+}
+END_TEST
+
+/* H19: the count is four bytes, anything else the end. */
 START_TEST(an_event_is_read_as_four_bytes)
 {
 	const uint32_t count = 7;
@@ -235,6 +259,7 @@ START_TEST(start_says_what_is_wrong_with_the_ring)
 }
 END_TEST
 
+/* H27: every drain has a deadline. */
 START_TEST(drain_waits_for_the_commands_and_gives_up_in_time)
 {
 	struct model_cmd *c = harness_queue(0x88, 1, MODEL_READ, 512);
@@ -417,6 +442,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_failed_create_leaves_the_descriptor_and_says_why);
 	tcase_add_test(t, a_bad_descriptor_is_an_error);
 	tcase_add_test(t, the_descriptor_is_made_non_blocking_and_private);
+	tcase_add_test(t, a_child_does_not_get_the_mapping);
 	tcase_add_test(t, an_event_is_read_as_four_bytes);
 	suite_add_tcase(s, t);
 

@@ -5,6 +5,7 @@
 #include "tests/unit/front/harness.h"
 #include "tests/unit/run_suite.h"
 
+/* H8: each named command is answered once; unknown and ended ids are normal. */
 START_TEST(a_tmr_aborts_the_commands_it_names)
 {
 	struct model_cmd *c[5];
@@ -44,6 +45,7 @@ START_TEST(a_tmr_aborts_the_commands_it_names)
 }
 END_TEST
 
+/* H8: ids are resolved when the entry is read. */
 START_TEST(a_tmr_does_not_reach_a_later_command_with_the_same_id)
 {
 	struct model_cmd *a, *b;
@@ -244,6 +246,86 @@ START_TEST(a_tmr_alone_gives_its_space_back)
 }
 END_TEST
 
+/*
+ * H8: with nothing to reset, LIO has answered before the entry is read, and newer commands stand behind it, perhaps
+ * under ids that were in use a moment ago. They are nobody's to end.
+ */
+START_TEST(a_reset_of_an_idle_lun_ends_no_later_write)
+{
+	static const uint8_t types[] = {1, 5, 128}; /* ABORT TASK, LUN RESET, PREEMPT AND ABORT */
+	struct model_cmd *before = harness_queue(0x28, 99, MODEL_READ, 512), *c[8];
+	uint16_t id = before->id;
+
+	harness_spin();
+	fake_finish_all();
+	harness_spin();
+	ck_assert_uint_eq(before->answers, 1);
+	for (unsigned i = 0; i < 8; i++) {
+		ck_assert_int_eq(model_tmr(&h.m, types[i % 3], NULL, 0), 0);
+		c[i] = harness_queue(0x2a, i, MODEL_WRITE, 512);
+	}
+	ck_assert_uint_eq(c[0]->id, id);
+	harness_spin();
+	ck_assert_uint_eq(harness_stats().tmrs, 8);
+	ck_assert_uint_eq(fake.aborts, 0);
+	ck_assert_uint_eq(fake.n, 8);
+	fake_finish_all();
+	harness_spin();
+	ck_assert_uint_eq(fake.bad_data, 0);
+	for (unsigned i = 0; i < 8; i++) {
+		ck_assert_uint_eq(c[i]->answers, 1);
+		ck_assert_uint_eq(c[i]->status, 0);
+		model_cmd_free(c[i]);
+	}
+	model_cmd_free(before);
+}
+END_TEST
+
+/* When the function comes: while the command is at the controller, when it is done, when it is answered. */
+enum named_when { NAMED_IN_TIME, NAMED_WHEN_DONE, NAMED_WHEN_ANSWERED };
+
+static void race(uint32_t tag, enum named_when when, bool in_vain)
+{
+	struct model_cmd *c = harness_queue(0x28, tag, MODEL_READ, 512);
+	unsigned aborts = fake.aborts;
+	bool aborted = when == NAMED_IN_TIME && !in_vain;
+
+	loop_once(h.loop, 0);
+	if (when != NAMED_IN_TIME)
+		fake_good(fake_by_tag(tag));
+	if (when == NAMED_WHEN_ANSWERED)
+		loop_once(h.loop, 0);
+	if (model_tmr(&h.m, 1, &c->id, 1) < 0)
+		ck_abort_msg("no room for the function that names %u", tag);
+	loop_once(h.loop, 0);
+	if (fake.aborts != aborts + (when == NAMED_IN_TIME))
+		ck_abort_msg("command %u, case %d: %u aborts", tag, when, fake.aborts - aborts);
+	/* It wins, or comes too late for firmware. */
+	if (aborted)
+		fake_status(fake_by_tag(tag), SCSI_TASK_ABORTED);
+	else if (when == NAMED_IN_TIME)
+		fake_good(fake_by_tag(tag));
+	loop_once(h.loop, 0);
+	if (c->answers != 1 || c->status != (aborted ? 0x40 : 0))
+		ck_abort_msg(
+			"command %u, case %d: %u answers, status %02x", tag, when, c->answers, c->status);
+	model_cmd_free(c);
+}
+
+/* H8: whoever wins, each command is answered once, and the next one under its id has nothing to do with it. */
+START_TEST(an_abort_and_the_end_race_a_hundred_thousand_times)
+{
+	uint64_t rng = 8;
+
+	for (uint32_t i = 0; i < 100000; i++)
+		race(i, model_rand(&rng) % 3, model_rand(&rng) % 2);
+	ck_assert_uint_gt(fake.aborts, 30000);
+	ck_assert_uint_eq(harness_stats().tmrs, 100000);
+	ck_assert_uint_eq(front_outstanding(h.r), 0);
+	ck_assert_uint_eq(h.m.last_cleaned, model_head(&h.m));
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("front-tmr");
@@ -259,6 +341,8 @@ static Suite *suite(void)
 	tcase_add_test(t, an_abort_may_end_other_named_commands);
 	tcase_add_test(t, a_ring_that_ends_meanwhile_aborts_nothing_later);
 	tcase_add_test(t, a_tmr_alone_gives_its_space_back);
+	tcase_add_test(t, a_reset_of_an_idle_lun_ends_no_later_write);
+	tcase_add_test(t, an_abort_and_the_end_race_a_hundred_thousand_times);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 #include "fake.h"
 #include "handler/timing.h"
@@ -101,6 +102,7 @@ START_TEST(deletion_takes_the_device_back)
 }
 END_TEST
 
+/* H24: close() ends in its cancelled thread. */
 START_TEST(deletion_does_not_wait_long_for_a_silent_hbad)
 {
 	open_dev(true);
@@ -113,6 +115,7 @@ START_TEST(deletion_does_not_wait_long_for_a_silent_hbad)
 }
 END_TEST
 
+/* H4: delete ends without an hbad. */
 START_TEST(deletion_without_hbad_is_quick)
 {
 	open_dev(true);
@@ -138,6 +141,7 @@ START_TEST(deletion_asks_only_the_process_that_has_the_device)
 }
 END_TEST
 
+/* H12: delete while a ring is being offered. */
 START_TEST(deletion_interrupts_the_watcher)
 {
 	fake_patient();
@@ -155,6 +159,7 @@ START_TEST(deletion_interrupts_the_watcher)
 }
 END_TEST
 
+/* H12: delete while it is being started. */
 START_TEST(deletion_in_the_middle_of_start_takes_the_device_back)
 {
 	fake_patient();
@@ -184,6 +189,7 @@ START_TEST(watcher_leaves_a_closed_device_alone)
 }
 END_TEST
 
+/* H6: close() of a stopping runner takes nothing away. */
 START_TEST(stopping_runner_leaves_the_device_with_hbad)
 {
 	open_dev(true);
@@ -322,6 +328,7 @@ START_TEST(failed_create_takes_the_device_back)
 }
 END_TEST
 
+/* H5: a create that fails after open(): whoever does not confirm that it let go is killed. */
 START_TEST(failed_create_with_a_silent_hbad_kills)
 {
 	open_dev(false);
@@ -336,6 +343,54 @@ START_TEST(close_of_what_was_never_opened_is_harmless)
 {
 	dev = fake_device("vol1", "hba/g2/ld0", false);
 	fake.handler->close(dev);
+}
+END_TEST
+
+/* Opens below vol1 from now on. */
+static int watch_opens(void)
+{
+	static const char *const folders[] = {"", "/action", "/attrib"};
+	int in = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	char path[256];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(folders); i++) {
+		snprintf(path, sizeof(path), "%s/cfg/target/core/user_0/vol1%s", fake.root, folders[i]);
+		ck_assert_int_ge(inotify_add_watch(in, path, IN_OPEN), 0);
+	}
+	return in;
+}
+
+static void expect_no_opens(int in)
+{
+	char buf[4096] __attribute__((aligned(8)));
+	const struct inotify_event *ev = (const struct inotify_event *)buf;
+	ssize_t n = read(in, buf, sizeof(buf));
+
+	ck_assert_msg(n < 0 && errno == EAGAIN, "opened again: %s", n > 0 && ev->len ? ev->name : "?");
+	close(in);
+}
+
+/*
+ * H12: while the backstore is being deleted, opening a path below it waits for the deletion, which waits for close().
+ * Recovery may be at any step just then.
+ */
+START_TEST(after_open_no_path_of_the_backstore_is_opened)
+{
+	int in;
+
+	open_dev(true);
+	in = watch_opens();
+	kill(fake.a->pid, SIGKILL);
+	eventually(record_count("vol1/reset_ring=1") > 0);
+	hbad_start(fake.b);
+	eventually(record_count("vol1/block_dev=0") == 1);
+	atomic_store(&fake.b->stop_event, 1);
+	eventually(hbad_count(fake.b, "GATED") == 1);
+	if (_i)
+		delete_backstore();
+	timed_close();
+	fake.handler->destroy();
+	expect_no_opens(in);
 }
 END_TEST
 
@@ -362,6 +417,7 @@ static Suite *suite(void)
 	tcase_add_test(t, failed_create_takes_the_device_back);
 	tcase_add_test(t, failed_create_with_a_silent_hbad_kills);
 	tcase_add_test(t, close_of_what_was_never_opened_is_harmless);
+	tcase_add_loop_test(t, after_open_no_path_of_the_backstore_is_opened, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -157,6 +157,7 @@ static const struct {
 	{600, 300 * 512 + 7, 300 * 512 + 7},
 };
 
+/* H15: reads: the lesser of CDB and buffer. */
 START_TEST(a_read_moves_the_lesser_of_cdb_and_room)
 {
 	uint8_t cdb[10];
@@ -173,6 +174,7 @@ START_TEST(a_read_moves_the_lesser_of_cdb_and_room)
 }
 END_TEST
 
+/* H15: writes: a mismatch is refused. */
 START_TEST(a_write_of_another_length_than_its_data_is_refused)
 {
 	static const struct {
@@ -222,6 +224,7 @@ END_TEST
 
 #define MIB4 (4U << 20)
 
+/* H26: large commands go down in pieces that the controller takes. */
 START_TEST(a_read_of_4_mib_is_split_and_put_together)
 {
 	uint8_t cdb[16];
@@ -260,6 +263,37 @@ START_TEST(a_write_of_4_mib_is_split_and_every_byte_lands)
 	ck_assert(is_pattern(x.disk->store, 0, 33 * 512, 512));
 	ck_assert(x.fake->log[0].dpo && !x.fake->log[0].fua);
 	tst_fini(&t);
+}
+END_TEST
+
+/* H26: LIO's limits bind nobody, so an initiator may send what no fabric of Linux does. */
+START_TEST(commands_of_32_mib_are_split_too)
+{
+	const uint32_t mib32 = 32U << 20;
+	uint8_t cdb[16];
+	struct fx big;
+	struct tst t;
+
+	fx_setup(&big, mib32 / 512 + 2);
+	cdb16(cdb, 0x8a, 0, 1, mib32 / 512);
+	tst_init(&t, big.lun, cdb, 16, mib32, 300);
+	tst_fill(&t, 9);
+	tst_submit(&t);
+	fake_run(big.fake, (unsigned)_i);
+	assert_good(&t);
+	ck_assert(!memcmp(big.disk->store + 512, t.buf, mib32));
+	ck_assert_uint_eq(big.fake->n_log, 256);
+	ck_assert_uint_le(big.fake->most_in_flight, 8);
+	tst_fini(&t);
+	cdb16(cdb, 0x88, 0, 1, mib32 / 512);
+	tst_init(&t, big.lun, cdb, 16, mib32, 300);
+	tst_submit(&t);
+	fake_run(big.fake, (unsigned)_i);
+	assert_good(&t);
+	ck_assert_uint_eq(t.task.in_bytes, mib32);
+	ck_assert(!memcmp(big.disk->store + 512, t.buf, mib32));
+	tst_fini(&t);
+	fx_teardown(&big);
 }
 END_TEST
 
@@ -431,6 +465,7 @@ START_TEST(luns_take_turns)
 }
 END_TEST
 
+/* H7: thousands wait for a slot of the controller behind the ring, not in it. */
 START_TEST(thousands_of_commands_wait_for_one_slot)
 {
 	enum { N = 3000 };
@@ -551,6 +586,7 @@ int main(void)
 	tcase_add_test(c, tails_wait_for_scratch_and_all_get_one);
 	tcase_add_loop_test(c, a_read_of_4_mib_is_split_and_put_together, 0, 4);
 	tcase_add_loop_test(c, a_write_of_4_mib_is_split_and_every_byte_lands, 0, 4);
+	tcase_add_loop_test(c, commands_of_32_mib_are_split_too, 0, 2);
 	tcase_add_test(c, pieces_are_whole_blocks_at_an_odd_limit);
 	tcase_add_loop_test(c, a_medium_error_ends_the_command_with_its_lba_and_what_came_before, 0, 8);
 	tcase_add_test(c, after_an_error_nothing_more_is_handed_down);
