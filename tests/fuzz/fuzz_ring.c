@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A ring whose memory is the input, with a kernel that does whatever the input says: moves head and tail, writes into
+ * H18: a ring whose memory is the input, with a kernel that does whatever the input says: moves head and tail, writes into
  * entries. Nothing may be touched outside the mapping (its size is exact, ASan watches), replies never pass what was
  * taken, and what was published is what the mailbox holds.
  */

@@ -77,6 +77,7 @@ static void expect_no_start(void)
 	ck_assert_uint_eq(emu_number(&emu, "stats", "wrong_dma"), 0);
 }
 
+/* H11: verified load over handovers. */
 START_TEST(load_before_and_after_is_verified_and_firmware_never_starts)
 {
 	struct hba_frozen f;

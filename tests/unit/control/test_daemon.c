@@ -81,6 +81,7 @@ START_TEST(controller_that_cannot_start_ends_the_daemon_with_1)
 }
 END_TEST
 
+/* H13: a controller that boots for long does not hold up the boot, and known LUNs are taken meanwhile. */
 START_TEST(slow_controller_is_announced_and_its_known_luns_are_taken)
 {
 	struct handoff_open m = open_msg("a", "hba/g2/ld0", 1);
@@ -420,6 +421,7 @@ START_TEST(stop_while_it_is_looked_for_does_not_wait_for_it)
 }
 END_TEST
 
+/* H10: one hbad of a name. */
 START_TEST(second_daemon_of_a_name_is_refused)
 {
 	struct hbad d;

@@ -68,6 +68,7 @@ static int run(unsigned deadline_ms, struct guard_result *res, struct err *e)
 	return guard_run(&cfg, res, e);
 }
 
+/* H4: the guard needs no tcmu-runner. */
 START_TEST(only_the_instances_luns_are_blocked_and_reset)
 {
 	struct guard_result res;
@@ -96,6 +97,7 @@ START_TEST(only_the_instances_luns_are_blocked_and_reset)
 }
 END_TEST
 
+/* H9: the guard closes the gate before it resets. */
 START_TEST(block_comes_before_reset)
 {
 	char buf[4096] __attribute__((aligned(8)));
@@ -115,6 +117,7 @@ START_TEST(block_comes_before_reset)
 }
 END_TEST
 
+/* H9: no reset without a closed gate. */
 START_TEST(failed_block_is_never_followed_by_reset)
 {
 	struct guard_result res;
@@ -154,7 +157,7 @@ START_TEST(machine_without_target_core_is_fine)
 }
 END_TEST
 
-/* Opening a FIFO that nobody reads waits for ever, as a path does below a directory that is being removed. */
+/* H12: opening a FIFO that nobody reads waits for ever, as a path does below a directory that is being removed. */
 START_TEST(stuck_configfs_costs_the_deadline_and_harms_no_other_lun)
 {
 	struct guard_result res;
@@ -185,6 +188,7 @@ START_TEST(stuck_configfs_costs_the_deadline_and_harms_no_other_lun)
 }
 END_TEST
 
+/* H25: nothing is answered for an hbad that lives. */
 START_TEST(live_hbad_keeps_the_guard_away)
 {
 	struct guard_result res;
@@ -206,6 +210,7 @@ END_TEST
 
 /* --- lock --- */
 
+/* H10: the lock of the one hbad dies with it. */
 START_TEST(lock_dies_with_its_holder)
 {
 	struct err e = {""};

@@ -42,6 +42,7 @@ START_TEST(started_lun_outlives_its_connection)
 }
 END_TEST
 
+/* H5: a runner that dies within open(): hbad unmaps. */
 START_TEST(connection_that_ends_between_open_and_start_undoes_the_open)
 {
 	int fd = client_connect(), other = client_connect();
@@ -474,6 +475,7 @@ START_TEST(held_lun_that_cannot_start_is_dropped)
 }
 END_TEST
 
+/* H1: a unit whose ring is still in use is refused to the runner. */
 START_TEST(io_thread_without_answer_is_said_and_nothing_is_freed)
 {
 	int fd = client_connect();
@@ -664,6 +666,7 @@ static uint64_t beat_age_ms(void)
 	return (clock_ns() - loop_heartbeat_ns(fake_loop)) / NS_PER_MS;
 }
 
+/* H10: a hung I/O thread gives no sign of life. */
 START_TEST(ping_is_silent_while_the_io_thread_hangs)
 {
 	int fd = client_connect();

@@ -266,6 +266,7 @@ static int do_take(void)
 	return bad;
 }
 
+/* H11: they leave the store when the next one starts, so that a crash of that one closes the device. */
 START_TEST(what_is_left_leaves_the_store_and_is_read)
 {
 	ck_assert_int_eq(run(do_take), 0);
@@ -334,6 +335,7 @@ static int do_take_nothing(void)
 	return kept_take(&to, &e) == -ENOENT ? 0 : 1;
 }
 
+/* H11: they leave the store whether they are of use or not. */
 START_TEST(what_cannot_be_used_leaves_the_store_all_the_same)
 {
 	ck_assert_int_eq(run(do_take_garbage), 0);

@@ -121,6 +121,7 @@ START_TEST(stopping_hbad_takes_no_lun)
 }
 END_TEST
 
+/* H2: a ring that is handed over on purpose is empty. */
 START_TEST(gated_rings_are_drained_then_stopped)
 {
 	int fd = client_connect();
@@ -150,6 +151,7 @@ START_TEST(open_gates_mean_stop_without_drain)
 }
 END_TEST
 
+/* H27: all rings together have one deadline. */
 START_TEST(missed_rings_are_counted_and_the_time_is_shared)
 {
 	int fd = client_connect();
@@ -266,6 +268,7 @@ static void expect_beats(int fd, unsigned n)
 		ck_assert_msg(clock_ns() < end, "%u beats of %u", got, n);
 }
 
+/* H10: a hung I/O thread starves the watchdog. */
 START_TEST(watchdog_is_fed_only_while_the_io_thread_moves)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};

@@ -21,6 +21,7 @@ static char *left_note(void)
 	return text;
 }
 
+/* H11: descriptors go into the store at the end of a drained stop. */
 START_TEST(an_upgrade_hands_the_controller_over)
 {
 	g_autofree char *reply = NULL, *note = NULL;
@@ -109,6 +110,7 @@ START_TEST(what_does_not_freeze_is_shut_down)
 }
 END_TEST
 
+/* H11: descriptors of a stop that was not drained are not kept. */
 START_TEST(what_is_not_drained_in_time_is_shut_down)
 {
 	int watch = serve_and_watch();

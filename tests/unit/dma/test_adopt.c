@@ -42,6 +42,7 @@ static void teardown(void)
 		close(arena.memfd);
 }
 
+/* H11: frames lie in memory that is handed over, at the addresses that the controller knows. */
 START_TEST(memory_is_as_it_was_left)
 {
 	struct dma_arena a, b;

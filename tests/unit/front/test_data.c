@@ -101,6 +101,7 @@ START_TEST(a_kernel_without_read_len_gets_zeros_behind_a_short_read)
 }
 END_TEST
 
+/* H18: READ_LEN beside sense. */
 START_TEST(check_condition_carries_its_data_and_sense)
 {
 	static const uint32_t in[] = {512, 8192, 12288};

@@ -88,6 +88,7 @@ static void queue_late(void)
 		late = harness_queue(0x28, 99, MODEL_READ, 512);
 }
 
+/* H19: no wake-up is lost. */
 START_TEST(the_event_is_taken_before_the_ring_is_read)
 {
 	struct model_cmd *c = harness_queue(0x28, 1, MODEL_READ, 512);
@@ -106,6 +107,7 @@ START_TEST(the_event_is_taken_before_the_ring_is_read)
 }
 END_TEST
 
+/* H7: hundreds stuck: the abort of the oldest is seen at once. */
 START_TEST(intake_does_not_wait_for_completions)
 {
 	static struct model_cmd *c[400];
@@ -342,6 +344,7 @@ START_TEST(tasks_that_wait_for_the_controller_end_at_stop)
 }
 END_TEST
 
+/* H19: no ghost events, no descriptors. */
 START_TEST(a_ring_can_be_handed_over_a_thousand_times)
 {
 	struct model_cmd *c;

@@ -7,6 +7,7 @@
 
 /* --- many --- */
 
+/* H7: a slot for every id. */
 START_TEST(all_65535_ids_can_be_outstanding)
 {
 	static struct model_cmd *c[65535];
@@ -39,6 +40,7 @@ START_TEST(all_65535_ids_can_be_outstanding)
 }
 END_TEST
 
+/* H26: fragments of 4 KiB by the thousand. */
 START_TEST(commands_of_many_iovecs_are_carried)
 {
 	static const uint32_t n[] = {8, 9, 64, 65, 512, 513, 1024, 4096, 4097, 10000};

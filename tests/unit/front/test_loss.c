@@ -8,6 +8,7 @@
 #include "tests/unit/front/harness.h"
 #include "tests/unit/run_suite.h"
 
+/* H1: commands that end late write nothing into what is another ring by now. */
 START_TEST(after_a_reset_nothing_is_written_any_more)
 {
 	struct model_cmd *c[6];
@@ -73,6 +74,7 @@ START_TEST(a_reset_is_noticed_before_a_reply_touches_the_data_area)
 }
 END_TEST
 
+/* H1: no reply goes into a ring that was reset, not even while the tail is still 0. */
 START_TEST(a_reset_before_the_first_reply_answers_no_later_command)
 {
 	struct model_cmd *c[6];
@@ -157,6 +159,7 @@ START_TEST(a_dropped_ring_does_not_spin)
 }
 END_TEST
 
+/* H19: a removed device does not spin. */
 START_TEST(a_removed_device_is_let_go_without_a_spin)
 {
 	struct model_cmd *c = harness_queue(0x88, 0, MODEL_READ, 4096);
@@ -180,6 +183,7 @@ START_TEST(a_removed_device_is_let_go_without_a_spin)
 }
 END_TEST
 
+/* H5, H19: a device that is gone is unmapped. */
 START_TEST(an_idle_removed_device_is_unmapped_at_once)
 {
 	/* by what it polls alone, or by what reading it says */

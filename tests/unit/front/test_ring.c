@@ -78,6 +78,7 @@ END_TEST
 
 /* --- entries --- */
 
+/* H17: what LIO delivers of each group. */
 START_TEST(a_cdb_is_as_long_as_its_group_says)
 {
 	static const struct {
@@ -159,6 +160,7 @@ START_TEST(a_reply_has_its_bytes_where_the_kernel_reads_them)
 }
 END_TEST
 
+/* H18: flags and all 96 bytes of sense, each time. */
 START_TEST(a_good_reply_clears_flags_and_sense_of_the_slot)
 {
 	rig_write_read10(0);
@@ -232,6 +234,7 @@ static const struct {
 	{"together more than the area", DATA, AREA, DATA, 1},
 };
 
+/* H20: no byte beside the iovecs is touched. */
 START_TEST(data_outside_the_data_area_breaks_the_ring)
 {
 	struct iovec iov[2];

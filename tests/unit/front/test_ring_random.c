@@ -108,6 +108,7 @@ static void sim_publish(void)
 	}
 }
 
+/* H18: random order against a model of the kernel. */
 START_TEST(any_interleaving_keeps_the_kernels_rules)
 {
 	uint64_t rng = (uint64_t)_i + 1;

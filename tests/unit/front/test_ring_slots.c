@@ -29,6 +29,7 @@ static void publish(void)
 	ck_assert(!m.broken);
 }
 
+/* H18: replies of commands with every length of slot. */
 START_TEST(replies_of_every_slot_length_go_into_other_slots)
 {
 	/* 1 to 40 iovecs: slots of 120 to 704 bytes; replies in reverse order */
@@ -57,6 +58,7 @@ START_TEST(replies_of_every_slot_length_go_into_other_slots)
 }
 END_TEST
 
+/* H18: wrap and PAD. */
 START_TEST(a_pad_at_the_end_is_stepped_over_by_both_sides)
 {
 	/* every possible room at the end of the ring, from none over a PAD of 8 bytes to one a byte short */
@@ -76,6 +78,7 @@ START_TEST(a_pad_at_the_end_is_stepped_over_by_both_sides)
 }
 END_TEST
 
+/* H18: TMR entries in every place. */
 START_TEST(silent_slots_never_get_a_reply_wherever_they_are)
 {
 	/* all placements of up to one TMR before, between and after three commands; every order of replies */

@@ -102,7 +102,7 @@ START_TEST(the_generation_is_odd_while_a_slot_is_in_use)
 }
 END_TEST
 
-/* As many lists as disjoint blocks can make, all at once, for each length around the classes' edges. */
+/* H26: as many lists as disjoint blocks can make, all at once, for each length around the classes' edges. */
 START_TEST(storage_suffices_for_all_that_fits_the_data_area)
 {
 	static const uint32_t len[] = {1, 8, 9, 63, 64, 65, 512, 513, 4096, 4097, 32768, 32769, 262144};

@@ -100,7 +100,7 @@ START_TEST(bad_string_is_refused_without_asking)
 }
 END_TEST
 
-/* A question is no reason to kill: no ring is at stake. */
+/* H24: a question is no reason to kill: no ring is at stake. */
 START_TEST(silent_hbad_is_named_and_not_killed)
 {
 	uint64_t start = now_ms();
@@ -176,6 +176,7 @@ START_TEST(held_ring_of_a_silent_hbad_is_fenced)
 }
 END_TEST
 
+/* H1: no yes to a reset while somebody has the ring. */
 START_TEST(held_ring_is_a_veto)
 {
 	fake_device("vol1", "hba/g2/ld0", true);
@@ -237,6 +238,7 @@ START_TEST(loading_greets_every_instance)
 }
 END_TEST
 
+/* H24: loading the plugin has a deadline. */
 START_TEST(loading_does_not_wait_for_long)
 {
 	uint64_t start = now_ms();
@@ -260,6 +262,7 @@ START_TEST(loading_goes_on_after_bad_answers)
 }
 END_TEST
 
+/* H24: a copy of the plugin does no harm. */
 START_TEST(second_copy_of_the_plugin_stays_idle)
 {
 	fake.register_result = -1;

@@ -273,6 +273,7 @@ START_TEST(silence_ends_at_the_deadline)
 }
 END_TEST
 
+/* H24: no SIGPIPE. */
 START_TEST(hang_up_before_and_after_the_request_differ)
 {
 	struct handoff_reply reply;

@@ -76,6 +76,7 @@ START_TEST(passed_descriptor_is_the_real_ring)
 }
 END_TEST
 
+/* H3: cmd_time_out=0 is written before anything else. */
 START_TEST(attributes_are_set_before_hbad_is_asked)
 {
 	act(HANDOFF_OPEN, ACT_REFUSE);
@@ -180,6 +181,7 @@ START_TEST(create_that_hbad_has_forgotten_already_fails)
 }
 END_TEST
 
+/* H5: open() fails only when hbad has let go, or is dead. */
 START_TEST(create_with_silence_on_open_kills)
 {
 	act(HANDOFF_OPEN, ACT_SILENT);
@@ -322,6 +324,7 @@ END_TEST
 
 /* --- a device that exists --- */
 
+/* H6: a known device is taken, and comes alive with its hbad. */
 START_TEST(known_device_is_taken_without_hbad)
 {
 	atomic_store(&fake.a->exit_now, 1);
@@ -340,7 +343,7 @@ START_TEST(known_device_is_taken_without_hbad)
 }
 END_TEST
 
-/* The runner opens the gate as soon as open() has returned. */
+/* H6: the runner opens the gate as soon as open() has returned. */
 START_TEST(gate_that_the_runner_opens_is_closed_again)
 {
 	char text[16];
@@ -415,6 +418,7 @@ START_TEST(known_devices_wait_for_a_silent_hbad_once)
 }
 END_TEST
 
+/* H6, H10: what may be consuming is known before the runner opens the gate. */
 START_TEST(known_device_with_silence_on_start_fences)
 {
 	act(HANDOFF_START, ACT_SILENT);

@@ -78,6 +78,7 @@ START_TEST(healthy_hbad_is_left_alone)
 }
 END_TEST
 
+/* H9: publish, block, reset, and closed until the next hbad serves. */
 START_TEST(death_is_answered_with_kick_block_reset)
 {
 	kill(fake.a->pid, SIGKILL);
@@ -231,6 +232,7 @@ START_TEST(living_hbad_that_refuses_to_be_watched_is_left_alone)
 }
 END_TEST
 
+/* H10: SIGSTOP: killed, waited for, then reset. */
 START_TEST(frozen_hbad_is_killed_when_its_time_is_up)
 {
 	uint64_t start = now_ms();
@@ -256,7 +258,7 @@ START_TEST(hbad_that_does_not_answer_pings_is_killed)
 }
 END_TEST
 
-/* Somebody reset the ring by hand; both live. */
+/* H1: somebody reset the ring by hand; both live. */
 START_TEST(dropped_device_is_taken_back_guarded_and_offered_again)
 {
 	unsigned opens = hbad_count(fake.a, "OPEN");
@@ -339,6 +341,7 @@ START_TEST(runner_that_was_stopped_itself_kills_nobody)
 }
 END_TEST
 
+/* H10: who cannot be killed keeps its ring, blocked. */
 START_TEST(hbad_that_does_not_die_is_blocked_and_not_reset)
 {
 	atomic_store(&fake.killing_off, 1);
@@ -355,6 +358,7 @@ START_TEST(hbad_that_does_not_die_is_blocked_and_not_reset)
 }
 END_TEST
 
+/* H2: gates closed before hbad drains. */
 START_TEST(planned_stop_closes_the_gates_before_it_is_confirmed)
 {
 	atomic_store(&fake.a->stop_event, 1);
@@ -405,6 +409,7 @@ START_TEST(stopping_hbad_has_more_time)
 }
 END_TEST
 
+/* H13: a saved nl_reply_supported=0 is put right. */
 START_TEST(netlink_replies_are_switched_on_once_and_late)
 {
 	/* The fixture has "0" there, as a saved configuration may. */
@@ -480,6 +485,7 @@ START_TEST(garbage_from_a_living_hbad_resets_nothing)
 }
 END_TEST
 
+/* H3: what a saved configuration has put there is put right. */
 START_TEST(time_out_is_put_right_until_luns_exist)
 {
 	for (unsigned n = 2; n < 5; n++) {
@@ -491,6 +497,7 @@ START_TEST(time_out_is_put_right_until_luns_exist)
 }
 END_TEST
 
+/* H3: an alarm where it is too late to put it right. */
 START_TEST(time_out_that_cannot_be_changed_is_an_alarm_once)
 {
 	unsigned n;

@@ -73,6 +73,7 @@ START_TEST(polled_commands_need_not_be_posted)
 }
 END_TEST
 
+/* H9: the controller is quiet before anything is started. */
 START_TEST(takes_over_from_a_dead_driver)
 {
 	struct rig *r = rig_new(gens[_i]);

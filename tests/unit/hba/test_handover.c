@@ -400,6 +400,7 @@ START_TEST(what_does_not_fit_is_refused_and_started_anew)
 }
 END_TEST
 
+/* H11: the device left while nobody was there: not adopted. */
 START_TEST(a_device_that_is_gone_is_not_adopted)
 {
 	struct rig *r = rig_up(GEN2);

@@ -261,6 +261,7 @@ END_TEST
 
 /* --- reset --- */
 
+/* H21: what must not run twice is not sent again after a reset. */
 START_TEST(what_must_not_run_twice_ends_as_aborted)
 {
 	static const uint8_t tur[6];

@@ -28,7 +28,7 @@ static void ended_quietly(struct rig *r)
 	rig_down(r);
 }
 
-/* Firmware that answers nobody: neither the flushes. */
+/* H27: firmware that answers nobody: neither the flushes. */
 START_TEST(stop_ends_what_is_in_flight_quietly)
 {
 	struct rig *r = with_one_stuck(30);

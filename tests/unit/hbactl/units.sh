@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The shipped units as systemd reads them: no unknown setting, no ordering cycle, with tcmu-runner and both names of
-# the service that restores LIO's configuration. Also: who is started after whom, and that nobody is torn along.
+# the service that restores LIO's configuration. Also: who is started after whom (H13), and that nobody is torn
+# along; memory that may be locked (H20).
 # Usage: units.sh GENERATED-UNIT SOURCE-FOLDER. Exit 77: skipped.
 set -eu
 

@@ -173,6 +173,7 @@ START_TEST(what_the_disk_says_to_a_copy_is_passed_over_and_told_to_initiators)
 }
 END_TEST
 
+/* H22: the first who comes hears it. */
 START_TEST(what_is_said_to_an_initiator_is_told_once)
 {
 	uint8_t cdb[16];
@@ -390,6 +391,7 @@ static void next_hbad(bool flushed, unsigned expected)
 	open_all("");
 }
 
+/* H22: what nobody has heard outlives hbad. */
 START_TEST(what_nobody_has_heard_is_told_by_the_next_hbad)
 {
 	resize(other[1]);

@@ -276,6 +276,7 @@ START_TEST(ranges_beyond_the_end_abort_it)
 }
 END_TEST
 
+/* H16: EXTENDED COPY reaches no LUN that has not allowed it. */
 START_TEST(other_luns_without_leave_are_unreachable)
 {
 	static const char *const options[][2] = {

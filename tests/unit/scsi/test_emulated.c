@@ -20,6 +20,7 @@ static const uint16_t allocs[] = {0, 1, 4, 5, 35, 36, 96, 255, 512};
 
 /* --- INQUIRY --- */
 
+/* H23: TPGS is 0. */
 START_TEST(standard_inquiry_is_the_units_without_what_lio_does)
 {
 	/* TPGS, PROTECT, SCCS, ENCSERV, MULTIP, NORMACA and HISUP of the unit are gone; 3PC is ours. */
@@ -129,6 +130,7 @@ START_TEST(page_80_is_the_units_serial_number)
 }
 END_TEST
 
+/* H23: no designator of a port. */
 START_TEST(page_83_names_the_unit_and_no_port)
 {
 	struct tst t;
@@ -184,6 +186,7 @@ START_TEST(page_87_says_that_mode_pages_are_shared)
 }
 END_TEST
 
+/* H26: the limits that initiators see. */
 START_TEST(page_b0_claims_what_this_daemon_does)
 {
 	/* WSNZ, COMPARE AND WRITE, the unit's granularity and optimal length; WRITE SAME of 32 MiB */

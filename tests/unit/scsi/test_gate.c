@@ -45,6 +45,7 @@ static const struct {
 	{SCSI_GATE_GONE, 0x02, 0x04, 0x03},
 };
 
+/* H13: 04/01 until it is there. */
 START_TEST(a_closed_gate_answers_with_its_condition)
 {
 	static const char *const cdbs[] = {"\0\0\0\0\0\0\0\0\0\0", "\x28\0\0\0\0\0\0\0\x01\0",
@@ -392,6 +393,7 @@ START_TEST(a_disk_of_another_size_stays_out)
 }
 END_TEST
 
+/* H22: a new size is told to whoever comes first. */
 START_TEST(a_lun_grows_with_its_unit_when_told)
 {
 	struct scsi_lun_config cfg = {.unit = "ld0", .blocks = BLOCKS, .block_size = 512};
@@ -522,6 +524,7 @@ END_TEST
 
 /* --- abort --- */
 
+/* H7: who waits for a slot is aborted without one. */
 START_TEST(a_waiting_task_is_aborted_at_once)
 {
 	struct tst a, b;
@@ -543,6 +546,7 @@ START_TEST(a_waiting_task_is_aborted_at_once)
 }
 END_TEST
 
+/* H8: the answer waits for firmware. */
 START_TEST(a_task_at_the_controller_ends_when_that_has_answered)
 {
 	uint8_t cdb[16];

@@ -260,6 +260,7 @@ static void begin(struct fake *f)
 	good_reads = good_writes = losses = aborts = 0;
 }
 
+/* H3: aborted writes do not come after what was written next. */
 START_TEST(reads_find_what_was_acknowledged_and_nothing_that_was_given_up)
 {
 	struct fake *f = fake_new(1, BLOCKS, 512);

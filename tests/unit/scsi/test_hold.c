@@ -195,6 +195,7 @@ START_TEST(without_a_hold_time_nothing_waits)
 }
 END_TEST
 
+/* H21: what may have been done is not done again when the controller is back. */
 START_TEST(what_must_not_be_done_twice_is_not)
 {
 	/* COMPARE AND WRITE of one block: the block is read first. */

@@ -164,6 +164,7 @@ START_TEST(wce_is_set_when_anything_on_the_way_caches)
 }
 END_TEST
 
+/* H16: ro=1 refuses all that writes. */
 START_TEST(ro_sets_wp_and_refuses_what_writes)
 {
 	static const struct {

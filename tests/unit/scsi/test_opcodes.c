@@ -274,6 +274,7 @@ START_TEST(naca_is_refused_in_every_command)
 }
 END_TEST
 
+/* H17: a CDB shorter than its group. */
 START_TEST(a_cdb_that_was_cut_is_refused)
 {
 	uint8_t cdb[16];
@@ -352,7 +353,7 @@ START_TEST(read_10_is_reported_as_it_is)
 }
 END_TEST
 
-/* LIO hands these to pass-through back ends, and TPGS says that there are none. */
+/* H23: LIO hands these to pass-through back ends, and TPGS says that there are none. */
 START_TEST(target_port_groups_are_neither_reported_nor_answered)
 {
 	struct tst t;

@@ -293,6 +293,7 @@ START_TEST(write_buffer_goes_to_the_unit_once)
 }
 END_TEST
 
+/* H15: data-out of another length than the CDB says is refused in what is passed through, too. */
 START_TEST(data_out_of_another_length_than_the_cdb_says_is_refused)
 {
 	static const struct {
@@ -540,8 +541,8 @@ START_TEST(data_that_came_with_an_error_reaches_the_initiator)
 }
 END_TEST
 
-/* What must not be done twice is not sent again after a reset of the controller. Nobody asked for its end, and nobody can
- * say whether it was done. */
+/* H21: what must not be done twice is not sent again after a reset of the controller. Nobody asked for its end, and nobody
+ * can say whether it was done. */
 START_TEST(what_a_reset_has_ended_may_have_been_done)
 {
 	static const char *const cdbs[] = {
@@ -584,6 +585,7 @@ END_TEST
 
 /* --- vendor's opcodes --- */
 
+/* H17: ten bytes go to the unit, fewer are refused. */
 START_TEST(vendor_opcodes_are_passed_as_configured)
 {
 	struct tst t;

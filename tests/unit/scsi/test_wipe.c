@@ -221,6 +221,7 @@ START_TEST(commands_that_came_before_have_their_blocks_to_the_end)
 }
 END_TEST
 
+/* H27: nobody waits for a SANITIZE: its work has a life of its own. */
 START_TEST(an_abort_ends_the_command_and_not_the_work)
 {
 	struct tst t;
@@ -338,6 +339,7 @@ START_TEST(erasures_and_unknown_actions_are_refused)
 }
 END_TEST
 
+/* H16: FORMAT and SANITIZE need to be allowed, and a read-only LUN refuses them. */
 START_TEST(both_need_to_be_allowed_and_ro_refuses_both)
 {
 	static const char *const luns[] = {"ld0", "ld0;allow=nodata", "ld0;ro=1;allow=format+sanitize"};

@@ -194,6 +194,7 @@ END_TEST
 
 /* --- LUNs and controllers that come and go --- */
 
+/* H27: runner restart: the next LUN of the unit answers 04/1B. */
 START_TEST(it_goes_on_when_its_lun_is_let_go_of)
 {
 	struct tst t;
@@ -392,6 +393,7 @@ START_TEST(an_initiator_that_begins_it_again_and_again_does_not_flood_the_log)
 }
 END_TEST
 
+/* H27: it ends when the controller is let go of, as in a stop of hbad. */
 START_TEST(it_fails_when_the_controller_goes)
 {
 	struct tst t;

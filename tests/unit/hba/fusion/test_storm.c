@@ -175,6 +175,7 @@ static void let_all_end(void)
 	}
 }
 
+/* H3: nothing is written behind the end of its command by firmware that holds it back. */
 START_TEST(no_write_comes_after_its_end)
 {
 	uint64_t until = clock_ns() + RIG_WAIT_MS * NS_PER_MS;

@@ -199,6 +199,7 @@ START_TEST(task_management_that_is_not_answered_costs_a_reset)
 }
 END_TEST
 
+/* H8: innocents are issued again. */
 START_TEST(a_refused_abort_resets_the_unit_and_nobody_else_notices)
 {
 	struct rig *r = rig_new(INVADER);
