@@ -269,29 +269,34 @@ END_TEST
 /* H26: LIO's limits bind nobody, so an initiator may send what no fabric of Linux does. */
 START_TEST(commands_of_32_mib_are_split_too)
 {
-	const uint32_t mib32 = 32U << 20;
+	enum { MIB32 = 32 << 20, STORED = FAKE_STORE / 512 };
 	uint8_t cdb[16];
 	struct fx big;
 	struct tst t;
 
-	fx_setup(&big, mib32 / 512 + 2);
-	cdb16(cdb, 0x8a, 0, 1, mib32 / 512);
-	tst_init(&t, big.lun, cdb, 16, mib32, 300);
+	fx_setup(&big, STORED + MIB32 / 512 + 1);
+	cdb16(cdb, 0x8a, 0, 1, MIB32 / 512);
+	tst_init(&t, big.lun, cdb, 16, MIB32, 300);
 	tst_fill(&t, 9);
 	tst_submit(&t);
 	fake_run(big.fake, (unsigned)_i);
 	assert_good(&t);
-	ck_assert(!memcmp(big.disk->store + 512, t.buf, mib32));
+	/* What the disk has room for; of the rest, where it went. */
+	ck_assert(!memcmp(big.disk->store + 512, t.buf, FAKE_STORE - 512));
 	ck_assert_uint_eq(big.fake->n_log, 256);
+	for (unsigned i = 0; i < 256; i++) {
+		ck_assert_uint_eq(big.fake->log[i].lba, 1 + i * 256);
+		ck_assert_uint_eq(big.fake->log[i].nblocks, 256);
+	}
 	ck_assert_uint_le(big.fake->most_in_flight, 8);
 	tst_fini(&t);
-	cdb16(cdb, 0x88, 0, 1, mib32 / 512);
-	tst_init(&t, big.lun, cdb, 16, mib32, 300);
+	cdb16(cdb, 0x88, 0, STORED + 1, MIB32 / 512);
+	tst_init(&t, big.lun, cdb, 16, MIB32, 300);
 	tst_submit(&t);
 	fake_run(big.fake, (unsigned)_i);
 	assert_good(&t);
-	ck_assert_uint_eq(t.task.in_bytes, mib32);
-	ck_assert(!memcmp(big.disk->store + 512, t.buf, mib32));
+	ck_assert_uint_eq(t.task.in_bytes, MIB32);
+	ck_assert(is_pattern(t.buf, STORED + 1, MIB32, 512));
 	tst_fini(&t);
 	fx_teardown(&big);
 }
