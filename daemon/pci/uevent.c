@@ -6,7 +6,9 @@
 #include <netlink/netlink.h>
 #include <netlink/socket.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 
@@ -66,4 +68,87 @@ void uevents_wait(struct uevents *u, unsigned timeout_ms)
 	p.fd = nl_socket_get_fd(sock_of(u));
 	if (poll(&p, 1, (int)timeout_ms) > 0)
 		drain(sock_of(u));
+}
+
+/* --- for a main loop --- */
+
+static enum pci_uevent_kind kind_of(const char *action)
+{
+	static const struct {
+		const char *action;
+		enum pci_uevent_kind kind;
+	} kinds[] = {{"add", PCI_UEVENT_ADD}, {"remove", PCI_UEVENT_REMOVE}, {"bind", PCI_UEVENT_BIND}};
+
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(action, kinds[i].action))
+			return kinds[i].kind;
+	return PCI_UEVENT_OTHER;
+}
+
+/* "1000:005D" */
+static bool parse_ids(const char *text, uint16_t *a, uint16_t *b)
+{
+	int end = 0;
+
+	return sscanf(text, "%4hx:%4hx%n", a, b, &end) == 2 && !text[end];
+}
+
+/* The value of a line that begins with key, or NULL. */
+static const char *value_of(const char *line, const char *key)
+{
+	size_t n = strlen(key);
+
+	return strncmp(line, key, n) == 0 ? line + n : NULL;
+}
+
+static bool take_line(const char *line, struct pci_uevent *ret, bool *is_pci)
+{
+	const char *v;
+
+	if ((v = value_of(line, "ACTION=")))
+		ret->kind = kind_of(v);
+	else if ((v = value_of(line, "SUBSYSTEM=")))
+		*is_pci = !strcmp(v, "pci");
+	else if ((v = value_of(line, "PCI_SLOT_NAME=")))
+		return pci_addr_parse(v, ret->addr, NULL) == 0;
+	else if ((v = value_of(line, "PCI_ID=")))
+		return parse_ids(v, &ret->vendor, &ret->device);
+	else if ((v = value_of(line, "PCI_SUBSYS_ID=")))
+		return parse_ids(v, &ret->subvendor, &ret->subdevice);
+	else if ((v = value_of(line, "DRIVER=")))
+		snprintf(ret->driver, sizeof(ret->driver), "%s", v);
+	return true;
+}
+
+bool uevent_parse(const char *text, size_t len, struct pci_uevent *ret)
+{
+	bool is_pci = false;
+
+	*ret = (struct pci_uevent){.kind = PCI_UEVENT_OTHER};
+	if (!len || text[len - 1])
+		return false;
+	for (const char *line = text; line < text + len; line += strlen(line) + 1)
+		if (!take_line(line, ret, &is_pci))
+			return false;
+	return is_pci && ret->addr[0] && ret->vendor;
+}
+
+int uevents_fd(struct uevents *u)
+{
+	return nl_socket_get_fd(sock_of(u));
+}
+
+bool uevents_next(struct uevents *u, struct pci_uevent *ret)
+{
+	for (;;) {
+		struct sockaddr_nl from = {.nl_family = AF_NETLINK};
+		unsigned char *buf = NULL;
+		int n = nl_recv(sock_of(u), &from, &buf, NULL);
+		/* Whoever shares the network namespace may write to the socket; the kernel's port is 0. */
+		bool ours = n > 0 && !from.nl_pid && uevent_parse((char *)buf, (size_t)n, ret);
+
+		free(buf);
+		if (n <= 0 || ours)
+			return n > 0;
+	}
 }
