@@ -125,11 +125,23 @@ void hbad_not_found(struct hbad *d, int result, const struct err *why)
 	/* Each look starts it, and it is not ours. */
 	if (result == -EEXIST)
 		d->retry_ms = 6 * d->times.retry_max_ms;
+	hbad_returned_not(d, result);
+	d->retry = g_timeout_add(d->retry_ms, on_retry, d);
+}
+
+void hbad_look_soon(struct hbad *d)
+{
+	d->retry_ms = d->times.retry_min_ms;
+	/* 0: a look goes on, and the one after it will be soon. */
+	if (!d->retry)
+		return;
+	g_source_remove(d->retry);
 	d->retry = g_timeout_add(d->retry_ms, on_retry, d);
 }
 
 void hbad_found(struct hbad *d)
 {
+	hbad_returned_found(d);
 	events_add(d->events, LOG_LV_INFO, "controller-back", "", "", "%s is back after %llu s",
 		d->config.device, (unsigned long long)((clock_ns() - d->lost_ns) / NS_PER_SEC));
 	d->removed = false;

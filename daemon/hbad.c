@@ -233,6 +233,7 @@ static int start_services(struct hbad *d)
 	hc.listen_fd = TAKE_FD(d->handoff_fd);
 	d->handoff = handoff_service_new(&hc);
 	d->server = server_new(TAKE_FD(d->control_fd), answer, d);
+	hbad_returned_begin(d);
 	g_unix_fd_add(d->signal_fd, G_IO_IN, on_signal, d);
 	if (log_fd() >= 0)
 		g_unix_fd_add(log_fd(), G_IO_IN, on_log, d);
@@ -284,6 +285,7 @@ static void take_down(struct hbad *d)
 		hba_close(d->hba);
 	if (list_empty(&d->luns.all))
 		loop_destroy(d->loop);
+	hbad_returned_end(d);
 	g_main_loop_unref(d->main);
 	events_free(d->events);
 	hb_close(&d->signal_fd);

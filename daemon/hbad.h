@@ -48,6 +48,14 @@ struct watch {
 	uint64_t looked_ns;
 };
 
+/* What is known of the return of a controller that is away (returned.c). */
+struct returns {
+	struct uevents *uevents; /* NULL: nobody tells */
+	guint source;
+	bool arrived;		   /* what is in its place now has come after it was lost */
+	uint64_t ask_ns, pause_ns; /* when root is to be asked again, and how long after that once more */
+};
+
 struct hbad {
 	const char *name, *runtime_dir;
 	const char *state_dir; /* NULL: nothing is remembered */
@@ -88,6 +96,7 @@ struct hbad {
 	uint64_t lost_ns;		   /* HBAD_AWAY: since when */
 	guint retry;			   /* timer of the next look for it; 0: none */
 	unsigned retry_ms;		   /* how long that waits */
+	struct returns returns;
 	struct err problem;
 	/* Of the controller whose units are served: once known, no other takes its place. */
 	char product[sizeof(((struct hba_info *)0)->product)];
@@ -113,6 +122,14 @@ void hbad_boot(struct hbad *d, bool again);
 /* away.c: lets go of a controller that is gone or has failed, and looks for it until it is back. */
 void hbad_lose(struct hbad *d, bool removed);
 void hbad_found(struct hbad *d);
+/* HBAD_AWAY: the next look comes soon, and so do those after it. */
+void hbad_look_soon(struct hbad *d);
+/* returned.c: has a controller bound that is plugged in again; begin and end are of the main loop. ... */
+void hbad_returned_begin(struct hbad *d);
+void hbad_returned_end(struct hbad *d);
+/* ... What came of a look for it. */
+void hbad_returned_not(struct hbad *d, int result);
+void hbad_returned_found(struct hbad *d);
 void hbad_not_found(struct hbad *d, int result, const struct err *why);
 /* Is it the one whose units are served? -EEXIST with a sentence: no. Set-up thread. */
 int hbad_check_identity(const struct hbad *d, const struct hba *h, struct err *e);

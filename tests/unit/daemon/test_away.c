@@ -53,6 +53,18 @@ void hbad_status(struct hbad *self, const char *fmt, ...)
 {
 }
 
+static int looked; /* what hbad_returned_not() heard last */
+
+void hbad_returned_not(struct hbad *self, int result)
+{
+	looked = result;
+}
+
+void hbad_returned_found(struct hbad *self)
+{
+	looked = 1;
+}
+
 /* --- the rig --- */
 
 static void setup(void)
@@ -67,7 +79,7 @@ static void setup(void)
 	g_strlcpy(d.config.device, "0000:03:00.0", sizeof(d.config.device));
 	calls[0] = '\0';
 	job = NULL;
-	boots = 0;
+	boots = looked = 0;
 }
 
 static void teardown(void)
@@ -173,6 +185,34 @@ START_TEST(another_controller_is_told_by_its_serial_number)
 }
 END_TEST
 
+/* Looks come more and more rarely, until somebody knows better. */
+START_TEST(looks_are_soon_again_when_something_was_plugged_in)
+{
+	const struct err why = {"there is no such device"};
+
+	hbad_lose(&d, true);
+	job_runs();
+	job_done(job_arg);
+	await_boot();
+	for (unsigned i = 0; i < 8; i++) {
+		if (d.retry)
+			g_source_remove(d.retry);
+		hbad_not_found(&d, -ENOENT, &why);
+	}
+	ck_assert_uint_eq(d.retry_ms, 40);
+	ck_assert_int_eq(looked, -ENOENT);
+	boots = 0;
+	hbad_look_soon(&d);
+	ck_assert_uint_eq(d.retry_ms, 1);
+	await_boot();
+	/* A look goes on: nothing to begin, but the next one is soon. */
+	hbad_look_soon(&d);
+	ck_assert_uint_eq(d.retry, 0);
+	hbad_found(&d);
+	ck_assert_int_eq(looked, 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("away");
@@ -181,6 +221,7 @@ int main(void)
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, a_lost_controller_is_let_go_of_before_it_is_looked_for);
 	tcase_add_test(c, a_stop_has_the_last_word);
+	tcase_add_test(c, looks_are_soon_again_when_something_was_plugged_in);
 	tcase_add_test(c, pauses_grow_to_their_limit_and_an_answer_is_told_once);
 	tcase_add_test(c, another_controller_is_told_by_its_serial_number);
 	suite_add_tcase(s, c);

@@ -22,8 +22,9 @@ cp -a "$host/." "$units/"
 rm -rf "$units"/hbad* "$units"/tcmu-runner.service* "$units"/rtslib-fb-targetctl.service* "$units"/target.service*
 mkdir -p "$units/hbad.target.wants" "$units/multi-user.target.wants"
 
-cp "$generated" "$source/hbad.target" "$units/"
-for prog in $(sed -n 's/^Exec[A-Za-z]*=+\{0,1\}\([^ ]*\).*/\1/p' "$generated") /usr/bin/true; do
+binding=${generated%/*}/hbad-bind@.service
+cp "$generated" "$binding" "$source/hbad-bind@.path" "$source/hbad.target" "$units/"
+for prog in $(sed -n 's/^Exec[A-Za-z]*=+\{0,1\}\([^ ]*\).*/\1/p' "$generated" "$binding") /usr/bin/true; do
 	mkdir -p "$root${prog%/*}"
 	printf '#!/bin/sh\n' >"$root$prog"
 	chmod 755 "$root$prog"
@@ -45,7 +46,7 @@ for wants in hbad.target multi-user.target; do
 	ln -s ../hbad@.service "$units/$wants.wants/hbad@g2.service"
 done
 
-complaints=$(systemd-analyze --root="$root" --man=no verify hbad@g2.service hbad.target tcmu-runner.service \
+complaints=$(systemd-analyze --root="$root" --man=no verify hbad@g2.service hbad-bind@g2.path hbad-bind@g2.service hbad.target tcmu-runner.service \
 	rtslib-fb-targetctl.service target.service multi-user.target 2>&1) || {
 	echo "systemd-analyze verify failed: $complaints"
 	exit 1
@@ -65,6 +66,13 @@ grep -q '^WatchdogSignal=SIGKILL$' "$generated"
 grep -q '^StartLimitIntervalSec=0$' "$generated"
 grep -q '^ExecStopPost=+.*hbactl guard %i$' "$generated"
 grep -q '^LimitMEMLOCK=infinity$' "$generated"
+# The first return after any number of attempts that came to nothing must be served, and root binds by the same command as at
+# the start.
+grep -q '^StartLimitIntervalSec=0$' "$binding"
+grep -q '^StartLimitIntervalSec=0$' "$source/hbad-bind@.path"
+grep -q '^TriggerLimitIntervalSec=0$' "$source/hbad-bind@.path"
+grep -q '^Wants=hbad-bind@%i.path$' "$generated"
+[ "$(sed -n 's/^ExecStartPre=+//p' "$generated")" = "$(sed -n 's/^ExecStart=//p' "$binding")" ]
 if grep -E '^(PrivateDevices|PrivateUsers)=' "$generated"; then
 	echo "this setting takes /dev/vfio or PR_SET_IO_FLUSHER away from hbad"
 	exit 1
