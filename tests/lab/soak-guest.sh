@@ -85,10 +85,36 @@ event_rescan() {
 	hbactl rescan "$1" >/dev/null
 }
 
+# Nothing is left to do: the card is there, and whoever needs to be told is told by the kernel.
+event_unplug() {
+	wait_for 120 has_state g2 ready
+}
+
+# has_state INSTANCE STATE
+has_state() {
+	[[ $(hbactl show "$1" --json | jq -r .status.state) == "$2" ]]
+}
+
+# Commands wait for a controller that is unplugged; without the hold time they would fail, as they should.
+soak_configure() {
+	local g
+	need_attached $CONTROLLERS
+	for g in $CONTROLLERS; do
+		sed -i '/^hold_s=/d; /^\[controller\]/a hold_s=120' "/etc/hbad/$g.conf"
+		systemctl restart "hbad@$g"
+		wait_for 60 systemctl is-active -q "hbad@$g"
+	done
+}
+
 # soak_begin DISK...
 soak_begin() {
+	local disk
 	printf '%s\n' "$@" >$SOAK_DISKS
 	rm -f $SOAK_USAGE
+	# Longer than any pause here: the initiator has to be content with waiting.
+	for disk; do
+		echo 300 >"/sys/block/${disk##*/}/device/timeout"
+	done
 	journalctl --rotate -q
 	date +%s >/run/soak.since
 	load_start "$@"
