@@ -3,6 +3,7 @@
 #include "uevent.h"
 
 #include <linux/netlink.h>
+#include <netlink/errno.h>
 #include <netlink/netlink.h>
 #include <netlink/socket.h>
 #include <poll.h>
@@ -105,6 +106,9 @@ static bool take_line(const char *line, struct pci_uevent *ret, bool *is_pci)
 {
 	const char *v;
 
+	/* Somebody wrote to the uevent file in sysfs (udevadm trigger): nothing has happened to the device. */
+	if (value_of(line, "SYNTH_UUID="))
+		return false;
 	if ((v = value_of(line, "ACTION=")))
 		ret->kind = kind_of(v);
 	else if ((v = value_of(line, "SUBSYSTEM=")))
@@ -148,6 +152,11 @@ bool uevents_next(struct uevents *u, struct pci_uevent *ret)
 		bool ours = n > 0 && !from.nl_pid && uevent_parse((char *)buf, (size_t)n, ret);
 
 		free(buf);
+		/* libnl's word for ENOBUFS. */
+		if (n == -NLE_NOMEM) {
+			*ret = (struct pci_uevent){.kind = PCI_UEVENT_LOST};
+			return true;
+		}
 		if (n <= 0 || ours)
 			return n > 0;
 	}

@@ -15,6 +15,7 @@ enum pci_uevent_kind {
 	PCI_UEVENT_ADD,	   /* it is there: plugged in, or found by a rescan of the bus */
 	PCI_UEVENT_REMOVE, /* it is not there any more */
 	PCI_UEVENT_BIND,   /* a driver has it */
+	PCI_UEVENT_LOST, /* events were lost, which came faster than they were read; nothing else of it is set */
 };
 
 /* What the kernel says of a PCI function when that happens: who cares need not look at sysfs. */
@@ -35,10 +36,10 @@ void uevents_wait(struct uevents *u, unsigned timeout_ms);
 /* --- for a main loop --- */
 
 int uevents_fd(struct uevents *u); /* readable: something has come; the caller's no longer than u */
-/* The next event of a PCI function, never blocking. False: there is none any more, for now. Events that came too fast are
- * lost. */
+/* The next event of a PCI function, never blocking. False: there is none any more, for now. */
 bool uevents_next(struct uevents *u, struct pci_uevent *ret);
-/* The kernel's text, len bytes of strings with a terminator each. False: not of a PCI function, or makes no sense. */
+/* The kernel's text, len bytes of strings with a terminator each. False: not of a PCI function, made by somebody who wrote to
+ * a uevent file, or makes no sense. */
 bool uevent_parse(const char *text, size_t len, struct pci_uevent *ret);
 
 #endif

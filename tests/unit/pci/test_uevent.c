@@ -1,10 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The kernel's words about PCI functions. */
 #include <check.h>
+#include <dlfcn.h>
+#include <linux/netlink.h>
+#include <netlink/errno.h>
+#include <netlink/netlink.h>
 #include <string.h>
 
 #include "daemon/pci/uevent.h"
 #include "run_suite.h"
+
+/* What libnl says next in place of itself; 0: it speaks for itself. */
+static int answer;
+
+int nl_recv(struct nl_sock *sk, struct sockaddr_nl *from, unsigned char **buf, struct ucred **creds)
+{
+	int (*real)(struct nl_sock *, struct sockaddr_nl *, unsigned char **, struct ucred **) =
+		(int (*)(struct nl_sock *, struct sockaddr_nl *, unsigned char **, struct ucred **))dlsym(
+			RTLD_NEXT, "nl_recv");
+	int r = answer;
+
+	answer = 0;
+	return r ? r : real(sk, from, buf, creds);
+}
 
 #define HEAD "add@/devices/pci0000:00/0000:00:08.0/0000:03:00.0\0"
 #define BODY                                                                                                 \
@@ -60,6 +78,19 @@ START_TEST(what_is_no_pci_function_or_makes_no_sense_is_left_out)
 }
 END_TEST
 
+/* "udevadm trigger --action=add": nothing was plugged in. */
+START_TEST(what_somebody_has_the_kernel_say_is_left_out)
+{
+	struct pci_uevent u;
+
+	ck_assert(parse(HEAD "ACTION=add\0" BODY, &u));
+	ck_assert(!parse(HEAD "ACTION=add\0SYNTH_UUID=0\0" BODY, &u));
+	ck_assert(!parse(HEAD "ACTION=add\0" BODY
+			      "\0SYNTH_UUID=fe4d7c9d-b8c6-4a70-9ef1-3d8a58d18eed\0SYNTH_ARG_A=1",
+		&u));
+}
+END_TEST
+
 START_TEST(a_driver_name_of_any_length_fits)
 {
 	struct pci_uevent u;
@@ -84,6 +115,24 @@ START_TEST(a_socket_without_events_does_not_block)
 }
 END_TEST
 
+/* More came than the socket holds. */
+START_TEST(lost_events_are_told)
+{
+	struct uevents *u = uevents_open();
+	struct pci_uevent event;
+
+	if (!u)
+		return;
+	answer = -NLE_NOMEM;
+	ck_assert(uevents_next(u, &event));
+	ck_assert_int_eq(event.kind, PCI_UEVENT_LOST);
+	ck_assert_str_eq(event.addr, "");
+	answer = -NLE_AGAIN;
+	ck_assert(!uevents_next(u, &event));
+	uevents_close(u);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("uevent");
@@ -92,8 +141,10 @@ int main(void)
 	tcase_add_test(c, an_arrival_has_address_and_ids);
 	tcase_add_test(c, each_action_is_told_apart);
 	tcase_add_test(c, what_is_no_pci_function_or_makes_no_sense_is_left_out);
+	tcase_add_test(c, what_somebody_has_the_kernel_say_is_left_out);
 	tcase_add_test(c, a_driver_name_of_any_length_fits);
 	tcase_add_test(c, a_socket_without_events_does_not_block);
+	tcase_add_test(c, lost_events_are_told);
 	suite_add_tcase(s, c);
 	return run_suite(s);
 }
