@@ -141,7 +141,6 @@ void hbad_look_soon(struct hbad *d)
 
 void hbad_found(struct hbad *d)
 {
-	hbad_returned_found(d);
 	events_add(d->events, LOG_LV_INFO, "controller-back", "", "", "%s is back after %llu s",
 		d->config.device, (unsigned long long)((clock_ns() - d->lost_ns) / NS_PER_SEC));
 	d->removed = false;

@@ -88,6 +88,7 @@ static void booted(struct hbad *d, struct hba *h)
 	const struct scsi_unit *units;
 
 	d->hba = h;
+	hbad_returned_up(d, h);
 	memcpy(d->product, h->info.product, sizeof(d->product));
 	memcpy(d->serial, h->info.serial, sizeof(d->serial));
 	d->n_units = scsi_host_units(d->host, &units);

@@ -52,13 +52,16 @@ struct watch {
 struct returns {
 	struct uevents *uevents; /* NULL: nobody tells */
 	guint source;
-	bool arrived;		   /* what is in its place now has come after it was lost */
+	uint16_t vendor, device; /* of the HBA that is served: nothing else is asked for */
+	bool arrived;	/* what is in its place now has come after it was lost, and was not bound since */
+	unsigned asked; /* so often, since then */
 	uint64_t ask_ns, pause_ns; /* when root is to be asked again, and how long after that once more */
 };
 
 struct hbad {
 	const char *name, *runtime_dir;
-	const char *state_dir; /* NULL: nothing is remembered */
+	const char *state_dir;	/* NULL: nothing is remembered */
+	const char *sysfs_root; /* NULL: the machine's */
 	struct config config;
 	const char *
 		config_path; /* read again for the device's address while that is gone; NULL: it never moves */
@@ -127,9 +130,9 @@ void hbad_look_soon(struct hbad *d);
 /* returned.c: has a controller bound that is plugged in again; begin and end are of the main loop. ... */
 void hbad_returned_begin(struct hbad *d);
 void hbad_returned_end(struct hbad *d);
-/* ... What came of a look for it. */
+/* ... What came of a look for it; h is up, at the start or again. */
 void hbad_returned_not(struct hbad *d, int result);
-void hbad_returned_found(struct hbad *d);
+void hbad_returned_up(struct hbad *d, const struct hba *h);
 void hbad_not_found(struct hbad *d, int result, const struct err *why);
 /* Is it the one whose units are served? -EEXIST with a sentence: no. Set-up thread. */
 int hbad_check_identity(const struct hbad *d, const struct hba *h, struct err *e);

@@ -57,6 +57,15 @@ static unsigned attr(const char *root, const char *addr, const char *name)
 	return tree_number(&v, root, DEVICES "/%s/%s", addr, name) < 0 ? 0 : (unsigned)v;
 }
 
+bool pci_ids_read(const char *root, const char *addr, uint16_t *ret_vendor, uint16_t *ret_device)
+{
+	if (!tree_exists(root, DEVICES "/%s", addr))
+		return false;
+	*ret_vendor = (uint16_t)attr(root, addr, "vendor");
+	*ret_device = (uint16_t)attr(root, addr, "device");
+	return true;
+}
+
 int pci_candidate_read(const char *root, const char *addr, struct pci_candidate *ret, struct err *e)
 {
 	struct pci_candidate c = {.iommu_group = -1};
@@ -64,11 +73,9 @@ int pci_candidate_read(const char *root, const char *addr, struct pci_candidate 
 
 	if (r < 0)
 		return r;
-	if (!tree_exists(root, DEVICES "/%s", c.addr))
+	if (!pci_ids_read(root, c.addr, &c.vendor, &c.device))
 		return err_set(e, -ENOENT,
 			"there is no PCI device %s; 'hbactl candidates' lists what there is", c.addr);
-	c.vendor = (uint16_t)attr(root, c.addr, "vendor");
-	c.device = (uint16_t)attr(root, c.addr, "device");
 	c.subvendor = (uint16_t)attr(root, c.addr, "subsystem_vendor");
 	c.subdevice = (uint16_t)attr(root, c.addr, "subsystem_device");
 	c.class_code = attr(root, c.addr, "class") & 0xffffff;

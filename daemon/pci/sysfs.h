@@ -7,6 +7,7 @@
 #ifndef HBAD_PCI_SYSFS_H
 #define HBAD_PCI_SYSFS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/err.h"
 
@@ -38,6 +39,8 @@ int pci_addr_parse(const char *text, char ret[PCI_ADDR_LEN], struct err *e);
 /* One function. -ENOENT when there is no such device. */
 int pci_candidate_read(const char *root, const char *addr, struct pci_candidate *ret, struct err *e);
 void pci_candidate_free(struct pci_candidate *c);
+/* Only its ids, by its whole address. False: there is no such device. */
+bool pci_ids_read(const char *root, const char *addr, uint16_t *ret_vendor, uint16_t *ret_device);
 /* All functions of the mass storage class (01xxxx) except NVMe, SATA AHCI and IDE, sorted by address. *ret is
  * allocated. */
 int pci_candidates(const char *root, struct pci_candidate **ret, unsigned *ret_n, struct err *e);

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 static struct hbad d;
-static char *dir, *file;
+static char *dir, *file, *slot;
 static struct pci_uevent queue[4];
 static unsigned n_queue, soon;
 static int pipe_fd[2];
@@ -44,6 +44,33 @@ void hbad_look_soon(struct hbad *self)
 
 /* --- the rig --- */
 
+static const struct pci_dev card = {.id = {.vendor = 0x1000, .device = 0x0079}};
+static const struct hba controller = {.pci = (struct pci_dev *)&card};
+
+static void write_id(const char *what, unsigned id)
+{
+	g_autofree char *path = g_strdup_printf("%s/%s", slot, what), *text = g_strdup_printf("0x%04x\n", id);
+
+	ck_assert(g_file_set_contents(path, text, -1, NULL));
+}
+
+static void slot_has(unsigned vendor, unsigned device)
+{
+	ck_assert_int_eq(g_mkdir_with_parents(slot, 0755), 0);
+	write_id("vendor", vendor);
+	write_id("device", device);
+}
+
+static void slot_is_empty(void)
+{
+	g_autofree char *vendor = g_strdup_printf("%s/vendor", slot),
+			*device = g_strdup_printf("%s/device", slot);
+
+	g_unlink(vendor);
+	g_unlink(device);
+	g_rmdir(slot);
+}
+
 static void setup(void)
 {
 	memset(&d, 0, sizeof(d));
@@ -56,11 +83,15 @@ static void setup(void)
 	ck_assert_int_eq(g_mkdir(file, 0755), 0);
 	g_free(file);
 	file = g_strdup_printf("%s/g2/unbound", dir);
+	slot = g_strdup_printf("%s/sys/bus/pci/devices/0000:03:00.0", dir);
+	slot_has(0x1000, 0x0079);
+	d.sysfs_root = dir;
 	ck_assert_int_eq(pipe(pipe_fd), 0);
 	n_queue = soon = 0;
 	deaf = false;
 	d.phase = HBAD_AWAY;
 	hbad_returned_begin(&d);
+	hbad_returned_up(&d, &controller);
 }
 
 static void teardown(void)
@@ -72,7 +103,15 @@ static void teardown(void)
 	close(pipe_fd[1]);
 	g_unlink(file);
 	g_rmdir(folder);
+	slot_is_empty();
+	for (unsigned i = 0; i < 4; i++) {
+		g_autofree char *above = g_path_get_dirname(slot);
+
+		g_rmdir(above);
+		g_strlcpy(slot, above, strlen(above) + 1);
+	}
 	g_rmdir(dir);
+	g_free(slot);
 	g_free(file);
 	g_free(dir);
 }
@@ -86,9 +125,9 @@ static bool asked(void)
 	return there;
 }
 
-static void happens(enum pci_uevent_kind kind, const char *addr, const char *driver)
+static void happens_to(uint16_t device, enum pci_uevent_kind kind, const char *addr, const char *driver)
 {
-	queue[0] = (struct pci_uevent){.kind = kind, .vendor = 0x1000};
+	queue[0] = (struct pci_uevent){.kind = kind, .vendor = 0x1000, .device = device};
 	g_strlcpy(queue[0].addr, addr, sizeof(queue[0].addr));
 	g_strlcpy(queue[0].driver, driver, sizeof(queue[0].driver));
 	n_queue = 1;
@@ -96,6 +135,11 @@ static void happens(enum pci_uevent_kind kind, const char *addr, const char *dri
 	g_main_context_iteration(NULL, FALSE);
 	ck_assert_uint_eq(n_queue, 0);
 	ck_assert_int_eq(read(pipe_fd[0], &(char){0}, 1), 1);
+}
+
+static void happens(enum pci_uevent_kind kind, const char *addr, const char *driver)
+{
+	happens_to(0x0079, kind, addr, driver);
 }
 
 static void time_passes(uint64_t ns)
@@ -159,10 +203,101 @@ END_TEST
 /* Uevents are lost when too many come, or there are none. */
 START_TEST(one_that_a_look_has_missed_is_asked_for_when_a_look_finds_it)
 {
+	slot_is_empty();
 	hbad_returned_not(&d, -ENOENT);
+	ck_assert(!asked());
+	slot_has(0x1000, 0x0079);
+	hbad_returned_not(&d, -ENXIO);
+	ck_assert(asked());
+}
+END_TEST
+
+/* Pulled and put in again between two looks, and the words about it were lost. */
+START_TEST(lost_events_are_made_up_for)
+{
+	happens(PCI_UEVENT_LOST, "", "");
+	ck_assert_uint_eq(soon, 1);
 	ck_assert(!asked());
 	hbad_returned_not(&d, -ENXIO);
 	ck_assert(asked());
+}
+END_TEST
+
+/* What has /dev/vfio/vfio or the group's node missing says -ENOENT, too. */
+START_TEST(a_missing_node_is_no_absence)
+{
+	hbad_returned_not(&d, -ENOENT);
+	hbad_returned_not(&d, -ENXIO);
+	ck_assert(!asked());
+}
+END_TEST
+
+/* A network adapter, told by the event, or where no event came, by sysfs. */
+START_TEST(another_device_in_its_place_is_left_alone)
+{
+	slot_is_empty();
+	hbad_returned_not(&d, -ENOENT);
+	slot_has(0x1000, 0x005d);
+	if (_i)
+		happens_to(0x005d, PCI_UEVENT_ADD, "0000:03:00.0", "");
+	ck_assert_uint_eq(soon, 0);
+	for (unsigned i = 0; i < 100; i++) {
+		hbad_returned_not(&d, -ENXIO);
+		time_passes(10 * NS_PER_SEC);
+	}
+	ck_assert(!asked());
+	/* It makes room again. */
+	happens(PCI_UEVENT_ADD, "0000:03:00.0", "");
+	ck_assert(asked());
+}
+END_TEST
+
+/* Another HBA, or firmware that does not start: it was bound, and whoever unbinds it then has a reason. */
+START_TEST(one_that_was_bound_is_asked_for_no_more)
+{
+	static const int results[] = {-EEXIST, -EIO, -EBUSY, -ETIMEDOUT};
+
+	happens(PCI_UEVENT_ADD, "0000:03:00.0", "");
+	ck_assert(asked());
+	hbad_returned_not(&d, results[_i]);
+	time_passes(LONGEST_PAUSE_NS);
+	hbad_returned_not(&d, -ENXIO);
+	ck_assert(!asked());
+}
+END_TEST
+
+/* vfio-pci.ids= on the kernel's command line: bound, but nobody has given it to hbad's user. */
+START_TEST(one_that_hbad_may_not_open_is_asked_for)
+{
+	hbad_returned_not(&d, -EACCES);
+	ck_assert(!asked());
+	happens(PCI_UEVENT_ADD, "0000:03:00.0", "");
+	ck_assert(asked());
+	hbad_returned_not(&d, -ENODEV); /* it has just come */
+	time_passes(FIRST_PAUSE_NS);
+	hbad_returned_not(&d, -EACCES);
+	ck_assert(asked());
+}
+END_TEST
+
+/* Who is pulled and put in ten times a day does not wait longer each time. */
+START_TEST(pauses_begin_anew_when_it_was_gone)
+{
+	happens(PCI_UEVENT_ADD, "0000:03:00.0", "");
+	for (unsigned i = 0; i < 10; i++) {
+		time_passes(LONGEST_PAUSE_NS);
+		hbad_returned_not(&d, -ENXIO);
+	}
+	ck_assert(asked());
+	ck_assert_uint_eq(d.returns.pause_ns, LONGEST_PAUSE_NS);
+	ck_assert_uint_eq(d.returns.asked, 11);
+	slot_is_empty();
+	hbad_returned_not(&d, -ENOENT);
+	slot_has(0x1000, 0x0079);
+	hbad_returned_not(&d, -ENXIO);
+	ck_assert(asked());
+	ck_assert_uint_eq(d.returns.pause_ns, 2 * FIRST_PAUSE_NS);
+	ck_assert_uint_eq(d.returns.asked, 1);
 }
 END_TEST
 
@@ -198,7 +333,7 @@ START_TEST(one_that_is_found_ends_it)
 {
 	happens(PCI_UEVENT_ADD, "0000:03:00.0", "");
 	ck_assert(asked());
-	hbad_returned_found(&d);
+	hbad_returned_up(&d, &controller);
 	time_passes(LONGEST_PAUSE_NS);
 	hbad_returned_not(&d, -ENXIO);
 	ck_assert(!asked());
@@ -247,6 +382,12 @@ int main(void)
 	tcase_add_test(c, nothing_is_asked_for_while_it_runs);
 	tcase_add_test(c, one_that_has_never_left_is_not_taken_from_whoever_has_it);
 	tcase_add_test(c, one_that_a_look_has_missed_is_asked_for_when_a_look_finds_it);
+	tcase_add_test(c, lost_events_are_made_up_for);
+	tcase_add_test(c, a_missing_node_is_no_absence);
+	tcase_add_loop_test(c, another_device_in_its_place_is_left_alone, 0, 2);
+	tcase_add_loop_test(c, one_that_was_bound_is_asked_for_no_more, 0, 4);
+	tcase_add_test(c, one_that_hbad_may_not_open_is_asked_for);
+	tcase_add_test(c, pauses_begin_anew_when_it_was_gone);
 	tcase_add_test(c, root_is_asked_more_and_more_rarely);
 	tcase_add_test(c, one_that_is_found_ends_it);
 	tcase_add_loop_test(c, a_file_that_is_none_is_not_written_to, 0, 2);
