@@ -85,12 +85,9 @@ static int check_hba(struct attach *a, struct err *e)
 
 	if (r < 0)
 		return r;
-	driver = a->c->ops->supported(a->hba.vendor, a->hba.device);
+	driver = ctl_check_known(a->c, &a->hba, e);
 	if (!driver)
-		return err_set(e, -ENOTSUP,
-			"%s (%04x:%04x%s%s) is no controller that hbad knows: 'hbactl candidates' says which "
-			"are, and hbad-bringup(7) what can be done",
-			a->hba.addr, a->hba.vendor, a->hba.device, a->hba.name[0] ? ", " : "", a->hba.name);
+		return -ENOTSUP;
 	r = check_group(a, e);
 	if (r < 0)
 		return r;

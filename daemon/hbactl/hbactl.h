@@ -84,6 +84,8 @@ int ctl_fail(struct ctl *c, const char *fmt, ...) hb_printf(2, 3);
 void ctl_warn(struct ctl *c, const char *fmt, ...) hb_printf(2, 3);
 /* CTL_OK, or CTL_FAILED and the cure. */
 int ctl_need_root(struct ctl *c, const char *command);
+/* The generation of a function that hbad drives, as ctl_ops.supported() names it; NULL with a sentence for any other. */
+const char *ctl_check_known(struct ctl *c, const struct pci_candidate *hba, struct err *e);
 /* One attach or detach at a time: a descriptor that holds the lock until it is closed, or -errno. Makes the
  * configuration's folder when it is missing. */
 int ctl_lock(struct ctl *c, struct err *e);
