@@ -229,9 +229,11 @@ static int roll_back(const struct move *m, int code, struct err *e)
 int bind_vfio(
 	const struct bind_sys *sys, const char *root, const char *addr, char ret_previous[32], struct err *e)
 {
+	/* Two that begin with the same driver before them would undo each other's work. */
+	hb_autoclose int lock = grant_lock(root, e);
 	struct disk_claims claims;
 	struct move m;
-	int r = move_init(&m, sys, root, addr, e);
+	int r = lock < 0 ? lock : move_init(&m, sys, root, addr, e);
 
 	if (r < 0)
 		return r;
@@ -331,8 +333,9 @@ static int give_back(const struct move *m, const char *previous, unsigned wait_m
 int unbind_vfio(const struct bind_sys *sys, const char *root, const char *addr, const char *previous,
 	unsigned wait_ms, struct err *e)
 {
+	hb_autoclose int lock = grant_lock(root, e);
 	struct move m;
-	int r = move_init(&m, sys, root, addr, e);
+	int r = lock < 0 ? lock : move_init(&m, sys, root, addr, e);
 
 	if (r < 0)
 		return r;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,15 +57,37 @@ static void unmark_others(const char *root, const char *addr, int keep)
 	}
 }
 
-int grant_mark(const char *root, int group, const char *addr)
+static int make_folders(const char *root)
 {
 	static const char *const folders[] = {"/run", "/run/hbad", GRANT_MARKS};
-	hb_autoclose int fd = -1;
-	char path[PATH_MAX];
 	int r = 0;
 
 	for (unsigned i = 0; r == 0 && i < ARRAY_SIZE(folders); i++)
 		r = make_folder(root, folders[i]);
+	return r;
+}
+
+int grant_lock(const char *root, struct err *e)
+{
+	hb_autoclose int fd = -1;
+	char path[PATH_MAX];
+	int r = make_folders(root);
+
+	if (r == 0)
+		r = tree_path(path, root, GRANT_LOCK);
+	if (r == 0)
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (r == 0 && (fd < 0 || flock(fd, LOCK_EX) < 0))
+		r = -errno;
+	return r < 0 ? err_set(e, r, "cannot lock " GRANT_LOCK ": %s", strerror(-r)) : TAKE_FD(fd);
+}
+
+int grant_mark(const char *root, int group, const char *addr)
+{
+	hb_autoclose int fd = -1;
+	char path[PATH_MAX];
+	int r = make_folders(root);
+
 	if (r == 0)
 		r = tree_path(path, root, GRANT_MARKS "/%d", group);
 	if (r < 0)

@@ -7,9 +7,15 @@
 #ifndef HBAD_PCI_GRANT_H
 #define HBAD_PCI_GRANT_H
 
+#include "base/err.h"
+
 /* Below /run/hbad, where no instance can have this name. systemd/60-hbad.rules knows the path as well. */
 #define GRANT_MARKS "/run/hbad/.vfio"
+#define GRANT_LOCK  GRANT_MARKS "/lock"
 
+/* One function changes hands at a time: a descriptor that holds the lock until it is closed, after waiting for whoever has it,
+ * or -errno with a sentence. */
+int grant_lock(const char *root, struct err *e);
 /* Before the node appears. The mark says for which function it is; older ones for the same function go. 0 or -errno. */
 int grant_mark(const char *root, int group, const char *addr);
 void grant_unmark(const char *root, int group);

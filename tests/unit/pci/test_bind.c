@@ -2,7 +2,10 @@
 /* Binding and giving back, with a fake kernel behind the writes: order, refusals, roll-back. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <pwd.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "fake_tree.h"
@@ -182,6 +185,57 @@ START_TEST(binding_listens_before_it_writes_and_tells_the_driver_before)
 }
 END_TEST
 
+static void *bind_beside(void *ret_previous)
+{
+	return (void *)(intptr_t)bind_vfio(&kernel, root, HBA, ret_previous, &e);
+}
+
+/* The start of hbad and hbad-bind@.service: the later one must find what the first has done, not what was before it. */
+START_TEST(one_binding_waits_for_the_other)
+{
+	char previous[32] = "x";
+	pthread_t other;
+	void *r;
+	int fd;
+
+	make_above(strcpy((char[PATH_MAX]){0}, str("%s/run/hbad/.vfio/lock", root)));
+	fd = open(str("%s/run/hbad/.vfio/lock", root), O_RDWR | O_CREAT, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+	ck_assert_int_eq(pthread_create(&other, NULL, bind_beside, previous), 0);
+	usleep(100 * 1000);
+	ck_assert_str_eq(steps, "");
+	now_driver("vfio-pci");
+	close(fd);
+	pthread_join(other, &r);
+	ck_assert_msg(!r, "%s", e.text);
+	ck_assert_str_eq(steps, "");
+	ck_assert_str_eq(previous, "");
+}
+END_TEST
+
+static bool locked_at_write;
+
+static int k_write_and_look(const char *path, const char *text)
+{
+	int fd = open(str("%s/run/hbad/.vfio/lock", root), O_RDWR);
+
+	locked_at_write = flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	close(fd);
+	return k_write(path, text);
+}
+
+START_TEST(giving_back_keeps_others_from_binding)
+{
+	struct bind_sys looking = kernel;
+
+	looking.write = k_write_and_look;
+	now_driver("vfio-pci");
+	ck_assert_int_eq(unbind_vfio(&looking, root, HBA, "megaraid_sas", PATIENT_MS, &e), 0);
+	ck_assert(locked_at_write);
+}
+END_TEST
+
 START_TEST(group_is_marked_for_udev_before_its_node_appears)
 {
 	char previous[32];
@@ -242,7 +296,7 @@ START_TEST(mark_that_cannot_be_made_changes_nothing)
 
 	put("/run/hbad/.vfio", "a file in the way\n");
 	ck_assert_int_eq(bind_vfio(&kernel, root, HBA, previous, &e), -ENOTDIR);
-	ck_assert_msg(strstr(e.text, "cannot make /run/hbad/.vfio/12"), "%s", e.text);
+	ck_assert_msg(strstr(e.text, "cannot lock /run/hbad/.vfio/lock"), "%s", e.text);
 	ck_assert_str_eq(driver(), "megaraid_sas");
 }
 END_TEST
@@ -297,7 +351,7 @@ START_TEST(disks_are_claimed_while_the_driver_lets_go_and_free_afterwards)
 
 	fds_in_unbind = 0;
 	ck_assert_int_eq(bind_vfio(&kernel, root, HBA, previous, &e), 0);
-	ck_assert_uint_eq(fds_in_unbind, fds + 1);
+	ck_assert_uint_eq(fds_in_unbind, fds + 2); /* and the lock */
 	ck_assert_uint_eq(count_fds(), fds);
 	fail_step = "megaraid_sas:unbind";
 	fail_code = EIO;
@@ -541,6 +595,8 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, root_remove);
 	tcase_add_test(tc, binding_listens_before_it_writes_and_tells_the_driver_before);
+	tcase_add_test(tc, one_binding_waits_for_the_other);
+	tcase_add_test(tc, giving_back_keeps_others_from_binding);
 	tcase_add_test(tc, group_is_marked_for_udev_before_its_node_appears);
 	tcase_add_loop_test(tc, mark_of_a_function_that_is_gone_goes, 0, 3);
 	tcase_add_test(tc, mark_of_an_older_group_goes);
