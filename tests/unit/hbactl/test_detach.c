@@ -7,7 +7,8 @@
 #include "fake.h"
 #include "hbactl/json.h"
 
-#define U "hbad@g2.service"
+#define U	"hbad@g2.service"
+#define BINDING "hbad-bind@g2.path hbad-bind@g2.service"
 
 static const char idle_status[] =
 	"{\"state\":\"ready\",\"controller\":{},\"luns\":[],"
@@ -15,6 +16,8 @@ static const char idle_status[] =
 
 static const char all_steps[] = "systemctl stop " U "\n"
 				"systemctl reset-failed " U "\n"
+				"systemctl stop " BINDING "\n"
+				"systemctl reset-failed " BINDING "\n"
 				"systemctl disable --quiet " U "\n"
 				"unbind " HBA_ADDR " megaraid_sas\n"
 				"systemctl clean --what=runtime " U "\n"
@@ -116,6 +119,7 @@ static const struct {
 	const char *last; /* last line of the log */
 } failures[] = {
 	{"systemctl stop", "systemctl stop " U "\n"},
+	{"systemctl stop hbad-bind@", "systemctl stop " BINDING "\n"},
 	{"systemctl disable", "systemctl disable --quiet " U "\n"},
 	{"unbind", "unbind " HBA_ADDR " megaraid_sas\n"},
 };

@@ -72,6 +72,9 @@ grep -q '^StartLimitIntervalSec=0$' "$binding"
 grep -q '^StartLimitIntervalSec=0$' "$source/hbad-bind@.path"
 grep -q '^TriggerLimitIntervalSec=0$' "$source/hbad-bind@.path"
 grep -q '^Wants=hbad-bind@%i.path$' "$generated"
+# A binding that goes on after a stop would take what "hbactl detach" gives back.
+grep -q '^PartOf=hbad@%i.service$' "$source/hbad-bind@.path"
+grep -q '^StopPropagatedFrom=hbad@%i.service$' "$binding"
 [ "$(sed -n 's/^ExecStartPre=+//p' "$generated")" = "$(sed -n 's/^ExecStart=//p' "$binding")" ]
 if grep -E '^(PrivateDevices|PrivateUsers)=' "$generated"; then
 	echo "this setting takes /dev/vfio or PR_SET_IO_FLUSHER away from hbad"
