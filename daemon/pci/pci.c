@@ -72,7 +72,7 @@ void pci_close(struct pci_dev *dev)
 int pci_map_bar(struct pci_dev *dev, unsigned n, struct err *e)
 {
 	if (n >= PCI_NUM_BARS || !dev->bar[n].size)
-		return err_set(e, -ENXIO, "%s has no BAR %u", dev->uri, n);
+		return err_set(e, -EINVAL, "%s has no BAR %u", dev->uri, n);
 	return dev->bar[n].map ? 0 : dev->ops->map_bar(dev, n, e);
 }
 

@@ -14,6 +14,8 @@
 #include "tree.h"
 
 #define CONTAINER "/dev/vfio/vfio"
+#define TO_VFIO                                                                                              \
+	"give it to vfio-pci: hbactl bind NAME --user hbad, or hbactl attach %s when no instance has it"
 
 /* --- what sysfs can tell before anything is opened --- */
 
@@ -44,12 +46,10 @@ static int check_driver(struct vfio_dev *v, struct err *e)
 	int r = tree_link_name(driver, sizeof(driver), v->root, "/sys/bus/pci/devices/%s/driver", v->addr);
 
 	if (r < 0)
-		return err_set(e, -ENXIO, "%s has no driver; give it to vfio-pci: hbactl attach %s", v->addr,
-			v->addr);
+		return err_set(e, -ENXIO, "%s has no driver; " TO_VFIO, v->addr, v->addr);
 	if (!strstr(driver, "vfio"))
-		return err_set(e, -ENXIO,
-			"%s belongs to the kernel driver %s; give it to vfio-pci: hbactl attach %s", v->addr,
-			driver, v->addr);
+		return err_set(
+			e, -ENXIO, "%s belongs to the kernel driver %s; " TO_VFIO, v->addr, driver, v->addr);
 	return 0;
 }
 

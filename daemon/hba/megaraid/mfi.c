@@ -20,7 +20,7 @@ int mfi_find_bar(struct mfi *m, struct err *e)
 				break;
 			return pci_map_bar(m->h->pci, i, e);
 		}
-	return err_set(e, -ENXIO, "no register BAR of at least 8 KiB; is memory decoding enabled?");
+	return err_set(e, -EIO, "no register BAR of at least 8 KiB; is memory decoding enabled?");
 }
 
 int mfi_declare_limits(struct mfi *m, struct err *e)

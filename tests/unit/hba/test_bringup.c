@@ -296,11 +296,11 @@ START_TEST(small_or_missing_bar_is_refused)
 	struct rig *r = rig_new(GEN2);
 
 	r->model->fn.pci.bar[1].size = 4096;
-	rig_must_not_attach(r, -ENXIO, NULL);
+	rig_must_not_attach(r, -EIO, NULL);
 	rig_down(r);
 	r = rig_new(GEN2);
 	r->model->fn.pci.bar[1].size = 0;
-	rig_must_not_attach(r, -ENXIO, NULL);
+	rig_must_not_attach(r, -EIO, NULL);
 	rig_down(r);
 }
 END_TEST

@@ -481,8 +481,9 @@ static const struct {
 	const char *says[3];
 } troubles[] = {
 	{"no such device", no_device, -ENOENT, {"no PCI device " HBA, "hbactl candidates"}},
-	{"kernel driver", kernel_driver, -ENXIO, {"kernel driver megaraid_sas", "hbactl attach " HBA}},
-	{"no driver", no_driver, -ENXIO, {"has no driver", "hbactl attach " HBA}},
+	{"kernel driver", kernel_driver, -ENXIO,
+		{"kernel driver megaraid_sas", "hbactl attach " HBA, "hbactl bind NAME"}},
+	{"no driver", no_driver, -ENXIO, {"has no driver", "hbactl attach " HBA, "hbactl bind NAME"}},
 	{"no IOMMU", no_group, -ENODEV, {"no IOMMU group", "VT-d", "intel_iommu=on"}},
 	{"no-IOMMU mode", noiommu_group, -EPERM, {"no-IOMMU mode", "switch the IOMMU on"}},
 	{"no-IOMMU node", noiommu_node, -EPERM, {"no-IOMMU mode"}},
