@@ -369,6 +369,24 @@ load_start() {
 	sleep 3
 }
 
+# main_pid UNIT: 0: none
+main_pid() {
+	systemctl show -p MainPID --value "$1"
+}
+
+# has_state INSTANCE STATE
+has_state() {
+	[[ $(hbactl show "$1" --json | jq -r .status.state) == "$2" ]]
+}
+
+# usage_of PID: descriptors, locked memory, resident memory in KiB
+usage_of() {
+	local fds
+	fds=$(find "/proc/$1/fd" -mindepth 1 2>/dev/null | wc -l)
+	((fds)) || return 1
+	echo "$fds $(awk '/^VmLck:/ { l = $2 } /^VmRSS:/ { r = $2 } END { print l + 0, r + 0 }' "/proc/$1/status")"
+}
+
 # kill_main UNIT...: kill -9 of their main processes, once all of them have one: a start takes its time on a slow machine
 kill_main() {
 	local unit
@@ -379,7 +397,7 @@ kill_main() {
 }
 
 has_main() {
-	[[ $(systemctl show -p MainPID --value "$1") != 0 ]]
+	[[ $(main_pid "$1") != 0 ]]
 }
 
 # completed DISK...: how many commands of each were completed, a line each. The other counters of stat grow while commands

@@ -6,10 +6,6 @@ SOAK_DISKS=/run/soak.disks
 # pid, descriptors and locked KiB of each process of ours, as they were first and last seen
 SOAK_USAGE=/run/soak.usage
 
-main_pid() {
-	systemctl show -p MainPID --value "$1"
-}
-
 # renewed UNIT PID: its main process is another one, and ready
 renewed() {
 	local pid
@@ -90,11 +86,6 @@ event_unplug() {
 	wait_for 120 has_state g2 ready
 }
 
-# has_state INSTANCE STATE
-has_state() {
-	[[ $(hbactl show "$1" --json | jq -r .status.state) == "$2" ]]
-}
-
 # Commands wait for a controller that is unplugged; without the hold time they would fail, as they should.
 soak_configure() {
 	local g
@@ -173,14 +164,6 @@ usage_seen() {
 		words=$(usage_of "$pid") || continue
 		echo "$unit $pid $words" >>$SOAK_USAGE
 	done
-}
-
-# descriptors, locked memory, resident memory in KiB
-usage_of() {
-	local fds
-	fds=$(find "/proc/$1/fd" -mindepth 1 2>/dev/null | wc -l)
-	((fds)) || return 1
-	echo "$fds $(awk '/^VmLck:/ { l = $2 } /^VmRSS:/ { r = $2 } END { print l + 0, r + 0 }' "/proc/$1/status")"
 }
 
 # grown: what the longest-lived process of each unit uses more than when it was first seen. A start takes a moment to have

@@ -72,6 +72,14 @@ vm_odd_disks() {
 	vm_disk hba2 g2d4 qcow2 "scsi-id=4,serial=G2D4SERIAL"
 }
 
+# shellcheck disable=SC2054
+# vm_gen2 SERIAL: the controller of the second generation with all of its disks, at the start and when it is plugged in again
+vm_gen2() {
+	QEMU+=(-device "megasas-gen2,id=hba2,bus=rp1,sas_address=0x5000c50000020000,hba_serial=$1")
+	vm_disks hba2 g2
+	vm_odd_disks
+}
+
 # emu_hba MODEL NUMBER: a controller that hba-emu serves
 emu_hba() {
 	local g
@@ -96,10 +104,8 @@ vm_hbas() {
 	for generation; do
 		case $generation in
 		gen2)
-			QEMU+=(-device "pcie-root-port,id=rp1,chassis=1,slot=1,addr=$slot2"
-				-device "megasas-gen2,id=hba2,bus=rp1,sas_address=0x5000c50000020000,hba_serial=LABGEN2")
-			vm_disks hba2 g2
-			vm_odd_disks
+			QEMU+=(-device "pcie-root-port,id=rp1,chassis=1,slot=1,addr=$slot2")
+			vm_gen2 LABGEN2
 			INSTANCES+=(g2)
 			;;
 		virtio)
