@@ -66,10 +66,10 @@ for number in $(seq $count); do
 done
 
 # And the other way round: what a test says that it is about, people look for here.
-while read -r file; do
-	grep -q -e " ${file}:" -e " $file " "$list" || complain "$file names a hazard and is not here"
+while IFS=: read -r file number; do
+	grep -q -e "^$number ${file}:" -e "^$number $file " "$list" || complain "$file names $number and is not here with it"
 done <<END
-$(grep -rlwE 'H[0-9]+' tests/unit tests/integration tests/soak tests/fuzz tests/lab/cases --include='test_*.c' --include='fuzz_*.c' --include='[0-9][0-9][0-9]-*')
+$(grep -rowE 'H[0-9]+' tests/unit tests/integration tests/soak tests/fuzz tests/lab/cases --include='test_*.c' --include='fuzz_*.c' --include='[0-9][0-9][0-9]-*')
 END
 [ $bad = 0 ] || exit 1
 echo "$n lines, $count hazards"

@@ -6,6 +6,7 @@
 
 /* --- refused lists --- */
 
+/* Among them: what the initiator sends is not what the CDB says (hazard H15). */
 START_TEST(lengths_that_do_not_fit_are_refused)
 {
 	uint8_t cdb[16] = {0x83, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 76};
@@ -19,7 +20,6 @@ START_TEST(lengths_that_do_not_fit_are_refused)
 		assert_check(&t, 0x05, 0x1a, 0x00);
 		tst_fini(&t);
 	}
-	/* What the initiator sends is not what the CDB says (hazard H15). */
 	tst_do(&t, &x, cdb, 16, 75);
 	assert_check(&t, 0x05, 0x0e, 0x03);
 	tst_fini(&t);
