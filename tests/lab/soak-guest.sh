@@ -166,15 +166,21 @@ usage_seen() {
 	done
 }
 
-# grown: what the longest-lived process of each unit uses more than when it was first seen. A start takes a moment to have
-# all that it will have, so the second look is the first that counts.
+# grown: what a process of each unit uses more than when it was first seen, and the last generation of it more than the first:
+# descriptors pass from one to the next. A start takes a moment to have all that it will have, so the second look at each is the
+# first that counts. Looks come after each event: one descriptor more for each is a leak also where they are few.
 grown() {
 	awk '
 		{ key = $1 " " $2; seen[key]++ }
-		seen[key] == 2 { fds[key] = $3; locked[key] = $4; resident[key] = $5 }
+		seen[key] == 2 {
+			fds[key] = $3; locked[key] = $4; resident[key] = $5
+			if (!($1 in first)) first[$1] = $3
+			later[$1] = $3 - first[$1]; generations[$1]++
+		}
 		seen[key] > 2 {
 			more = $3 - fds[key]; lock = $4 - locked[key]
 			if (more > most[$1]) most[$1] = more
+			if (more >= 3 && more >= seen[key] - 2) each[$1] = more " in " seen[key] - 2 " events"
 			if (lock > held[$1]) held[$1] = lock
 			if ($5 - resident[key] > grew[$1]) grew[$1] = $5 - resident[key]
 			if (seen[key] > looks[$1]) looks[$1] = seen[key]
@@ -183,7 +189,13 @@ grown() {
 			for (unit in looks) {
 				printf "%s: %d looks at one process; at most %d descriptors, %d KiB locked, %d KiB resident more than at first\n",
 					unit, looks[unit], most[unit], held[unit], grew[unit]
-				if (most[unit] > 8 || held[unit] > 1024) bad = 1
+				if (unit in each) printf "%s: more descriptors with each event, %s\n", unit, each[unit]
+				if (most[unit] > 8 || held[unit] > 1024 || unit in each) bad = 1
+			}
+			for (unit in later) {
+				printf "%s: %d processes; the last began with %d descriptors more than the first\n",
+					unit, generations[unit], later[unit]
+				if (later[unit] > 8) bad = 1
 			}
 			exit bad
 		}' $SOAK_USAGE
