@@ -329,6 +329,38 @@ START_TEST(root_is_asked_more_and_more_rarely)
 }
 END_TEST
 
+static bool told_why(const char *path)
+{
+	g_autofree char *text = NULL;
+
+	ck_assert(g_file_get_contents(path, &text, NULL, NULL));
+	return strstr(text, "journalctl -u hbad-bind@g2");
+}
+
+START_TEST(where_the_reason_is_is_told_once)
+{
+	g_autofree char *path = g_strdup_printf("%s/log", dir);
+
+	log_set_level(LOG_LV_WARN);
+	ck_assert_ptr_nonnull(freopen(path, "w", stderr));
+	happens(PCI_UEVENT_ADD, "0000:03:00.0", "");
+	time_passes(LONGEST_PAUSE_NS);
+	hbad_returned_not(&d, -ENXIO);
+	fflush(stderr);
+	ck_assert(!told_why(path));
+	time_passes(LONGEST_PAUSE_NS);
+	hbad_returned_not(&d, -ENXIO);
+	fflush(stderr);
+	ck_assert(told_why(path));
+	ck_assert_int_eq(truncate(path, 0), 0);
+	time_passes(LONGEST_PAUSE_NS);
+	hbad_returned_not(&d, -ENXIO);
+	fflush(stderr);
+	ck_assert(!told_why(path));
+	g_unlink(path);
+}
+END_TEST
+
 START_TEST(one_that_is_found_ends_it)
 {
 	happens(PCI_UEVENT_ADD, "0000:03:00.0", "");
@@ -389,6 +421,7 @@ int main(void)
 	tcase_add_test(c, one_that_hbad_may_not_open_is_asked_for);
 	tcase_add_test(c, pauses_begin_anew_when_it_was_gone);
 	tcase_add_test(c, root_is_asked_more_and_more_rarely);
+	tcase_add_test(c, where_the_reason_is_is_told_once);
 	tcase_add_test(c, one_that_is_found_ends_it);
 	tcase_add_loop_test(c, a_file_that_is_none_is_not_written_to, 0, 2);
 	tcase_add_test(c, a_served_device_is_bound_by_nobody);
