@@ -53,8 +53,9 @@ struct returns {
 	struct uevents *uevents; /* NULL: nobody tells */
 	guint source;
 	uint16_t vendor, device; /* of the HBA that is served: nothing else is asked for */
-	bool arrived;	/* what is in its place now has come after it was lost, and was not bound since */
-	unsigned asked; /* so often, since then */
+	/* What is in its place (pci_place), and the last one there that nobody is to be asked for. */
+	uint64_t instance, settled;
+	unsigned asked;		   /* so often, for this instance */
 	uint64_t ask_ns, pause_ns; /* when root is to be asked again, and how long after that once more */
 };
 

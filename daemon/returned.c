@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -22,51 +23,43 @@
 /* "hbactl bind" waits for 20 s before it gives up, and those who ask by then have not been refused yet. */
 #define ASKED_TOO_OFTEN 3
 
+/* Whatever has been put there in place of a file goes: systemd could not watch it, or would see no change. */
+static int open_ask_file(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && unlink(path) < 0)
+		rmdir(path);
+	return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+}
+
+static void ask_root(const struct hbad *d)
+{
+	g_autofree char *path = g_strdup_printf("%s/%s/" ASK_FILE, d->runtime_dir, d->name);
+	hb_autoclose int fd = open_ask_file(path);
+	ssize_t n = fd < 0 ? -1 : write(fd, "\n", 1);
+
+	if (n != 1)
+		log_warn("%s cannot be written (%s): bind the controller by hand, hbactl bind %s --user hbad",
+			path, n < 0 ? strerror(errno) : "no space", d->name);
+}
+
 /* Root may have reasons to refuse that last: it is asked again, but more and more rarely. */
-static void ask_root(struct hbad *d)
+static void ask_for_it(struct hbad *d)
 {
 	struct returns *r = &d->returns;
-	g_autofree char *path = g_strdup_printf("%s/%s/" ASK_FILE, d->runtime_dir, d->name);
-	hb_autoclose int fd =
-		open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 
 	r->ask_ns = clock_ns() + r->pause_ns;
 	r->pause_ns = MIN(2 * r->pause_ns, LONGEST_PAUSE_NS);
 	if (++r->asked == ASKED_TOO_OFTEN)
 		log_warn("what is at %s has still not been bound: \"journalctl -u hbad-bind@%s\" says why",
 			d->config.device, d->name);
-	if (fd < 0 || write(fd, "\n", 1) != 1)
-		log_warn("%s cannot be written (%s): bind the controller by hand, hbactl bind %s --user hbad",
-			path, strerror(errno), d->name);
-}
-
-/* Whatever is in its place, or will be, has come since it was lost. */
-static void was_gone(struct hbad *d)
-{
-	d->returns.arrived = true;
-	d->returns.asked = 0;
-	d->returns.pause_ns = FIRST_PAUSE_NS;
-	d->returns.ask_ns = 0;
-}
-
-static bool is_like_it(const struct hbad *d, uint16_t vendor, uint16_t device)
-{
-	return vendor == d->returns.vendor && device == d->returns.device;
-}
-
-/* A network adapter in its slot is nobody's to take from its driver; which one of those HBAs it is, the start tells. */
-static void arrived(struct hbad *d, const struct pci_uevent *u)
-{
-	if (!is_like_it(d, u->vendor, u->device)) {
-		d->returns.arrived = false;
-		log_info("%04x:%04x was plugged in at %s, where %04x:%04x was: it is left alone", u->vendor,
-			u->device, d->config.device, d->returns.vendor, d->returns.device);
-		return;
-	}
-	log_info("an HBA was plugged in at %s", d->config.device);
-	was_gone(d);
 	ask_root(d);
-	hbad_look_soon(d);
+}
+
+static bool is_like_it(const struct hbad *d, const struct pci_place *p)
+{
+	return p->vendor == d->returns.vendor && p->device == d->returns.device;
 }
 
 /* The configuration may have a short form. */
@@ -75,17 +68,68 @@ static int its_place(const struct hbad *d, char ret[PCI_ADDR_LEN])
 	return pci_addr_parse(d->config.device, ret, NULL);
 }
 
-enum place { PLACE_EMPTY, PLACE_OTHER, PLACE_LIKE_IT };
-
-static enum place look_at_place(const struct hbad *d)
+static void look_at_place(const struct hbad *d, struct pci_place *ret)
 {
-	const char *root = d->sysfs_root ? d->sysfs_root : "";
 	char addr[PCI_ADDR_LEN];
-	uint16_t vendor, device;
 
-	if (its_place(d, addr) < 0 || !pci_ids_read(root, addr, &vendor, &device))
-		return PLACE_EMPTY;
-	return is_like_it(d, vendor, device) ? PLACE_LIKE_IT : PLACE_OTHER;
+	*ret = (struct pci_place){0};
+	if (its_place(d, addr) == 0)
+		pci_place_read(d->sysfs_root ? d->sysfs_root : "", addr, ret);
+}
+
+static void note_instance(struct hbad *d, const struct pci_place *now)
+{
+	struct returns *r = &d->returns;
+
+	if (r->instance == now->instance)
+		return;
+	r->instance = now->instance;
+	r->asked = 0;
+	r->pause_ns = FIRST_PAUSE_NS;
+	r->ask_ns = 0;
+	if (!now->instance)
+		return;
+	if (is_like_it(d, now))
+		log_info("an HBA was plugged in at %s", d->config.device);
+	else
+		log_info("%04x:%04x was plugged in at %s, where %04x:%04x was: it is left alone", now->vendor,
+			now->device, d->config.device, r->vendor, r->device);
+}
+
+/*
+ * One that hbad had, or that was bound since it was plugged in, is none of hbad's business once it is not bound any more:
+ * somebody has unbound it by hand and had a reason. What sysfs shows says so whatever uevents were missed.
+ */
+static bool is_settled(struct returns *r, const struct pci_place *now, bool may_not_open)
+{
+	if (r->settled == now->instance)
+		return true;
+	if (strcmp(now->driver, "vfio-pci") != 0)
+		return false;
+	/* Bound by somebody else (vfio-pci.ids=): hbad's user gets it from root, unless root does not give it. */
+	if (may_not_open && r->asked < ASKED_TOO_OFTEN)
+		return false;
+	r->settled = now->instance;
+	return true;
+}
+
+static void consider(struct hbad *d, bool may_not_open)
+{
+	struct returns *r = &d->returns;
+	struct pci_place now;
+
+	look_at_place(d, &now);
+	note_instance(d, &now);
+	if (is_settled(r, &now, may_not_open) || clock_ns() < r->ask_ns)
+		return;
+	if (is_like_it(d, &now)) {
+		ask_for_it(d);
+		return;
+	}
+	/* Empty, or a network adapter's by now. Root binds nothing then, but takes back what was granted: the number of the
+	 * HBA's group is some other device's next. */
+	r->settled = now.instance;
+	ask_root(d);
 }
 
 static void heard(struct hbad *d, const struct pci_uevent *u)
@@ -95,9 +139,10 @@ static void heard(struct hbad *d, const struct pci_uevent *u)
 	if (its_place(d, addr) < 0 || strcmp(addr, u->addr) != 0)
 		return;
 	if (u->kind == PCI_UEVENT_ADD)
-		arrived(d, u);
-	else if (u->kind == PCI_UEVENT_BIND && !strcmp(u->driver, "vfio-pci"))
-		hbad_look_soon(d);
+		consider(d, false);
+	else if (u->kind != PCI_UEVENT_BIND || strcmp(u->driver, "vfio-pci") != 0)
+		return;
+	hbad_look_soon(d);
 }
 
 static gboolean on_uevents(gint fd, GIOCondition condition, gpointer user)
@@ -106,15 +151,14 @@ static gboolean on_uevents(gint fd, GIOCondition condition, gpointer user)
 	struct pci_uevent u;
 
 	while (uevents_next(d->returns.uevents, &u)) {
-		if (d->phase != HBAD_AWAY)
-			continue;
-		if (u.kind != PCI_UEVENT_LOST) {
+		if (d->phase == HBAD_AWAY && u.kind != PCI_UEVENT_LOST)
 			heard(d, &u);
-			continue;
-		}
-		/* Its arrival may have been among them. */
-		was_gone(d);
-		hbad_look_soon(d);
+		else if (d->phase == HBAD_AWAY)
+			/* Its arrival may have been among them. */
+			hbad_look_soon(d);
+		/* Also what libnl says without memory: not again and again in here. */
+		if (u.kind == PCI_UEVENT_LOST)
+			break;
 	}
 	return G_SOURCE_CONTINUE;
 }
@@ -140,30 +184,16 @@ void hbad_returned_end(struct hbad *d)
 
 void hbad_returned_not(struct hbad *d, int result)
 {
-	struct returns *r = &d->returns;
-
-	switch (result) {
-	case -ENOENT:
-		/* Uevents may be lost. The look may also miss a device node of VFIO's: that is no absence. */
-		if (look_at_place(d) == PLACE_EMPTY)
-			was_gone(d);
-		break;
-	case -ENXIO:  /* It is there with another driver or none, ... */
-	case -EACCES: /* ... or was bound by somebody else (vfio-pci.ids=), and hbad may not open it. */
-		if (r->arrived && clock_ns() >= r->ask_ns && look_at_place(d) == PLACE_LIKE_IT)
-			ask_root(d);
-		break;
-	case -ENODEV:
-		break;
-	default:
-		/* It was bound. When it is not any more, somebody has unbound it by hand and had a reason. */
-		r->arrived = false;
-	}
+	if (!pci_uri_is_served(d->config.device))
+		consider(d, result == -EACCES);
 }
 
 void hbad_returned_up(struct hbad *d, const struct hba *h)
 {
-	d->returns.arrived = false;
+	struct pci_place now;
+
+	look_at_place(d, &now);
+	d->returns.instance = d->returns.settled = now.instance;
 	d->returns.vendor = h->pci->id.vendor;
 	d->returns.device = h->pci->id.device;
 }

@@ -85,9 +85,12 @@ static int check_hba(struct attach *a, struct err *e)
 
 	if (r < 0)
 		return r;
-	driver = ctl_check_known(a->c, &a->hba, e);
+	driver = a->c->ops->supported(a->hba.vendor, a->hba.device);
 	if (!driver)
-		return -ENOTSUP;
+		return err_set(e, -ENOTSUP,
+			"%s (%04x:%04x%s%s) is no controller that hbad knows: 'hbactl candidates' says which "
+			"are, and hbad-bringup(7) what can be done",
+			a->hba.addr, a->hba.vendor, a->hba.device, a->hba.name[0] ? ", " : "", a->hba.name);
 	r = check_group(a, e);
 	if (r < 0)
 		return r;
@@ -119,7 +122,7 @@ static int bind_hba(struct attach *a, struct err *e)
 	if (a->served)
 		return 0;
 	fprintf(a->progress, "Binding %s to vfio-pci\n", a->hba.addr);
-	return a->c->ops->bind(a->c->sysfs_root, a->hba.addr, previous, e);
+	return a->c->ops->bind(a->c->sysfs_root, a->hba.addr, a->c->ops->supported, previous, e);
 }
 
 static int unbind_hba(struct attach *a, struct err *e)

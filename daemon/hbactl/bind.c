@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* hbactl bind: what has to be true of the HBA before hbad starts. Called by ExecStartPre= of hbad@.service. */
+/* hbactl bind: what has to be true of the HBA before hbad starts. Called by hbad@.service and
+ * hbad-bind@.service. */
 #include "hbactl.h"
 
 #include <errno.h>
@@ -8,19 +9,6 @@
 #include "instance.h"
 
 #define MAX_WAIT_S 3600
-
-/* By now something else may be in its slot, which its kernel driver is to keep. */
-static int check_kind(struct ctl *c, const char *addr, struct err *e)
-{
-	struct pci_candidate now = {0};
-	int r = c->ops->candidate_read(c->sysfs_root, addr, &now, e);
-
-	if (r == 0 && !ctl_check_known(c, &now, e))
-		r = -ENOTSUP;
-	pci_candidate_free(&now);
-	/* To bind says so as well, and takes back whose group it was. */
-	return r == -ENOENT ? 0 : r;
-}
 
 static int bind_once(struct ctl *c, const char *name, const char *user, struct err *e)
 {
@@ -36,9 +24,7 @@ static int bind_once(struct ctl *c, const char *name, const char *user, struct e
 	r = pci_addr_parse(config.device, addr, e);
 	if (r < 0)
 		return err_prefix(e, r, "%s", path);
-	r = check_kind(c, addr, e);
-	if (r == 0)
-		r = c->ops->bind(c->sysfs_root, addr, previous, e);
+	r = c->ops->bind(c->sysfs_root, addr, c->ops->supported, previous, e);
 	if (r == 0 && previous[0] && strcmp(previous, "vfio-pci") != 0)
 		fprintf(c->out, "%s taken from %s\n", addr, previous);
 	return r == 0 && user ? c->ops->grant(c->sysfs_root, addr, user, e) : r;
@@ -51,7 +37,7 @@ static int bind_patiently(struct ctl *c, const char *name, const char *user, int
 	bool told = false;
 	int r;
 
-	while ((r = bind_once(c, name, user, e)) < 0 && c->ops->now_ns() < deadline) {
+	while ((r = bind_once(c, name, user, e)) < 0 && r != -ENOTSUP && c->ops->now_ns() < deadline) {
 		if (!told)
 			ctl_warn(c, "%s (trying again for %d s)", e->text, wait_s);
 		told = true;

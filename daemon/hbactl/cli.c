@@ -66,18 +66,6 @@ int ctl_need_root(struct ctl *c, const char *command)
 	return ctl_fail(c, "%s changes devices and units of this machine: run it as root", command);
 }
 
-const char *ctl_check_known(struct ctl *c, const struct pci_candidate *hba, struct err *e)
-{
-	const char *driver = c->ops->supported(hba->vendor, hba->device);
-
-	if (!driver)
-		err_set(e, -ENOTSUP,
-			"%s (%04x:%04x%s%s) is no controller that hbad knows: 'hbactl candidates' says which "
-			"are, and hbad-bringup(7) what can be done",
-			hba->addr, hba->vendor, hba->device, hba->name[0] ? ", " : "", hba->name);
-	return driver;
-}
-
 int ctl_lock(struct ctl *c, struct err *e)
 {
 	hb_autoclose int fd = -1;

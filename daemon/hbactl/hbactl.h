@@ -24,13 +24,14 @@ struct ctl_ops {
 	int (*candidates)(const char *root, struct pci_candidate **ret, unsigned *ret_n, struct err *e);
 	int (*check_unused)(const char *root, const struct pci_candidate *c, struct err *e);
 	int (*pci_open)(const char *uri, struct pci_dev **ret, struct err *e);
-	int (*bind)(const char *root, const char *addr, char ret_previous[32], struct err *e);
+	int (*bind)(
+		const char *root, const char *addr, pci_known_fn known, char ret_previous[32], struct err *e);
 	int (*grant)(const char *root, const char *addr, const char *user, struct err *e);
 	void (*revoke)(const char *root, const char *addr);
 	int (*unbind)(
 		const char *root, const char *addr, const char *previous, unsigned wait_s, struct err *e);
 	/* Name of the generation, "SAS2108 (MegaRAID gen 2)", or NULL: hbad has no driver for it. */
-	const char *(*supported)(uint16_t vendor, uint16_t device);
+	pci_known_fn supported;
 	int (*config_save)(const char *path, const struct config *c, struct err *e);
 	int (*config_remove)(const char *path, struct err *e);
 	int (*call)(const char *runtime_dir, const char *name, const char *verb, unsigned timeout_ms,
@@ -65,7 +66,7 @@ struct ctl_command {
 	const char *summary; /* one line of "hbactl --help" */
 	/* argv[0] is the command's name. enum ctl_exit. */
 	int (*run)(struct ctl *c, int argc, char **argv);
-	bool for_unit; /* listed apart: called by hbad@.service */
+	bool for_unit; /* listed apart: called by units */
 };
 
 extern const struct ctl_command cmd_attach, cmd_bind, cmd_candidates, cmd_detach, cmd_guard, cmd_list,
@@ -84,8 +85,6 @@ int ctl_fail(struct ctl *c, const char *fmt, ...) hb_printf(2, 3);
 void ctl_warn(struct ctl *c, const char *fmt, ...) hb_printf(2, 3);
 /* CTL_OK, or CTL_FAILED and the cure. */
 int ctl_need_root(struct ctl *c, const char *command);
-/* The generation of a function that hbad drives, as ctl_ops.supported() names it; NULL with a sentence for any other. */
-const char *ctl_check_known(struct ctl *c, const struct pci_candidate *hba, struct err *e);
 /* One attach or detach at a time: a descriptor that holds the lock until it is closed, or -errno. Makes the
  * configuration's folder when it is missing. */
 int ctl_lock(struct ctl *c, struct err *e);

@@ -41,6 +41,7 @@ const struct bind_sys bind_linux = {
 	.events_close = uevents_close,
 	.events_wait = uevents_wait,
 	.node_wait_ms = 30000,
+	.lock_wait_ms = 5000,
 };
 
 /* One function that changes hands. */
@@ -100,13 +101,17 @@ static bool wait_for(const struct move *m, bool (*so)(const struct move *m, cons
 	return true;
 }
 
-static int move_init(
-	struct move *m, const struct bind_sys *sys, const char *root, const char *addr, struct err *e)
+/* What is at the address is looked at under the lock: two that begin with the same driver before them would undo each other's
+ * work. */
+static int move_init(struct move *m, const struct bind_sys *sys, const char *root, const char *addr,
+	int *ret_lock, struct err *e)
 {
 	int r;
 
 	*m = (struct move){.sys = sys, .root = root};
 	r = pci_addr_parse(addr, m->addr, e);
+	if (r == 0)
+		r = *ret_lock = grant_lock(root, m->addr, sys->lock_wait_ms, e);
 	if (r < 0)
 		return r;
 	if (!tree_exists(root, "/sys/bus/pci/devices/%s", m->addr)) {
@@ -121,6 +126,20 @@ static int move_init(
 }
 
 /* --- to vfio-pci --- */
+
+/* In the slot of the HBA there may be a network adapter by now, and its driver keeps it. */
+static int check_known(const struct move *m, struct err *e)
+{
+	struct pci_place place;
+
+	pci_place_read(m->root, m->addr, &place);
+	if (!m->sys->known || m->sys->known(place.vendor, place.device))
+		return 0;
+	pci_revoke_vfio(m->root, m->addr);
+	return err_set(e, -ENOTSUP,
+		"%s (%04x:%04x) is no controller that hbad knows: 'hbactl candidates' says which are",
+		m->addr, place.vendor, place.device);
+}
 
 static int check_group(const struct move *m, struct err *e)
 {
@@ -189,12 +208,10 @@ static int wait_ready(const struct move *m, struct err *e)
 /* From here on something has been changed; a failure leaves it to roll_back(). */
 static int take(const struct move *m, struct err *e)
 {
-	int r = set_override(m, VFIO_DRIVER);
+	int r = 0;
 
-	if (r < 0)
-		return err_set(e, r, "cannot set driver_override of %s: %s", m->addr, strerror(-r));
 	/* The driver's remove flushes its caches and shuts the firmware down in this very write. */
-	if (m->had[0])
+	if (m->had[0] && strcmp(m->had, VFIO_DRIVER) != 0)
 		r = driver_write(m, m->had, "unbind");
 	if (r < 0)
 		return err_set(e, r, "the kernel driver %s does not let go of %s: %s", m->had, m->addr,
@@ -220,26 +237,59 @@ static int roll_back(const struct move *m, int code, struct err *e)
 	if (m->had[0] && strcmp(driver, m->had) != 0)
 		r = driver_write(m, m->had, "bind");
 	driver_of(m, driver);
-	if (strcmp(driver, m->had) == 0)
+	/* Of one that had none before, its kernel driver may have been the faster one. */
+	if (!m->had[0] || strcmp(driver, m->had) == 0)
 		return code;
 	return err_prefix(e, code, "%s could not be given back to %s (%s), its disks are away; first cause",
-		m->addr, m->had[0] ? m->had : "no driver", r < 0 ? strerror(-r) : "no error told");
+		m->addr, m->had, r < 0 ? strerror(-r) : "no error told");
+}
+
+/* The kernel's driver may be in the middle of its probe, and show disks later. The write of the override waits until that is
+ * over: who has the function, and what uses its disks, can be said only then. */
+static int claim(struct move *m, struct disk_claims *ret, struct err *e)
+{
+	int r = set_override(m, VFIO_DRIVER);
+
+	if (r < 0)
+		return err_set(e, r, "cannot set driver_override of %s: %s", m->addr, strerror(-r));
+	driver_of(m, m->had);
+	return disks_claim(m->root, m->addr, m->sys->claim, ret, e);
+}
+
+static int move_over(struct move *m, struct err *e)
+{
+	struct disk_claims claims;
+	int r = claim(m, &claims, e);
+
+	if (r < 0) {
+		set_override(m, "\n");
+		return r;
+	}
+	r = grant_mark(m->root, m->group, m->addr);
+	r = r < 0 ? err_set(e, r, "cannot make " GRANT_MARKS "/%d: %s", m->group, strerror(-r)) : take(m, e);
+	/* The claims guarded the way out; a driver that comes back in a roll-back must find its disks free. */
+	disks_release(&claims);
+	return r < 0 ? roll_back(m, r, e) : 0;
+}
+
+static int check_function_and_group(const struct move *m, struct err *e)
+{
+	int r = check_known(m, e);
+
+	if (r == 0)
+		r = check_function(m, e);
+	return r < 0 ? r : check_group(m, e);
 }
 
 int bind_vfio(
 	const struct bind_sys *sys, const char *root, const char *addr, char ret_previous[32], struct err *e)
 {
-	/* Two that begin with the same driver before them would undo each other's work. */
-	hb_autoclose int lock = grant_lock(root, e);
-	struct disk_claims claims;
+	hb_autoclose int lock = -1;
 	struct move m;
-	int r = lock < 0 ? lock : move_init(&m, sys, root, addr, e);
+	int r = move_init(&m, sys, root, addr, &lock, e);
 
-	if (r < 0)
-		return r;
-	r = check_function(&m, e);
 	if (r == 0)
-		r = check_group(&m, e);
+		r = check_function_and_group(&m, e);
 	if (r < 0)
 		return r;
 	if (strcmp(m.had, VFIO_DRIVER) == 0) {
@@ -247,20 +297,13 @@ int bind_vfio(
 		return wait_ready(&m, e);
 	}
 	r = load_vfio(&m, e);
-	if (r == 0)
-		r = disks_claim(root, m.addr, sys->claim, &claims, e);
 	if (r < 0)
 		return r;
 	m.events = sys->events_open();
-	r = grant_mark(root, m.group, m.addr);
-	r = r < 0 ? err_set(e, r, "cannot make " GRANT_MARKS "/%d: %s", m.group, strerror(-r)) : take(&m, e);
-	/* The claims guarded the way out; a driver that comes back in a roll-back must find its disks free. */
-	disks_release(&claims);
-	if (r < 0)
-		r = roll_back(&m, r, e);
-	else
-		strcpy(ret_previous, m.had);
+	r = move_over(&m, e);
 	sys->events_close(m.events);
+	if (r == 0)
+		strcpy(ret_previous, m.had);
 	return r;
 }
 
@@ -333,9 +376,9 @@ static int give_back(const struct move *m, const char *previous, unsigned wait_m
 int unbind_vfio(const struct bind_sys *sys, const char *root, const char *addr, const char *previous,
 	unsigned wait_ms, struct err *e)
 {
-	hb_autoclose int lock = grant_lock(root, e);
+	hb_autoclose int lock = -1;
 	struct move m;
-	int r = lock < 0 ? lock : move_init(&m, sys, root, addr, e);
+	int r = move_init(&m, sys, root, addr, &lock, e);
 
 	if (r < 0)
 		return r;
@@ -349,9 +392,13 @@ int unbind_vfio(const struct bind_sys *sys, const char *root, const char *addr, 
 	return r;
 }
 
-int pci_bind_vfio(const char *root, const char *addr, char ret_previous[32], struct err *e)
+int pci_bind_vfio(
+	const char *root, const char *addr, pci_known_fn known, char ret_previous[32], struct err *e)
 {
-	return bind_vfio(&bind_linux, root, addr, ret_previous, e);
+	struct bind_sys sys = bind_linux;
+
+	sys.known = known;
+	return bind_vfio(&sys, root, addr, ret_previous, e);
 }
 
 int pci_unbind_vfio(const char *root, const char *addr, const char *previous, unsigned wait_s, struct err *e)

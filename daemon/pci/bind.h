@@ -4,6 +4,7 @@
 #define HBAD_PCI_BIND_H
 
 #include "disks.h"
+#include "sysfs.h"
 
 struct uevents;
 
@@ -17,6 +18,8 @@ struct bind_sys {
 	void (*events_close)(struct uevents *u);
 	void (*events_wait)(struct uevents *u, unsigned timeout_ms);
 	unsigned node_wait_ms; /* for /dev/vfio/GROUP */
+	unsigned lock_wait_ms; /* for another one that moves the same function */
+	pci_known_fn known;    /* what may be bound; NULL: anything */
 };
 
 extern const struct bind_sys bind_linux;

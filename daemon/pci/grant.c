@@ -14,9 +14,13 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "group.h"
 #include "sysfs.h"
 #include "tree.h"
+
+#define LOCK_LOOK_MS  50
+#define GRANT_WAIT_MS 5000
 
 /* hbad's user has to pass through, whatever the umask of root is. */
 static int make_folder(const char *root, const char *folder)
@@ -67,19 +71,42 @@ static int make_folders(const char *root)
 	return r;
 }
 
-int grant_lock(const char *root, struct err *e)
+/* A kernel driver may hang in its remove for good, and its HBA's lock with it. */
+static int lock_within(int fd, unsigned wait_ms)
+{
+	uint64_t end = clock_ns() + wait_ms * NS_PER_MS;
+
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (clock_ns() >= end)
+			return -EBUSY;
+		clock_sleep_ms(LOCK_LOOK_MS);
+	}
+	return 0;
+}
+
+/* Marks are numbers (60-hbad.rules), so this is none. */
+#define LOCK_NAME GRANT_MARKS "/lock-%s"
+
+int grant_lock(const char *root, const char *addr, unsigned wait_ms, struct err *e)
 {
 	hb_autoclose int fd = -1;
 	char path[PATH_MAX];
 	int r = make_folders(root);
 
 	if (r == 0)
-		r = tree_path(path, root, GRANT_LOCK);
+		r = tree_path(path, root, LOCK_NAME, addr);
 	if (r == 0)
 		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (r == 0 && (fd < 0 || flock(fd, LOCK_EX) < 0))
-		r = -errno;
-	return r < 0 ? err_set(e, r, "cannot lock " GRANT_LOCK ": %s", strerror(-r)) : TAKE_FD(fd);
+	if (r == 0)
+		r = fd < 0 ? -errno : lock_within(fd, wait_ms);
+	if (r == -EBUSY)
+		return err_set(e, r,
+			"another hbactl is still moving %s to another driver: see the kernel log, and who "
+			"has " LOCK_NAME,
+			addr, addr);
+	return r < 0 ? err_set(e, r, "cannot lock " LOCK_NAME ": %s", addr, strerror(-r)) : TAKE_FD(fd);
 }
 
 int grant_mark(const char *root, int group, const char *addr)
@@ -127,13 +154,21 @@ static int user_ids(const char *user, uid_t *ret_uid, gid_t *ret_gid, struct err
 	return 0;
 }
 
+static int give_node(const char *root, int group, uid_t uid, gid_t gid)
+{
+	char path[PATH_MAX];
+	int r = tree_path(path, root, "/dev/vfio/%d", group);
+
+	return r < 0 ? r : lchown(path, uid, gid) ? -errno : 0;
+}
+
 int pci_grant_vfio(const char *root, const char *addr, const char *user, struct err *e)
 {
+	hb_autoclose int lock = grant_lock(root, addr, GRANT_WAIT_MS, e);
 	int group = group_of(root, addr);
-	char path[PATH_MAX];
 	uid_t uid = 0;
 	gid_t gid = 0;
-	int r = user_ids(user, &uid, &gid, e);
+	int r = lock < 0 ? lock : user_ids(user, &uid, &gid, e);
 
 	if (r < 0)
 		return r;
@@ -143,9 +178,10 @@ int pci_grant_vfio(const char *root, const char *addr, const char *user, struct 
 	/* Also for a function that somebody else has bound: the next event for the node is udev's. */
 	r = grant_mark(root, group, addr);
 	if (r == 0)
-		r = tree_path(path, root, "/dev/vfio/%d", group);
-	if (r == 0 && lchown(path, uid, gid))
-		r = -errno;
-	return r == 0 ? 0
-		      : err_set(e, r, "cannot give /dev/vfio/%d to user %s: %s", group, user, strerror(-r));
+		r = give_node(root, group, uid, gid);
+	if (r == 0)
+		return 0;
+	/* It was given back meanwhile: the number of its group may be another device's next. */
+	grant_unmark(root, group);
+	return err_set(e, r, "cannot give /dev/vfio/%d to user %s: %s", group, user, strerror(-r));
 }

@@ -11,11 +11,10 @@
 
 /* Below /run/hbad, where no instance can have this name. systemd/60-hbad.rules knows the path as well. */
 #define GRANT_MARKS "/run/hbad/.vfio"
-#define GRANT_LOCK  GRANT_MARKS "/lock"
 
-/* One function changes hands at a time: a descriptor that holds the lock until it is closed, after waiting for whoever has it,
- * or -errno with a sentence. */
-int grant_lock(const char *root, struct err *e);
+/* A function changes hands once at a time: a descriptor that holds its lock until it is closed, after waiting wait_ms at most
+ * for whoever has it, or -errno with a sentence; -EBUSY: it is still changing hands. addr is the whole address. */
+int grant_lock(const char *root, const char *addr, unsigned wait_ms, struct err *e);
 /* Before the node appears. The mark says for which function it is; older ones for the same function go. 0 or -errno. */
 int grant_mark(const char *root, int group, const char *addr);
 void grant_unmark(const char *root, int group);

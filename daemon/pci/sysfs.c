@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "disks.h"
@@ -57,29 +58,39 @@ static unsigned attr(const char *root, const char *addr, const char *name)
 	return tree_number(&v, root, DEVICES "/%s/%s", addr, name) < 0 ? 0 : (unsigned)v;
 }
 
-bool pci_ids_read(const char *root, const char *addr, uint16_t *ret_vendor, uint16_t *ret_device)
+bool pci_place_read(const char *root, const char *addr, struct pci_place *ret)
 {
-	if (!tree_exists(root, DEVICES "/%s", addr))
+	char path[PATH_MAX];
+	struct stat st;
+
+	*ret = (struct pci_place){0};
+	if (tree_path(path, root, DEVICES "/%s", addr) < 0 || stat(path, &st) < 0)
 		return false;
-	*ret_vendor = (uint16_t)attr(root, addr, "vendor");
-	*ret_device = (uint16_t)attr(root, addr, "device");
+	ret->instance = st.st_ino; /* kernfs does not use one twice */
+	ret->vendor = (uint16_t)attr(root, addr, "vendor");
+	ret->device = (uint16_t)attr(root, addr, "device");
+	if (tree_link_name(ret->driver, sizeof(ret->driver), root, DEVICES "/%s/driver", addr) < 0)
+		ret->driver[0] = '\0';
 	return true;
 }
 
 int pci_candidate_read(const char *root, const char *addr, struct pci_candidate *ret, struct err *e)
 {
 	struct pci_candidate c = {.iommu_group = -1};
+	struct pci_place place;
 	int r = pci_addr_parse(addr, c.addr, e);
 
 	if (r < 0)
 		return r;
-	if (!pci_ids_read(root, c.addr, &c.vendor, &c.device))
+	if (!pci_place_read(root, c.addr, &place))
 		return err_set(e, -ENOENT,
 			"there is no PCI device %s; 'hbactl candidates' lists what there is", c.addr);
+	c.vendor = place.vendor;
+	c.device = place.device;
+	strcpy(c.driver, place.driver);
 	c.subvendor = (uint16_t)attr(root, c.addr, "subsystem_vendor");
 	c.subdevice = (uint16_t)attr(root, c.addr, "subsystem_device");
 	c.class_code = attr(root, c.addr, "class") & 0xffffff;
-	tree_link_name(c.driver, sizeof(c.driver), root, DEVICES "/%s/driver", c.addr);
 	r = group_of(root, c.addr);
 	if (r >= 0) {
 		c.iommu_group = r;

@@ -39,8 +39,16 @@ int pci_addr_parse(const char *text, char ret[PCI_ADDR_LEN], struct err *e);
 /* One function. -ENOENT when there is no such device. */
 int pci_candidate_read(const char *root, const char *addr, struct pci_candidate *ret, struct err *e);
 void pci_candidate_free(struct pci_candidate *c);
-/* Only its ids, by its whole address. False: there is no such device. */
-bool pci_ids_read(const char *root, const char *addr, uint16_t *ret_vendor, uint16_t *ret_device);
+
+/* What is at an address now. */
+struct pci_place {
+	uint16_t vendor, device;
+	char driver[32];   /* bound driver, empty if none */
+	uint64_t instance; /* another number each time that something is plugged in there; 0: nothing is */
+};
+
+/* By its whole address. False, and all of *ret 0: there is no such device. Two small files and a link: does not block. */
+bool pci_place_read(const char *root, const char *addr, struct pci_place *ret);
 /* All functions of the mass storage class (01xxxx) except NVMe, SATA AHCI and IDE, sorted by address. *ret is
  * allocated. */
 int pci_candidates(const char *root, struct pci_candidate **ret, unsigned *ret_n, struct err *e);
@@ -51,12 +59,16 @@ void pci_candidates_free(struct pci_candidate *c, unsigned n);
  * another process as far as an exclusive open can tell) and what to do. */
 int pci_check_unused(const char *root, const struct pci_candidate *c, struct err *e);
 
+/* The name of what may be bound, NULL for all else. */
+typedef const char *(*pci_known_fn)(uint16_t vendor, uint16_t device);
+
 /* Gives the function to vfio-pci by driver_override: loads vfio-pci and vfio_iommu_type1 through libkmod,
- * refuses a function in use (pci_check_unused) or without IOMMU group, flushes nothing (the kernel driver's
- * own remove does), unbinds, binds, waits (at most 30 s) until /dev/vfio/GROUP is there. Writes the name of
+ * refuses a function that is not known (-ENOTSUP), in use (pci_check_unused) or without IOMMU group, flushes nothing (the
+ * kernel driver's own remove does), unbinds, binds, waits (at most 30 s) until /dev/vfio/GROUP is there. Writes the name of
  * the driver that had it into ret_previous (empty if none). Does nothing when already bound. Rolls back on
- * failure. */
-int pci_bind_vfio(const char *root, const char *addr, char ret_previous[32], struct err *e);
+ * failure. What is not known or not there is revoked, too (pci_revoke_vfio). -EBUSY after 5 s when somebody else moves it. */
+int pci_bind_vfio(
+	const char *root, const char *addr, pci_known_fn known, char ret_previous[32], struct err *e);
 
 /* Makes user the owner of /dev/vfio/GROUP, so that a process without privileges can open it. For a function that
  * pci_bind_vfio() has bound; may be repeated. -ENOENT: no such user. */

@@ -78,7 +78,7 @@ static enum pci_uevent_kind kind_of(const char *action)
 	static const struct {
 		const char *action;
 		enum pci_uevent_kind kind;
-	} kinds[] = {{"add", PCI_UEVENT_ADD}, {"remove", PCI_UEVENT_REMOVE}, {"bind", PCI_UEVENT_BIND}};
+	} kinds[] = {{"add", PCI_UEVENT_ADD}, {"bind", PCI_UEVENT_BIND}};
 
 	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (!strcmp(action, kinds[i].action))
@@ -117,8 +117,6 @@ static bool take_line(const char *line, struct pci_uevent *ret, bool *is_pci)
 		return pci_addr_parse(v, ret->addr, NULL) == 0;
 	else if ((v = value_of(line, "PCI_ID=")))
 		return parse_ids(v, &ret->vendor, &ret->device);
-	else if ((v = value_of(line, "PCI_SUBSYS_ID=")))
-		return parse_ids(v, &ret->subvendor, &ret->subdevice);
 	else if ((v = value_of(line, "DRIVER=")))
 		snprintf(ret->driver, sizeof(ret->driver), "%s", v);
 	return true;
@@ -148,7 +146,7 @@ bool uevents_next(struct uevents *u, struct pci_uevent *ret)
 		struct sockaddr_nl from = {.nl_family = AF_NETLINK};
 		unsigned char *buf = NULL;
 		int n = nl_recv(sock_of(u), &from, &buf, NULL);
-		/* Whoever shares the network namespace may write to the socket; the kernel's port is 0. */
+		/* A process with CAP_NET_ADMIN could write to the socket; the kernel's port is 0. */
 		bool ours = n > 0 && !from.nl_pid && uevent_parse((char *)buf, (size_t)n, ret);
 
 		free(buf);

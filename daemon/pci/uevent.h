@@ -12,9 +12,8 @@ struct uevents;
 
 enum pci_uevent_kind {
 	PCI_UEVENT_OTHER,
-	PCI_UEVENT_ADD,	   /* it is there: plugged in, or found by a rescan of the bus */
-	PCI_UEVENT_REMOVE, /* it is not there any more */
-	PCI_UEVENT_BIND,   /* a driver has it */
+	PCI_UEVENT_ADD,	 /* it is there: plugged in, or found by a rescan of the bus */
+	PCI_UEVENT_BIND, /* a driver has it */
 	PCI_UEVENT_LOST, /* events were lost, which came faster than they were read; nothing else of it is set */
 };
 
@@ -22,7 +21,7 @@ enum pci_uevent_kind {
 struct pci_uevent {
 	enum pci_uevent_kind kind;
 	char addr[PCI_ADDR_LEN];
-	uint16_t vendor, device, subvendor, subdevice;
+	uint16_t vendor, device;
 	char driver[32]; /* that has it; empty: none */
 };
 

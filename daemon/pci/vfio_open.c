@@ -124,8 +124,10 @@ static int group_error(struct vfio_dev *v, int err, const char *node, struct err
 	case EACCES:
 	case EPERM:
 		return err_set(e, -err,
-			"no permission to open %s for %s; hbad must run as root or own that node", node,
-			v->addr);
+			"no permission to open %s for %s; hbad must run as root or own that node: hbactl "
+			"bind "
+			"NAME --user hbad",
+			node, v->addr);
 	case ENODEV:
 		return err_set(e, -ENODEV, "%s has just left: its group %s is gone", v->addr, node);
 	default:

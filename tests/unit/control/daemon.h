@@ -76,6 +76,7 @@ static inline void run_daemon(void)
 	struct err e = {""};
 
 	hbad_init(&d, "g2", temp_dir);
+	d.sysfs_root = temp_dir;
 	d.peer_uid = getuid();
 	d.times.boot_ready_ms = BOOT_READY_MS;
 	d.times.stop_boot_ms = stop_boot_ms;

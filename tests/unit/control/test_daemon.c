@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The whole daemon above fake layers: start, stop, failure and unplugging. */
+#include <linux/netlink.h>
+
 #include "daemon.h"
 
 /* Units that do not answer may keep it for minutes. */
@@ -340,6 +342,48 @@ START_TEST(lost_controller_is_looked_for_until_it_is_back)
 }
 END_TEST
 
+#define SLOT "sys/bus/pci/devices/0000:03:00.0"
+
+/* libnl makes a port's number from that of the process, and another one above its 22 bits. */
+static bool listens_to_uevents(void)
+{
+	g_autofree char *text = NULL;
+	unsigned long sock, port;
+	int protocol;
+
+	ck_assert(g_file_get_contents("/proc/net/netlink", &text, NULL, NULL));
+	for (const char *line = strchr(text, '\n'); line && line[1]; line = strchr(line + 1, '\n'))
+		if (sscanf(line + 1, "%lx %d %lu", &sock, &protocol, &port) == 3 &&
+			protocol == NETLINK_KOBJECT_UEVENT && (pid_t)(port & 0x3fffff) == pid)
+			return true;
+	return false;
+}
+
+START_TEST(one_that_is_plugged_in_again_is_asked_for)
+{
+	int watch;
+
+	retry_ms = 10;
+	temp_write(SLOT "/vendor", "0x0000\n");
+	temp_write("g2/unbound", "");
+	ck_assert_int_eq(unlink(temp_path("g2/unbound")), 0);
+	watch = serve_and_watch();
+	ck_assert(listens_to_uevents());
+	fake.hba_open = -ENXIO;
+	fake.state = HBA_REMOVED;
+	ck_assert(fake_calls_become(
+		"host-detach gone, halt, close, open, host-detach gone, open, host-detach gone"));
+	/* Nobody has pulled it. */
+	ck_assert_int_ne(access(temp_path("g2/unbound"), F_OK), 0);
+	ck_assert_int_eq(rename(temp_path(SLOT), temp_path("pulled")), 0);
+	temp_write(SLOT "/vendor", "0x0000\n");
+	for (unsigned left = FAKE_LIMIT_MS; left && access(temp_path("g2/unbound"), F_OK); left--)
+		usleep(1000);
+	ck_assert_int_eq(access(temp_path("g2/unbound"), F_OK), 0);
+	close(watch);
+}
+END_TEST
+
 START_TEST(another_controller_in_its_place_is_refused)
 {
 	retry_ms = 10;
@@ -476,6 +520,7 @@ int main(void)
 	tcase_add_test(t, stop_during_a_long_boot_does_not_wait_for_it);
 	tcase_add_loop_test(t, lost_controller_is_given_back_and_the_daemon_stays, 0, ARRAY_SIZE(losses));
 	tcase_add_loop_test(t, lost_controller_is_looked_for_until_it_is_back, 0, ARRAY_SIZE(losses));
+	tcase_add_test(t, one_that_is_plugged_in_again_is_asked_for);
 	tcase_add_test(t, another_controller_in_its_place_is_refused);
 	tcase_add_test(t, events_are_told_and_units_looked_at_when_firmware_says_so);
 	tcase_add_loop_test(t, stop_while_it_is_looked_for_does_not_wait_for_it, 0, 2);

@@ -120,10 +120,13 @@ static int fake_check_unused(const char *root, const struct pci_candidate *c, st
 	return fake->in_use ? err_set(e, -EBUSY, "sda is mounted on /srv: unmount it") : 0;
 }
 
-static int fake_bind(const char *root, const char *addr, char ret_previous[32], struct err *e)
+static int fake_bind(
+	const char *root, const char *addr, pci_known_fn known, char ret_previous[32], struct err *e)
 {
 	if (note(e, "bind %s", addr))
 		return -EBUSY;
+	if (!known(fake->hba[0].vendor, fake->hba[0].device))
+		return err_set(e, -ENOTSUP, "%s is no controller that hbad knows", addr);
 	if (fake->bind_failures > 0) {
 		fake->bind_failures--;
 		return err_set(e, -EBUSY, "sda is open");

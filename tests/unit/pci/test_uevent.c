@@ -10,8 +10,18 @@
 #include "daemon/pci/uevent.h"
 #include "run_suite.h"
 
+#define HEAD "add@/devices/pci0000:00/0000:00:08.0/0000:03:00.0\0"
+#define BODY                                                                                                 \
+	"DEVPATH=/devices/pci0000:00/0000:00:08.0/0000:03:00.0\0SUBSYSTEM=pci\0PCI_CLASS=10400\0"            \
+	"PCI_ID=1000:005D\0PCI_SUBSYS_ID=1000:9361\0PCI_SLOT_NAME=0000:03:00.0\0"                            \
+	"MODALIAS=pci:v00001000d0000005Dsv00001000sd00009361bc01sc04i00\0SEQNUM=4711"
+
+#define ARRIVAL HEAD "ACTION=add\0" BODY
+
 /* What libnl says next in place of itself; 0: it speaks for itself. */
 static int answer;
+static const char *message; /* or this, from that port */
+static uint32_t port;
 
 int nl_recv(struct nl_sock *sk, struct sockaddr_nl *from, unsigned char **buf, struct ucred **creds)
 {
@@ -20,15 +30,16 @@ int nl_recv(struct nl_sock *sk, struct sockaddr_nl *from, unsigned char **buf, s
 			RTLD_NEXT, "nl_recv");
 	int r = answer;
 
+	if (message) {
+		*buf = malloc(sizeof(ARRIVAL));
+		memcpy(*buf, message, sizeof(ARRIVAL));
+		*from = (struct sockaddr_nl){.nl_family = AF_NETLINK, .nl_pid = port};
+		message = NULL;
+		return sizeof(ARRIVAL);
+	}
 	answer = 0;
 	return r ? r : real(sk, from, buf, creds);
 }
-
-#define HEAD "add@/devices/pci0000:00/0000:00:08.0/0000:03:00.0\0"
-#define BODY                                                                                                 \
-	"DEVPATH=/devices/pci0000:00/0000:00:08.0/0000:03:00.0\0SUBSYSTEM=pci\0PCI_CLASS=10400\0"            \
-	"PCI_ID=1000:005D\0PCI_SUBSYS_ID=1000:9361\0PCI_SLOT_NAME=0000:03:00.0\0"                            \
-	"MODALIAS=pci:v00001000d0000005Dsv00001000sd00009361bc01sc04i00\0SEQNUM=4711"
 
 #define parse(text, u) uevent_parse(text, sizeof(text), u)
 
@@ -41,8 +52,6 @@ START_TEST(an_arrival_has_address_and_ids)
 	ck_assert_str_eq(u.addr, "0000:03:00.0");
 	ck_assert_uint_eq(u.vendor, 0x1000);
 	ck_assert_uint_eq(u.device, 0x5d);
-	ck_assert_uint_eq(u.subvendor, 0x1000);
-	ck_assert_uint_eq(u.subdevice, 0x9361);
 	ck_assert_str_eq(u.driver, "");
 }
 END_TEST
@@ -51,8 +60,6 @@ START_TEST(each_action_is_told_apart)
 {
 	struct pci_uevent u;
 
-	ck_assert(parse(HEAD "ACTION=remove\0" BODY, &u));
-	ck_assert_int_eq(u.kind, PCI_UEVENT_REMOVE);
 	ck_assert(parse(HEAD "ACTION=bind\0DRIVER=vfio-pci\0" BODY, &u));
 	ck_assert_int_eq(u.kind, PCI_UEVENT_BIND);
 	ck_assert_str_eq(u.driver, "vfio-pci");
@@ -101,13 +108,31 @@ START_TEST(a_driver_name_of_any_length_fits)
 }
 END_TEST
 
+/* A process with the rights to do so says it. */
+START_TEST(only_the_kernel_is_believed)
+{
+	struct uevents *u = uevents_open();
+	struct pci_uevent event;
+
+	ck_assert_ptr_nonnull(u);
+	message = ARRIVAL;
+	port = 0;
+	ck_assert(uevents_next(u, &event));
+	ck_assert_int_eq(event.kind, PCI_UEVENT_ADD);
+	message = ARRIVAL;
+	port = 4711;
+	answer = -NLE_AGAIN;
+	ck_assert(!uevents_next(u, &event));
+	uevents_close(u);
+}
+END_TEST
+
 START_TEST(a_socket_without_events_does_not_block)
 {
 	struct uevents *u = uevents_open();
 	struct pci_uevent event;
 
-	if (!u)
-		return;
+	ck_assert_ptr_nonnull(u);
 	ck_assert_int_ge(uevents_fd(u), 0);
 	while (uevents_next(u, &event))
 		;
@@ -121,8 +146,7 @@ START_TEST(lost_events_are_told)
 	struct uevents *u = uevents_open();
 	struct pci_uevent event;
 
-	if (!u)
-		return;
+	ck_assert_ptr_nonnull(u);
 	answer = -NLE_NOMEM;
 	ck_assert(uevents_next(u, &event));
 	ck_assert_int_eq(event.kind, PCI_UEVENT_LOST);
@@ -143,6 +167,7 @@ int main(void)
 	tcase_add_test(c, what_is_no_pci_function_or_makes_no_sense_is_left_out);
 	tcase_add_test(c, what_somebody_has_the_kernel_say_is_left_out);
 	tcase_add_test(c, a_driver_name_of_any_length_fits);
+	tcase_add_test(c, only_the_kernel_is_believed);
 	tcase_add_test(c, a_socket_without_events_does_not_block);
 	tcase_add_test(c, lost_events_are_told);
 	suite_add_tcase(s, c);
