@@ -157,7 +157,7 @@ static int stop_unit(struct attach *a, struct err *e)
 	int r = ready_systemctl(a->c, "stop", NULL, a->name, e);
 
 	ready_systemctl(a->c, "reset-failed", NULL, a->name, NULL);
-	return r;
+	return r < 0 ? r : ready_stop_binding(a->c, a->name, e);
 }
 
 static int wait_unit(struct attach *a, struct err *e)

@@ -94,23 +94,6 @@ static int refuse_luns(struct detach *d, struct err *e)
 
 /* --- the steps --- */
 
-/* Its wait for a returned HBA outlasts hbad: what is given back must not be taken again. */
-static int stop_binding(struct detach *d, struct err *e)
-{
-	g_autofree char *path = g_strdup_printf("hbad-bind@%s.path", d->name);
-	g_autofree char *service = g_strdup_printf("hbad-bind@%s.service", d->name);
-	g_autofree char *out = NULL, *more_out = NULL;
-	const char *const stop[] = {"systemctl", "stop", path, service, NULL};
-	const char *const forget[] = {"systemctl", "reset-failed", path, service, NULL};
-	int r = d->c->ops->run(stop, &out, e);
-
-	if (r != 0)
-		return err_prefix(e, r < 0 ? r : -EIO, "systemctl stop %s %s", path, service);
-	/* One that has not failed is none of its units to systemd, and that is fine. */
-	d->c->ops->run(forget, &more_out, NULL);
-	return 0;
-}
-
 static int stop_unit(struct detach *d, struct err *e)
 {
 	struct unit_state u;
@@ -126,7 +109,7 @@ static int stop_unit(struct detach *d, struct err *e)
 		return err_set(e, -EBUSY, "hbad@%s does not stop (it is %s): see 'journalctl -u hbad@%s'",
 			d->name, u.active, d->name);
 	ready_systemctl(d->c, "reset-failed", NULL, d->name, NULL);
-	r = stop_binding(d, e);
+	r = ready_stop_binding(d->c, d->name, e);
 	return r < 0 ? r : ready_systemctl(d->c, "disable", "--quiet", d->name, e);
 }
 

@@ -24,6 +24,22 @@ int ready_systemctl(struct ctl *c, const char *verb, const char *option, const c
 	return r;
 }
 
+int ready_stop_binding(struct ctl *c, const char *name, struct err *e)
+{
+	g_autofree char *path = g_strdup_printf("hbad-bind@%s.path", name);
+	g_autofree char *service = g_strdup_printf("hbad-bind@%s.service", name);
+	g_autofree char *out = NULL, *more_out = NULL;
+	const char *const stop[] = {"systemctl", "stop", path, service, NULL};
+	const char *const forget[] = {"systemctl", "reset-failed", path, service, NULL};
+	int r = c->ops->run(stop, &out, e);
+
+	if (r != 0)
+		return err_prefix(e, r < 0 ? r : -EIO, "systemctl stop %s %s", path, service);
+	/* One that has not failed is none of its units to systemd, and that is fine. */
+	c->ops->run(forget, &more_out, NULL);
+	return 0;
+}
+
 /* What is waited for. */
 struct wait {
 	int64_t not_pid; /* the one that is still there; 0: none */

@@ -11,6 +11,8 @@
 
 /* systemctl VERB [OPTION] hbad@NAME. 0 or -EIO with systemctl's words. */
 int ready_systemctl(struct ctl *c, const char *verb, const char *option, const char *name, struct err *e);
+/* Ends the wait of hbad-bind@NAME for a returned HBA, which outlasts hbad: what is given back must not be taken again. */
+int ready_stop_binding(struct ctl *c, const char *name, struct err *e);
 
 /* Prints each change of state to progress. 0 with hbad's status; -EIO when it failed, -ETIMEDOUT, -EINTR. */
 int ready_wait(

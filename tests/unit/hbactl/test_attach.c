@@ -7,8 +7,9 @@
 #include "fake.h"
 #include "hbactl/json.h"
 
-#define ATTACH "attach 3:0.0 --name g2"
-#define U      "hbad@g2.service"
+#define ATTACH	"attach 3:0.0 --name g2"
+#define U	"hbad@g2.service"
+#define BINDING "hbad-bind@g2.path hbad-bind@g2.service"
 
 START_TEST(attach_writes_binds_enables_starts_and_prints_what_to_paste)
 {
@@ -91,7 +92,8 @@ static const struct {
 	{"save", "remove\n"},
 	{"bind", "remove\n"},
 	{"systemctl enable", "systemctl disable --quiet " U "\nunbind " HBA_ADDR " megaraid_sas\nremove\n"},
-	{"systemctl start", "systemctl stop " U "\nsystemctl reset-failed " U "\nsystemctl disable --quiet " U
+	{"systemctl start", "systemctl stop " U "\nsystemctl reset-failed " U "\nsystemctl stop " BINDING
+			    "\nsystemctl reset-failed " BINDING "\nsystemctl disable --quiet " U
 			    "\nunbind " HBA_ADDR " megaraid_sas\nremove\n"},
 };
 
