@@ -38,11 +38,15 @@ plug_words() {
 	esac
 }
 
+# Serial number of the one that is in
+PLUGGED=LABGEN2
+
 # plug [SERIAL]: with all of its disks, since the guest does not run meanwhile
 plug() {
 	local -a QEMU=()
 	local i
-	vm_gen2 "${1:-LABGEN2}"
+	PLUGGED=${1:-LABGEN2}
+	vm_gen2 "$PLUGGED"
 	qmp stop >/dev/null || fail "QEMU does not stop the guest"
 	for ((i = 0; i < ${#QEMU[@]}; i += 2)); do
 		plug_words "${QEMU[@]:i:2}"
