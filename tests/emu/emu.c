@@ -11,7 +11,12 @@ void emu_config_init(struct emu_config *c)
 {
 	*c = (struct emu_config){
 		.model = models[0],
-		.opt = {.max_cmds = 1008, .max_sge = 80, .vectors = 16, .boot_ms = 2000, .latency_us = 100},
+		.opt = {.max_cmds = 1008,
+			.max_sge = 80,
+			.max_strips = 42,
+			.vectors = 16,
+			.boot_ms = 2000,
+			.latency_us = 100},
 		.seed = 1,
 		.speed = 1,
 		.units = {.drive_cache_bytes = 64u << 20, .ctrl_cache_bytes = 256u << 20},

@@ -46,6 +46,7 @@ static const char usage[] =
 	"      --latency-us N     a command takes 0 to twice this (100)\n"
 	"      --max-cmds N       commands that firmware offers (1008)\n"
 	"      --max-sge N        segments per command (80)\n"
+	"      --max-strips N     strips of 8 KiB per command (42)\n"
 	"      --vectors N        reply queues of sas3108 (16)\n"
 	"      --start-ms N       START STOP UNIT takes this long (0)\n"
 	"      --ld-sync WHAT     what SYNCHRONIZE CACHE to an LD does: controller (default; its cache goes "
@@ -75,6 +76,7 @@ enum opt {
 	OPT_LATENCY,
 	OPT_CMDS,
 	OPT_SGE,
+	OPT_STRIPS,
 	OPT_VECTORS,
 	OPT_START,
 	OPT_LD_SYNC,
@@ -105,6 +107,7 @@ static const struct option options[] = {
 	{"latency-us", required_argument, NULL, OPT_LATENCY},
 	{"max-cmds", required_argument, NULL, OPT_CMDS},
 	{"max-sge", required_argument, NULL, OPT_SGE},
+	{"max-strips", required_argument, NULL, OPT_STRIPS},
 	{"vectors", required_argument, NULL, OPT_VECTORS},
 	{"start-ms", required_argument, NULL, OPT_START},
 	{"ld-sync", required_argument, NULL, OPT_LD_SYNC},
@@ -196,6 +199,7 @@ static int take_number(struct args *a, int opt)
 		{OPT_LATENCY, "latency-us", 0, 1000000, &c->opt.latency_us, NULL},
 		{OPT_CMDS, "max-cmds", 16, 2040, &c->opt.max_cmds, NULL},
 		{OPT_SGE, "max-sge", 1, 255, &c->opt.max_sge, NULL},
+		{OPT_STRIPS, "max-strips", 1, 65535, &c->opt.max_strips, NULL},
 		{OPT_VECTORS, "vectors", 1, 16, &c->opt.vectors, NULL},
 		{OPT_START, "start-ms", 0, 3600000, &c->units.start_ms, NULL},
 		{OPT_DRIVE_CACHE, "drive-cache", 0, UINT64_C(1) << 40, NULL, &c->units.drive_cache_bytes},

@@ -62,7 +62,7 @@ static uint8_t ctrl_get_info(struct dcmd *d)
 	to16(p, 0x5c6, (uint16_t)(count(us, UNIT_PD) + 1));
 	to16(p, 0x5c8, (uint16_t)count(us, UNIT_PD));
 	to16(p, 0x5d0, 512);
-	to16(p, 0x5da, 42);
+	to16(p, 0x5da, (uint16_t)o->max_strips);
 	to32(p, 0x5dc, 0x3f);
 	p[0x5e8] = 4; /* strips of 8 KiB to 1 MiB */
 	p[0x5e9] = 11;

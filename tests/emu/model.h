@@ -53,7 +53,7 @@ struct model_env {
 	/* The function forgets its BARs and its command register. */
 	void (*lose_config)(struct model_env *env);
 	struct model_options {
-		uint32_t max_cmds, max_sge;
+		uint32_t max_cmds, max_sge, max_strips;
 		uint32_t vectors;    /* reply queues offered, by models that have several */
 		uint32_t boot_ms;    /* from reset to READY, about */
 		uint32_t latency_us; /* a command takes 0 to twice this */
