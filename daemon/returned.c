@@ -98,29 +98,39 @@ static void note_instance(struct hbad *d, const struct pci_place *now)
 
 /*
  * One that hbad had, or that was bound since it was plugged in, is none of hbad's business once it is not bound any more:
- * somebody has unbound it by hand and had a reason. What sysfs shows says so whatever uevents were missed.
+ * somebody has unbound it by hand and had a reason. What sysfs shows says so whatever uevents were missed. result is that of the
+ * look, which is a little older than what sysfs shows.
  */
-static bool is_settled(struct returns *r, const struct pci_place *now, bool may_not_open)
+static bool is_settled(struct returns *r, const struct pci_place *now, int result)
 {
 	if (r->settled == now->instance)
 		return true;
 	if (strcmp(now->driver, "vfio-pci") != 0)
 		return false;
-	/* Bound by somebody else (vfio-pci.ids=): hbad's user gets it from root, unless root does not give it. */
-	if (may_not_open && r->asked < ASKED_TOO_OFTEN)
-		return false;
+	switch (result) {
+	case -ENXIO:
+	case -ENOENT:
+		/* Bound since. By whom, and whether hbad may open it, the next look tells. */
+		return true;
+	case -EACCES:
+	case -EPERM:
+		/* Bound by somebody else (vfio-pci.ids=): hbad's user gets it from root, unless root does not give it. */
+		if (r->asked < ASKED_TOO_OFTEN)
+			return false;
+		break;
+	}
 	r->settled = now->instance;
 	return true;
 }
 
-static void consider(struct hbad *d, bool may_not_open)
+static void consider(struct hbad *d, int result)
 {
 	struct returns *r = &d->returns;
 	struct pci_place now;
 
 	look_at_place(d, &now);
 	note_instance(d, &now);
-	if (is_settled(r, &now, may_not_open) || clock_ns() < r->ask_ns)
+	if (is_settled(r, &now, result) || clock_ns() < r->ask_ns)
 		return;
 	if (is_like_it(d, &now)) {
 		ask_for_it(d);
@@ -139,7 +149,7 @@ static void heard(struct hbad *d, const struct pci_uevent *u)
 	if (its_place(d, addr) < 0 || strcmp(addr, u->addr) != 0)
 		return;
 	if (u->kind == PCI_UEVENT_ADD)
-		consider(d, false);
+		consider(d, -ENXIO);
 	else if (u->kind != PCI_UEVENT_BIND || strcmp(u->driver, "vfio-pci") != 0)
 		return;
 	hbad_look_soon(d);
@@ -185,7 +195,7 @@ void hbad_returned_end(struct hbad *d)
 void hbad_returned_not(struct hbad *d, int result)
 {
 	if (!pci_uri_is_served(d->config.device))
-		consider(d, result == -EACCES);
+		consider(d, result);
 }
 
 void hbad_returned_up(struct hbad *d, const struct hba *h)
