@@ -143,6 +143,39 @@ void loop_post(struct loop *l, struct loop_msg *m)
 		loop_wake(l);
 }
 
+static void all_back(struct loop_msg *m)
+{
+	struct loop_all *a = container_of(m, struct loop_all, back);
+
+	a->done(a);
+}
+
+static void all_part(struct loop_msg *m)
+{
+	struct loop_all_part *p = container_of(m, struct loop_all_part, msg);
+	struct loop_all *a = p->all;
+
+	a->fn(a, (unsigned)(p - a->part));
+	/* Acquire and release: the last one has seen, and passes on, what the others did. */
+	if (__atomic_sub_fetch(&a->left, 1, __ATOMIC_ACQ_REL) == 0)
+		loop_post(a->home, &a->back);
+}
+
+void loop_post_all(struct loop_all *a, struct loop *const *loops, unsigned n, struct loop *home)
+{
+	assert(n > 0 && n <= LOOP_ALL_MAX);
+	a->home = home;
+	a->back.cb = all_back;
+	__atomic_store_n(&a->left, n, __ATOMIC_RELAXED);
+	/* All parts before the first post: once the last one is posted, a may be somebody else's. */
+	for (unsigned i = 0; i < n; i++) {
+		a->part[i].all = a;
+		a->part[i].msg.cb = all_part;
+	}
+	for (unsigned i = 0; i < n; i++)
+		loop_post(loops[i], &a->part[i].msg);
+}
+
 struct call {
 	struct loop_msg msg;
 	void (*fn)(void *arg);

@@ -66,8 +66,34 @@ void loop_add_hook(struct loop *l, struct loop_hook *h);
 /* Not from within another hook. */
 void loop_del_hook(struct loop_hook *h);
 
-/* Any thread, lock-free, never blocks; wakes the loop. */
+/* Any thread, lock-free, never blocks; wakes the loop. Messages that one thread posts to one loop run in that order. */
 void loop_post(struct loop *l, struct loop_msg *m);
+
+#define LOOP_ALL_MAX 16
+
+struct loop_all;
+struct loop_all_part {
+	struct loop_msg msg;
+	struct loop_all *all;
+};
+
+/* A message to several loops, and one to whoever wants to know that all of them have run it. The memory is the poster's
+ * again when done begins. */
+struct loop_all {
+	/* On each loop's thread, once; n is its place in the list of loops. */
+	void (*fn)(struct loop_all *self, unsigned n);
+	/* On home's thread, after all of them; it sees what they did. */
+	void (*done)(struct loop_all *self);
+	/* private */
+	struct loop *home;
+	unsigned left; /* atomic */
+	struct loop_msg back;
+	struct loop_all_part part[LOOP_ALL_MAX];
+};
+
+/* Any thread, lock-free, never blocks. 1 to LOOP_ALL_MAX loops, home may be one of them; fn and done are never called
+ * from within. A loop that does not run any more never runs it, and done then never comes. */
+void loop_post_all(struct loop_all *a, struct loop *const *loops, unsigned n, struct loop *home);
 /* Runs fn(arg) on the loop's thread and waits for it; from another thread only. 0, or -ETIMEDOUT after
  * timeout_ms: fn may then still run later, so arg must be static, or be freed by fn. */
 int loop_call(struct loop *l, void (*fn)(void *arg), void *arg, unsigned timeout_ms);

@@ -489,6 +489,95 @@ START_TEST(call_gives_up_and_runs_later)
 }
 END_TEST
 
+#define ALL_LOOPS  3
+#define ALL_ROUNDS 500
+
+static struct {
+	struct loop_all all;
+	struct loop *loop[ALL_LOOPS];
+	pthread_t thread[ALL_LOOPS];
+	pthread_barrier_t known; /* whose thread is whose, before any loop runs */
+	unsigned ran[ALL_LOOPS]; /* each written by its own thread alone, and read after all of them */
+	unsigned rounds;
+	unsigned over; /* atomic */
+} every;
+
+static void *every_main(void *arg)
+{
+	unsigned n = (unsigned)(uintptr_t)arg;
+
+	every.thread[n] = pthread_self();
+	pthread_barrier_wait(&every.known);
+	loop_run(every.loop[n]);
+	return NULL;
+}
+
+static void every_fn(struct loop_all *a, unsigned n)
+{
+	ck_assert(pthread_equal(pthread_self(), every.thread[n]));
+	every.ran[n]++;
+}
+
+static void every_done(struct loop_all *a)
+{
+	ck_assert(pthread_equal(pthread_self(), every.thread[1]));
+	every.rounds++;
+	for (unsigned i = 0; i < ALL_LOOPS; i++)
+		ck_assert_uint_eq(every.ran[i], every.rounds);
+	if (every.rounds < ALL_ROUNDS)
+		loop_post_all(a, every.loop, ALL_LOOPS, every.loop[1]);
+	else
+		__atomic_store_n(&every.over, 1, __ATOMIC_RELEASE);
+}
+
+/* Also shows that its memory is free for another round as soon as done() begins. */
+START_TEST(message_to_all_loops_is_over_when_all_have_run_it)
+{
+	pthread_t thread[ALL_LOOPS];
+
+	every.all.fn = every_fn;
+	every.all.done = every_done;
+	for (unsigned i = 0; i < ALL_LOOPS; i++)
+		ck_assert_int_eq(loop_create(&every.loop[i]), 0);
+	loop_post_all(&every.all, every.loop, ALL_LOOPS, every.loop[1]);
+	pthread_barrier_init(&every.known, NULL, ALL_LOOPS);
+	for (unsigned i = 0; i < ALL_LOOPS; i++)
+		pthread_create(&thread[i], NULL, every_main, (void *)(uintptr_t)i);
+	while (!__atomic_load_n(&every.over, __ATOMIC_ACQUIRE))
+		clock_sleep_ms(1);
+	for (unsigned i = 0; i < ALL_LOOPS; i++) {
+		loop_stop(every.loop[i]);
+		pthread_join(thread[i], NULL);
+		loop_destroy(every.loop[i]);
+	}
+	ck_assert_uint_eq(every.rounds, ALL_ROUNDS);
+}
+END_TEST
+
+START_TEST(message_to_all_loops_waits_for_the_last)
+{
+	struct loop *loops[2] = {l, NULL};
+
+	every.all.fn = every_fn;
+	every.all.done = every_done;
+	every.thread[0] = every.thread[1] = pthread_self();
+	every.rounds = ALL_ROUNDS - 1;
+	every.ran[0] = every.ran[1] = ALL_ROUNDS - 1;
+	every.ran[2] = ALL_ROUNDS;
+	ck_assert_int_eq(loop_create(&loops[1]), 0);
+	loop_post_all(&every.all, loops, 2, l);
+	loop_once(l, 0);
+	loop_once(l, 0);
+	ck_assert_uint_eq(every.ran[0], ALL_ROUNDS);
+	ck_assert_uint_eq(every.rounds, ALL_ROUNDS - 1);
+	loop_once(loops[1], 0);
+	ck_assert_uint_eq(every.rounds, ALL_ROUNDS - 1); /* not here: on l */
+	loop_once(l, 0);
+	ck_assert_uint_eq(every.rounds, ALL_ROUNDS);
+	loop_destroy(loops[1]);
+}
+END_TEST
+
 START_TEST(stop_ends_the_run)
 {
 	pthread_t io;
@@ -553,6 +642,8 @@ int main(void)
 	tcase_add_test(c, messages_of_many_threads_all_arrive);
 	tcase_add_test(c, call_runs_there_and_waits);
 	tcase_add_test(c, call_gives_up_and_runs_later);
+	tcase_add_test(c, message_to_all_loops_is_over_when_all_have_run_it);
+	tcase_add_test(c, message_to_all_loops_waits_for_the_last);
 	tcase_add_test(c, stop_ends_the_run);
 	tcase_add_test(c, heart_beats_in_sleep_and_stops_in_a_stall);
 	return run_case(c, "loop");
