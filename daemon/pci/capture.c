@@ -55,6 +55,25 @@ static void cap_bar_write32(struct pci_dev *dev, unsigned n, uint64_t off, uint3
 	cap_bar_write_part(dev, n, off, val, sizeof(uint32_t));
 }
 
+/* What the device sees as two writes is written down as two. */
+static void cap_bar_write64(struct pci_dev *dev, unsigned n, uint64_t off, uint64_t val)
+{
+	struct capture *c = capture_of(dev);
+
+	if (!pci_can_write64(c->inner, n, off)) {
+		cap_bar_write32(dev, n, off, (uint32_t)val);
+		cap_bar_write32(dev, n, off + sizeof(uint32_t), (uint32_t)(val >> 32));
+		return;
+	}
+	put_reg(c, CAPTURE_WRITE, CAPTURE_ARG(n, sizeof(val)), off, val);
+	pci_write64(c->inner, n, off, val);
+}
+
+static bool cap_bar_whole64(struct pci_dev *dev, unsigned n, uint64_t off)
+{
+	return pci_can_write64(capture_of(dev)->inner, n, off);
+}
+
 /* Ours stays unmapped, so that every access comes through here. */
 static int cap_map_bar(struct pci_dev *dev, unsigned n, struct err *e)
 {
@@ -199,6 +218,8 @@ static const struct pci_ops cap_ops = {
 	.bar_write32 = cap_bar_write32,
 	.bar_read_part = cap_bar_read_part,
 	.bar_write_part = cap_bar_write_part,
+	.bar_write64 = cap_bar_write64,
+	.bar_whole64 = cap_bar_whole64,
 	.irq_enable = cap_irq_enable,
 	.irq_disable = cap_irq_disable,
 	.intx_unmask = cap_intx_unmask,

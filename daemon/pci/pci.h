@@ -3,7 +3,7 @@
  * A PCI function owned by this process, over one of several transports (struct pci_ops): kernel VFIO type 1,
  * or a vfio-user socket behind which another process emulates it. Drivers above see only this header.
  *
- * Threads: set-up and tear-down calls are for the control thread. pci_read32/pci_write32 are for any thread
+ * Threads: set-up and tear-down calls are for the control thread. pci_read32/pci_write32 and their like are for any thread
  * that the caller keeps from pci_close().
  */
 #ifndef HBAD_PCI_PCI_H
@@ -76,6 +76,10 @@ struct pci_ops {
 	/* Optional: the same for registers of 1 or 2 bytes (len), which only some devices have. */
 	uint32_t (*bar_read_part)(struct pci_dev *dev, unsigned n, uint64_t off, unsigned len);
 	void (*bar_write_part)(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val, unsigned len);
+	/* Optional: the same for a register of 8 bytes; without it there are two writes of 4, the lower one first. */
+	void (*bar_write64)(struct pci_dev *dev, unsigned n, uint64_t off, uint64_t val);
+	/* Optional: does bar_write64 reach this register in one piece? Without it: no. */
+	bool (*bar_whole64)(struct pci_dev *dev, unsigned n, uint64_t off);
 	/* Required. Vectors n of kind signal eventfds[i]. -ENOTSUP when the device has not so many. */
 	int (*irq_enable)(
 		struct pci_dev *dev, enum pci_irq_kind kind, const int *eventfds, unsigned n, struct err *e);
@@ -183,6 +187,37 @@ static inline void pci_write32(struct pci_dev *dev, unsigned bar, uint64_t off, 
 		return;
 	}
 	dev->ops->bar_write32(dev, bar, off, val);
+}
+
+/* May several threads write this register of 8 bytes at the same time, so that each value arrives whole? A store of 8
+ * bytes is one write on the bus where the host has 64 bits, and one message is one write to whoever serves it. The
+ * kernel's way around a mapping is neither: it may make two writes of it. */
+static inline bool pci_can_write64(struct pci_dev *dev, unsigned bar, uint64_t off)
+{
+	const struct pci_bar *b = &dev->bar[bar];
+
+	if (off % sizeof(uint64_t))
+		return false;
+	if (b->map_len >= sizeof(uint64_t) && off <= b->map_len - sizeof(uint64_t))
+		return sizeof(void *) >= sizeof(uint64_t);
+	return dev->ops->bar_whole64 && dev->ops->bar_whole64(dev, bar, off);
+}
+
+/* off is a multiple of 8. In two halves, the lower first, where pci_can_write64() says no. */
+static inline void pci_write64(struct pci_dev *dev, unsigned bar, uint64_t off, uint64_t val)
+{
+	const struct pci_bar *b = &dev->bar[bar];
+
+	if (likely(b->map_len >= sizeof(uint64_t) && off <= b->map_len - sizeof(uint64_t))) {
+		/* As in pci_write32(). */
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		*(volatile uint64_t *)(b->map + off) = htole64(val);
+	} else if (dev->ops->bar_write64) {
+		dev->ops->bar_write64(dev, bar, off, val);
+	} else {
+		pci_write32(dev, bar, off, (uint32_t)val);
+		pci_write32(dev, bar, off + sizeof(uint32_t), (uint32_t)(val >> 32));
+	}
 }
 
 /* What a capture is to know of the message memory, without data of users: PCI_NOTE_OUT, right before the register

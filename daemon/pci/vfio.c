@@ -139,6 +139,7 @@ const struct pci_ops vfio_ops = {
 	.bar_write32 = vfio_bar_write32,
 	.bar_read_part = vfio_bar_read_part,
 	.bar_write_part = vfio_bar_write_part,
+	.bar_write64 = vfio_bar_write64,
 	.irq_enable = vfio_irq_enable,
 	.irq_disable = vfio_irq_disable,
 	.intx_unmask = vfio_intx_unmask,

@@ -73,6 +73,7 @@ void vfio_unmap_bars(struct vfio_dev *v);
 uint32_t vfio_bar_read32(struct pci_dev *dev, unsigned n, uint64_t off);
 void vfio_bar_write32(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val);
 uint32_t vfio_bar_read_part(struct pci_dev *dev, unsigned n, uint64_t off, unsigned len);
+void vfio_bar_write64(struct pci_dev *dev, unsigned n, uint64_t off, uint64_t val);
 void vfio_bar_write_part(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val, unsigned len);
 
 /* --- vfio_irq.c --- */

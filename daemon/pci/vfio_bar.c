@@ -142,6 +142,18 @@ void vfio_bar_write_part(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t
 	(void)done;
 }
 
+void vfio_bar_write64(struct pci_dev *dev, unsigned n, uint64_t off, uint64_t val)
+{
+	struct vfio_dev *v = vfio_of(dev);
+	uint64_t le = htole64(val);
+	ssize_t done = 0;
+
+	/* Kernels that know no writes of 8 bytes here make two of it, in this order. */
+	if (in_bar(&v->bar[n], off, sizeof(le)))
+		done = v->sys->pwrite(v->device, &le, sizeof(le), (off_t)(v->bar[n].off + off));
+	(void)done;
+}
+
 uint32_t vfio_bar_read32(struct pci_dev *dev, unsigned n, uint64_t off)
 {
 	return vfio_bar_read_part(dev, n, off, sizeof(uint32_t));

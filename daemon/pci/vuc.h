@@ -174,6 +174,8 @@ void vuc_blank_bars(struct vuc_dev *v);
 uint32_t vuc_bar_read32(struct pci_dev *dev, unsigned n, uint64_t off);
 void vuc_bar_write32(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val);
 uint32_t vuc_bar_read_part(struct pci_dev *dev, unsigned n, uint64_t off, unsigned len);
+void vuc_bar_write64(struct pci_dev *dev, unsigned n, uint64_t off, uint64_t val);
+bool vuc_bar_whole64(struct pci_dev *dev, unsigned n, uint64_t off);
 void vuc_bar_write_part(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t val, unsigned len);
 
 /* --- vuc_irq.c --- */

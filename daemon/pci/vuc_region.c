@@ -186,6 +186,21 @@ void vuc_bar_write_part(struct pci_dev *dev, unsigned n, uint64_t off, uint32_t 
 		vuc_region_write(v, VFIO_PCI_BAR0_REGION_INDEX + n, off, &le, len, true);
 }
 
+void vuc_bar_write64(struct pci_dev *dev, unsigned n, uint64_t off, uint64_t val)
+{
+	struct vuc_dev *v = vuc_of(dev);
+	uint64_t le = htole64(val);
+
+	if (in_bar(&v->bar[n], off, sizeof(le)))
+		vuc_region_write(v, VFIO_PCI_BAR0_REGION_INDEX + n, off, &le, sizeof(le), true);
+}
+
+/* One message, which the server takes as a whole. */
+bool vuc_bar_whole64(struct pci_dev *dev, unsigned n, uint64_t off)
+{
+	return in_bar(&vuc_of(dev)->bar[n], off, sizeof(uint64_t));
+}
+
 uint32_t vuc_bar_read32(struct pci_dev *dev, unsigned n, uint64_t off)
 {
 	return vuc_bar_read_part(dev, n, off, sizeof(uint32_t));

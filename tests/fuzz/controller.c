@@ -118,6 +118,7 @@ void controller_up(struct pci_dev *pci, uint16_t device)
 	model_read = ops.bar_read32;
 	ops.bar_read32 = fuzz_read;
 	ops.bar_write32 = fuzz_write;
+	ops.bar_write64 = NULL; /* as two of the others */
 	h->pci->ops = &ops;
 }
 

@@ -157,8 +157,7 @@ void fusion_init_fire(struct fusion *f)
 		sizeof(struct fusion_ioc_init));
 	pci_note(m->h->pci, PCI_NOTE_OUT, mfi_frame_addr(m, slot), frame, sizeof(*frame));
 	/* Always the port of 64 bits. No descriptor comes back for it: the frame's status tells. */
-	mfi_write(m, FUSION_REG_QUEUE_LOW, (uint32_t)desc);
-	mfi_write(m, FUSION_REG_QUEUE_HIGH, (uint32_t)(desc >> 32));
+	mfi_write64(m, FUSION_REG_QUEUE_LOW, desc);
 }
 
 int fusion_init_check(struct fusion *f)

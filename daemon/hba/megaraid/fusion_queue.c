@@ -94,9 +94,8 @@ void fusion_send(struct fusion *f, uint32_t smid, enum fusion_type type, unsigne
 		mfi_write(&f->m, FUSION_REG_QUEUE_ATOMIC, (uint32_t)desc);
 		return;
 	}
-	/* The write of the high half submits; there is one thread that does this. */
-	mfi_write(&f->m, FUSION_REG_QUEUE_LOW, (uint32_t)desc);
-	mfi_write(&f->m, FUSION_REG_QUEUE_HIGH, (uint32_t)(desc >> 32));
+	/* In one piece: the write of the high half submits whatever the low half is then [5.5]. */
+	mfi_write64(&f->m, FUSION_REG_QUEUE_LOW, desc);
 }
 
 void fusion_fire(struct mfi *m, uint32_t frame, unsigned extra)

@@ -140,6 +140,11 @@ static inline void mfi_write(const struct mfi *m, unsigned reg, uint32_t val)
 	pci_write32(m->h->pci, m->bar, reg, val);
 }
 
+static inline void mfi_write64(const struct mfi *m, unsigned reg, uint64_t val)
+{
+	pci_write64(m->h->pci, m->bar, reg, val);
+}
+
 /* --- iop.c */
 
 extern const struct mfi_iop mfi_iop_gen1, mfi_iop_gen2, mfi_iop_skinny;

@@ -262,6 +262,13 @@ START_TEST(registers_are_written_down_and_reach_the_device)
 	pci_write16(dev, 3, 0x16, 0xabcd);
 	ck_assert_uint_eq(fake.last_write, 0xabcd);
 	ck_assert_uint_eq(fake.last_len, 2);
+	ck_assert(pci_can_write64(dev, 1, 0x18));
+	pci_write64(dev, 1, 0x18, UINT64_C(0x1122334455667788));
+	ck_assert_uint_eq(le32toh(fake.regs[6]), 0x55667788);
+	ck_assert_uint_eq(le32toh(fake.regs[7]), 0x11223344);
+	ck_assert(!pci_can_write64(dev, 3, 0x20)); /* the fake's is not mapped there, and has no such write */
+	pci_write64(dev, 3, 0x20, UINT64_C(0x1122334455667788));
+	ck_assert_uint_eq(fake.last_write, 0x11223344); /* the upper half comes last */
 	finish(dev);
 	EXPECT(0, 15, 1, 0, 0);
 	EXPECT(1, 1, 0x14, 16, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0x70, 0, 0x50, 0xb4, 0, 0, 0, 0);
@@ -269,6 +276,9 @@ START_TEST(registers_are_written_down_and_reach_the_device)
 	EXPECT(3, 1, 0x34, 16, 0, 0x00, 0x20, 0, 0, 0, 0, 0, 0, 0x00, 0x30, 0, 0, 0, 0, 0, 0);
 	EXPECT(4, 1, 0x31, 16, 0, 0x15, 0, 0, 0, 0, 0, 0, 0, 0x42, 0, 0, 0, 0, 0, 0, 0);
 	EXPECT(5, 2, 0x32, 16, 0, 0x16, 0, 0, 0, 0, 0, 0, 0, 0xcd, 0xab, 0, 0, 0, 0, 0, 0);
+	EXPECT(6, 2, 0x18, 16, 0, 0x18, 0, 0, 0, 0, 0, 0, 0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11);
+	EXPECT(7, 2, 0x34, 16, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0x88, 0x77, 0x66, 0x55, 0, 0, 0, 0);
+	EXPECT(8, 2, 0x34, 16, 0, 0x24, 0, 0, 0, 0, 0, 0, 0, 0x44, 0x33, 0x22, 0x11, 0, 0, 0, 0);
 }
 END_TEST
 

@@ -594,12 +594,22 @@ START_TEST(hole_in_a_bar_goes_through_the_descriptor)
 		ck_assert_uint_eq(pci_read8(dev, 1, off + 1), 0xaa);
 		ck_assert_uint_eq(pci_read16(dev, 1, off + 2), 0xbbcc);
 	}
+	/* 64 bits: in one store, and as the kernel likes */
+	for (unsigned off = 0x108; off <= 0x2108; off += 0x2000) {
+		pci_write64(dev, 1, off, UINT64_C(0x1122334455667788));
+		ck_assert_uint_eq(pci_read32(dev, 1, off), 0x55667788);
+		ck_assert_uint_eq(pci_read32(dev, 1, off + 4), 0x11223344);
+		ck_assert_int_eq(pci_can_write64(dev, 1, off), off < 0x2000);
+	}
+	ck_assert(pci_can_write64(dev, 1, 0x1ff8));
+	ck_assert(!pci_can_write64(dev, 1, 0x1ffc)); /* not its own multiple */
 	k.bar1[0x3fff] = 7;
 	ck_assert_uint_eq(pci_read8(dev, 1, 0x3fff), 7);
 	ck_assert_uint_eq(pci_read8(dev, 1, 0x4000), UINT8_MAX);
 	ck_assert_uint_eq(pci_read16(dev, 1, 0x3fff), UINT16_MAX);
 	pci_write8(dev, 1, 0x4000, 1);
 	pci_write16(dev, 1, 0x3fff, 1);
+	pci_write64(dev, 1, 0x4000, 1);
 	ck_assert_uint_eq(k.bar1[0x3fff], 7);
 	k.bar1[0x3fff] = 0;
 	/* outside: all ones, nothing written */

@@ -23,6 +23,7 @@ START_TEST(registers_are_read_and_written_by_messages)
 	static const uint8_t write_bytes[20] = {
 		0xfc, 0x3f, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 0x78, 0x56, 0x34, 0x12};
 	const struct srv_msg *m;
+	unsigned before;
 
 	open_with(&times);
 	ck_assert_int_eq(pci_map_bar(dev, 1, &e), 0);
@@ -41,6 +42,13 @@ START_TEST(registers_are_read_and_written_by_messages)
 	ck_assert_mem_eq(m->payload, write_bytes, 20);
 	/* in order: the read sees the write */
 	ck_assert_uint_eq(pci_read32(dev, 1, 0x3ffc), 0x12345678);
+	/* 64 bits are one message */
+	ck_assert(pci_can_write64(dev, 1, 0x3ff0));
+	ck_assert(!pci_can_write64(dev, 5, 0));
+	before = srv_count(&s);
+	pci_write64(dev, 1, 0x3ff0, UINT64_C(0x1122334455667788));
+	ck_assert_uint_eq(pci_read32(dev, 1, 0x3ff4), 0x11223344);
+	ck_assert_uint_eq(srv_count(&s), before + 2);
 	ck_assert_uint_eq(pci_read32(dev, 0, 0xfc), 0xb00000fc);
 	ck_assert_uint_eq(pci_read8(dev, 0, 0xff), 0xb0);
 	ck_assert_uint_eq(pci_read16(dev, 0, 0xfc), 0x00fc);

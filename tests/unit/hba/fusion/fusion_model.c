@@ -149,6 +149,7 @@ static void bar_write32(struct pci_dev *pci, unsigned n, uint64_t off, uint32_t 
 		m->low = v;
 		break;
 	case 0xc4:
+		m->n_halves++;
 		fw_descriptor(m, (uint64_t)v << 32 | m->low);
 		break;
 	case 0xc8:
@@ -159,7 +160,26 @@ static void bar_write32(struct pci_dev *pci, unsigned n, uint64_t off, uint32_t 
 	pthread_mutex_unlock(&m->fn.lock);
 }
 
-static const struct pci_ops model_ops = {FN_OPS, .bar_read32 = bar_read32, .bar_write32 = bar_write32};
+/* Only the request queue's port is that wide. */
+static void bar_write64(struct pci_dev *pci, unsigned n, uint64_t off, uint64_t v)
+{
+	struct model *m = of(pci);
+
+	pthread_mutex_lock(&m->fn.lock);
+	if (off != 0xc0)
+		fn_error(&m->fn, "64 bits at once to a register of 32");
+	else if (!m->fn.gone)
+		fw_descriptor(m, v);
+	pthread_mutex_unlock(&m->fn.lock);
+}
+
+static bool bar_whole64(struct pci_dev *pci, unsigned n, uint64_t off)
+{
+	return !of(pci)->no_whole64;
+}
+
+static const struct pci_ops model_ops = {FN_OPS, .bar_read32 = bar_read32, .bar_write32 = bar_write32,
+	.bar_write64 = bar_write64, .bar_whole64 = bar_whole64};
 
 void model_init(struct model *m, enum model_gen gen)
 {

@@ -34,6 +34,7 @@ struct model {
 	unsigned busy_reads;  /* so many reads of the doorbell say "busy" */
 	uint8_t init_status;
 	unsigned init_faults; /* so many INITs kill firmware */
+	bool no_whole64;      /* its transport makes two writes of one */
 	bool init_silent, no_msix;
 	bool hold;	 /* requests wait for model_complete() */
 	bool hold_flush; /* the flush DCMD too */
@@ -61,6 +62,7 @@ struct model {
 	unsigned n_init, n_soft_reset, n_chip_reset, n_flush, n_shutdown, n_abort, n_unit_reset,
 		n_sync[MODEL_UNITS];
 	unsigned n_mfi_abort, n_event_wait, n_ld_list, n_pd_list, n_fast_path, n_atomic;
+	unsigned n_halves; /* descriptors that came as two writes */
 	unsigned n_posted[MODEL_QUEUES];
 	uint8_t last_request[256], last_task[256], ioc_init[72], init_frame[64];
 	uint32_t event_from, event_filter;

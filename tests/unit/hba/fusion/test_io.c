@@ -30,6 +30,8 @@ START_TEST(what_was_written_is_read_on_every_generation_and_unit)
 		}
 	ck_assert_uint_eq(seen(r, n_fast_path), 0);
 	ck_assert_uint_eq(seen(r, n_atomic) > 0, _i == AERO);
+	/* Threads that post halves would post mixtures. */
+	ck_assert_uint_eq(seen(r, n_halves), 0);
 	rig_down(r);
 }
 END_TEST
