@@ -33,41 +33,76 @@ struct hba_times {
 #define HBA_IO_CALL_MS	      5000 /* how long set-up calls wait for the I/O thread */
 #define FLUSHES_BESIDE	      3	   /* so often again, when requests came back beside the last one */
 
+/*
+ * A part of the controller's requests that one I/O thread has to itself: their slots, deadlines, bounce memory and lists,
+ * and, if the driver has several, a reply queue. Everything is that thread's, but while the lane is halted the driver's
+ * part of it is the first lane's. See lane.c.
+ */
+struct hba_lane {
+	struct hba *h;
+	unsigned n;
+	struct loop *loop;
+	int irq_fd; /* of the first lane: hba->irq_fd */
+	/* What the lane goes by: the controller's state, but it changes between two messages. Anything but HBA_RUNNING: it
+	 * touches nothing of the driver's. */
+	enum hba_state state;
+	uint32_t first_tag; /* of tags, which counts from 0 */
+	struct tags tags;
+	struct dma_pool pool;
+	struct list flight, held, ending;
+	unsigned accepted; /* atomic: submitted and not yet done */
+	bool draining;	   /* new requests are refused */
+	bool rung;	   /* submits since the last doorbell */
+	bool news;	   /* slots or bounce memory came free, or the state changed */
+	bool slot_wanted;  /* somebody was refused a slot since the last news */
+	struct loop_fd irq;
+	struct loop_timer tick;
+	struct loop_hook hook;
+	struct log_limit late_limit, timeout_limit;
+	struct hba_stats stats;
+	/* what it has to tell the first lane */
+	struct loop_msg trouble;
+	bool trouble_posted; /* atomic */
+	int trouble_error;
+	const char *trouble_why;
+	bool join_over; /* atomic: it has joined its loop, or must not any more */
+	int join_result;
+};
+
+enum hba_round { ROUND_NONE, ROUND_HALT, ROUND_GO };
+
 struct hba_core {
 	struct hba *h;
 	struct hba_times times;
 	const struct hba_match *match;
 	uint32_t depth_cap, bounce_bytes;
-	enum hba_state state; /* atomic; written by the I/O thread, and by set-up while off the loop */
+	enum hba_state state; /* atomic; written by the first lane, and by set-up while off the loop */
 	struct hba_req *req;  /* limits.queue_depth of them */
-	struct tags tags;
-	struct dma_pool pool;
-	struct list flight, held, ending, runs;
-	unsigned accepted; /* atomic: submitted and not yet done */
-	bool draining;	   /* new requests are refused */
-	bool runs_over;	   /* hba_end_runs() */
+	struct hba_lane lane[HBA_MAX_LANES];
+	struct list runs;
+	bool runs_over; /* hba_end_runs() */
 	struct loop_msg end_runs;
-	bool end_runs_posted;  /* atomic */
-	bool rung;	       /* submits since the last doorbell */
-	bool news;	       /* slots or bounce memory came free, or the state changed */
-	unsigned beside, left; /* in flight when the last flush of a stop began, and when the loop was left */
-	bool slot_wanted;      /* somebody was refused a slot since the last news */
-	unsigned reset_phase, barren_resets;
+	bool end_runs_posted; /* atomic */
+	unsigned beside, left; /* in flight when the last flush of a stop began, and when the loops were left */
+	unsigned reset_phase;
+	unsigned barren_resets; /* atomic: any lane's answer ends the row */
 	uint64_t reset_ended_ns;
-	struct loop_fd irq, request;
-	struct loop_timer tick, reset;
-	struct loop_hook hook;
-	struct log_limit late_limit, timeout_limit;
-	struct hba_stats stats;
-	/* event.c; atomic, told and untold and unit_news written by the I/O thread, heard by the reader */
+	struct loop_fd request;
+	struct loop_timer reset;
+	struct {
+		struct loop_all all;
+		enum hba_round now, next;
+		enum hba_state go; /* with ROUND_GO: what the lanes go by from then on */
+		struct loop_timer late;
+		bool over; /* the first lane has left: no more rounds */
+	} round;
+	/* event.c; atomic, told and untold and unit_news written by the first lane, heard by the reader */
 	uint32_t told, heard, untold, unit_news;
 	struct hba_event event[HBA_EVENTS];
 	bool attached, on_loop;
-	bool up;	/* started, and not shut down since */
-	bool frozen;	/* hba_freeze() has succeeded */
-	bool stuck;	/* the I/O thread did not answer while it was in the loop: nothing may be freed */
-	bool join_over; /* atomic: join_loop() has run, or must not run any more */
-	int join_result;
+	bool up;     /* started, and not shut down since */
+	bool frozen; /* hba_freeze() has succeeded */
+	bool stuck;  /* an I/O thread did not answer while it was in the loop: nothing may be freed */
 };
 
 /* --- hba.c */
@@ -83,20 +118,58 @@ void hba_make_quiet(struct hba *h);
 
 int requests_init(struct hba *h, struct err *e);
 void requests_fini(struct hba *h);
+/* The memory of data alone. */
+void pools_fini(struct hba *h);
 /* Hands a held or new request to the driver. */
 void request_issue(struct hba_req *req);
+/* Its end is decided, unless the unit answers until deadline_ns. */
+void request_doom(struct hba_req *req, enum hba_result doom, uint64_t deadline_ns);
+uint64_t request_deadline(const struct hba_req *req);
 /* Sets the end of a request that the driver does not have (any more); done() follows from the hook. */
 void request_end_later(struct hba_req *req, enum hba_result result);
 /* Calls done() of all that are ending. True if there were any. */
-bool requests_finish(struct hba *h);
+bool requests_finish(struct hba_lane *l);
+static inline struct hba_lane *lane_of(const struct hba_req *req)
+{
+	return &req->hba->core->lane[req->lane];
+}
+
+/* --- lane.c */
+
+/* Of the first n of core->lane, with their descriptors. -errno: nothing was made. */
+int lanes_create(struct hba *h, struct loop *loop, const struct hba_config *cfg);
+void lanes_destroy(struct hba *h);
+/* Set-up thread. Joins all loops; the first one last, with HBA_RUNNING. -ETIMEDOUT: some may still join, so they have to
+ * leave as after success. After other errors none is in its loop. */
+int lanes_join(struct hba *h);
+/* Set-up thread. All leave, and what is at the controller ends after that was made quiet. -ETIMEDOUT: one does not answer,
+ * and nothing that it uses may be touched. */
+int lanes_leave(struct hba *h);
+/* fn(lane) on each lane's thread, one after the other; here, when that has left its loop. -ETIMEDOUT as above. */
+int lanes_call(struct hba *h, void (*fn)(void *lane));
+
+/* The first lane's thread: halts the others, or lets them go with the state to. What follows is in recover.c: when all
+ * others are halted, recover_halted() is called; at once when there are none. */
+void lanes_halt(struct hba *h);
+void lanes_go(struct hba *h, enum hba_state to);
+/* For the first lane's decision; from any lane. error: -ENODEV, the controller is gone; others: it is to be reset. */
+void lane_trouble(struct hba_lane *l, int error, const char *why);
 
 /* --- recover.c */
 
 void recover_init(struct hba *h);
-/* Asks the hardware for replies and judges the outcome. */
-void recover_poll(struct hba *h);
-/* The controller will not come back: quiet first, then everything ends as HBA_GONE. */
+/* Asks the hardware for replies of this lane, and judges the outcome. */
+void recover_poll(struct hba_lane *l);
+/* Deadlines of a lane. */
+void recover_tick(struct loop_timer *t);
+/* The first lane. The controller will not come back: quiet first, then everything ends as HBA_GONE. */
 void recover_give_up(struct hba *h, enum hba_state state, const char *why);
+/* All other lanes are halted. */
+void recover_halted(struct hba *h);
+/* This lane goes on after a reset: in the order of submission, what was at the hardware, then what came meanwhile. */
+void recover_resume(struct hba_lane *l);
+/* ... or everything of it ends. */
+void recover_end_all(struct hba_lane *l);
 /* Asks the driver to abort a request that has its doom. */
 void recover_try_abort(struct hba_req *req);
 
@@ -109,7 +182,7 @@ void runs_cancel(struct hba *h);
 /* As hba_run(), for what a stop itself has to ask, when nobody else may any more. */
 int run_last(struct hba *h, struct hba_req *tmpl);
 
-/* Counters have one writer (the I/O thread) and may be read by any thread. */
+/* Counters have one writer (the lane's thread) and may be read by any thread. */
 static inline void stat_inc(uint64_t *counter)
 {
 	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);

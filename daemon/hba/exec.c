@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hba_run(): a set-up thread runs one request and sleeps until it is done. The run has its own copy of
+ * hba_run(): a set-up thread runs one request, on the first lane, and sleeps until it is done. The run has its own copy of
  * request and data, owned by both threads until each has let go: the set-up thread can give up without
  * anybody writing into memory that it has freed.
  */
@@ -107,7 +107,8 @@ static bool run_submit(struct run *run)
 static bool run_try(struct run *run)
 {
 	struct hba_core *c = run->h->core;
-	bool draining = c->draining, ended;
+	struct hba_lane *l = &c->lane[0];
+	bool draining = l->draining, ended;
 
 	if ((c->state != HBA_RUNNING && c->state != HBA_RESETTING) ||
 		(!run->last && (draining || c->runs_over))) {
@@ -115,9 +116,9 @@ static bool run_try(struct run *run)
 		return true;
 	}
 	/* The last ones go past the gate that hba_drain() has closed. */
-	c->draining = false;
+	l->draining = false;
 	ended = run_submit(run);
-	c->draining = draining;
+	l->draining = draining;
 	return ended;
 }
 
@@ -161,7 +162,7 @@ static void end_runs(struct loop_msg *m)
 
 	c->runs_over = true;
 	runs_cancel(c->h);
-	for (uint32_t i = 0; i < c->h->limits.queue_depth; i++)
+	for (uint32_t i = 0; i < c->lane[0].tags.n; i++)
 		if (c->req[i].state != REQ_FREE && c->req[i].done == run_done)
 			hba_abort(&c->req[i]);
 }

@@ -56,30 +56,20 @@ int hba_create(
 	h = calloc(1, sizeof(*h));
 	if (!h)
 		return err_set(e, -ENOMEM, "out of memory");
-	h->irq_fd = -1;
+	h->ops = ops;
+	h->pci = pci;
 	h->core = calloc(1, sizeof(*h->core));
-	if (h->core)
-		h->irq_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (h->irq_fd < 0) {
+	if (!h->core || lanes_create(h, loop, cfg) < 0) {
 		free(h->core);
 		free(h);
 		return err_set(e, -ENOMEM, "%s: out of memory or descriptors", pci->uri);
 	}
-	h->ops = ops;
-	h->pci = pci;
-	h->loop = loop;
 	dma_space_init(&h->space, pci);
-	*h->core = (struct hba_core){
-		.h = h,
-		.times = {.tick_ms = 500, .abort_ms = 10000, .reset_ms = 120000, .flush_ms = 60000},
-		.match = m,
-		.depth_cap = cfg->queue_depth,
-		.bounce_bytes = cfg->bounce_bytes ? cfg->bounce_bytes : HBA_BOUNCE_BYTES,
-	};
-	list_init(&h->core->flight);
-	list_init(&h->core->held);
-	list_init(&h->core->ending);
-	list_init(&h->core->runs);
+	h->core->times =
+		(struct hba_times){.tick_ms = 500, .abort_ms = 10000, .reset_ms = 120000, .flush_ms = 60000};
+	h->core->match = m;
+	h->core->depth_cap = cfg->queue_depth;
+	h->core->bounce_bytes = cfg->bounce_bytes ? cfg->bounce_bytes : HBA_BOUNCE_BYTES;
 	*ret = h;
 	return 0;
 }
@@ -216,107 +206,7 @@ void hba_make_quiet(struct hba *h)
 	h->ops->quiesce(h);
 }
 
-/* --- loop --- */
-
-static void on_irq(struct loop_fd *f, uint32_t events)
-{
-	struct hba_core *c = container_of(f, struct hba_core, irq);
-	uint64_t count;
-
-	if (read(f->fd, &count, sizeof(count)) != sizeof(count))
-		return;
-	stat_inc(&c->stats.interrupts);
-	if (c->state == HBA_RUNNING)
-		recover_poll(c->h);
-}
-
-/* Once per iteration: ends, news for the layer above, one doorbell for all that was submitted. */
-static bool on_hook(struct loop_hook *hook)
-{
-	struct hba_core *c = container_of(hook, struct hba_core, hook);
-	struct hba *h = c->h;
-	bool progress = requests_finish(h);
-
-	if (c->news) {
-		c->news = c->slot_wanted = false;
-		progress |= runs_retry(h);
-		if (h->ready) {
-			h->ready(h);
-			progress = true;
-		}
-	}
-	if (c->rung && c->state == HBA_RUNNING) {
-		c->rung = false;
-		if (h->ops->ring_doorbell)
-			h->ops->ring_doorbell(h);
-	}
-	return progress;
-}
-
-static void join_loop(void *arg)
-{
-	struct hba *h = arg;
-	struct hba_core *c = h->core;
-
-	if (__atomic_exchange_n(&c->join_over, true, __ATOMIC_ACQ_REL))
-		return;
-	c->irq.fd = h->irq_fd;
-	c->irq.cb = on_irq;
-	c->hook.cb = on_hook;
-	c->join_result = loop_add_fd(h->loop, &c->irq, EPOLLIN);
-	if (c->join_result == 0 && c->request.fd >= 0)
-		c->join_result = loop_add_fd(h->loop, &c->request, EPOLLIN);
-	if (c->join_result < 0) {
-		loop_del_fd(h->loop, &c->irq);
-		return;
-	}
-	loop_add_hook(h->loop, &c->hook);
-	loop_arm(h->loop, &c->tick, loop_now(h->loop) + c->times.tick_ms * NS_PER_MS);
-	hba_set_state(h, HBA_RUNNING);
-}
-
-/* Everything that still waits ends here, on the I/O thread, after the device was made quiet. */
-static void leave_loop(void *arg)
-{
-	struct hba *h = arg;
-	struct hba_core *c = h->core;
-
-	c->left = hba_inflight(h);
-	if (c->left > 0)
-		recover_give_up(h, HBA_FAILED, "stopped with requests at the controller");
-	loop_disarm(&c->tick);
-	loop_disarm(&c->reset);
-	loop_del_fd(h->loop, &c->irq);
-	loop_del_fd(h->loop, &c->request);
-	loop_del_hook(&c->hook);
-	if (c->state == HBA_RESETTING)
-		hba_set_state(h, HBA_FAILED);
-	requests_finish(h);
-	runs_cancel(h);
-}
-
-/* On the I/O thread; here, when that has left the loop. -ETIMEDOUT: it is in the loop and does not answer, so it may
- * still come to fn, and nothing that it uses may be touched. */
-static int on_io_thread(struct hba *h, void (*fn)(void *arg))
-{
-	int r = 0;
-
-	if (!loop_is_running(h->loop)) {
-		fn(h);
-		return 0;
-	}
-	r = loop_call(h->loop, fn, h, HBA_IO_CALL_MS);
-	if (r == 0)
-		return 0;
-	if (r == -ETIMEDOUT && loop_is_running(h->loop))
-		return r;
-	/* It has left meanwhile, and the call is still queued: run it, before h is gone. */
-	if (r == -ETIMEDOUT)
-		loop_once(h->loop, 0);
-	else if (r == -ENOMEM)
-		return r;
-	return 0;
-}
+/* --- start and stop --- */
 
 int hba_start(struct hba *h, struct err *e)
 {
@@ -329,13 +219,8 @@ int hba_start(struct hba *h, struct err *e)
 		hba_make_quiet(h);
 		return err_prefix(e, r, "%s", h->pci->uri);
 	}
-	r = loop_call(h->loop, join_loop, h, HBA_IO_CALL_MS);
-	if (r == 0)
-		r = c->join_result;
-	/* After a time-out join_loop() may still come: it will find join_over set, or has just run after all.
-	 * on_loop makes hba_stop() wait behind it in the queue. */
-	if (r == -ETIMEDOUT && __atomic_exchange_n(&c->join_over, true, __ATOMIC_ACQ_REL))
-		r = c->join_result;
+	r = lanes_join(h);
+	/* After a time-out hba_stop() has to wait behind what may still come. */
 	c->on_loop = c->up = r == 0 || r == -ETIMEDOUT;
 	if (r == 0)
 		return 0;
@@ -347,9 +232,9 @@ int hba_start(struct hba *h, struct err *e)
 
 static void set_draining(void *arg)
 {
-	struct hba *h = arg;
+	struct hba_lane *l = arg;
 
-	h->core->draining = true;
+	l->draining = true;
 }
 
 int hba_drain(struct hba *h, unsigned timeout_ms)
@@ -359,7 +244,7 @@ int hba_drain(struct hba *h, unsigned timeout_ms)
 
 	if (!h->core->on_loop)
 		return 0;
-	r = on_io_thread(h, set_draining);
+	r = lanes_call(h, set_draining);
 	if (r < 0)
 		return r;
 	while (hba_inflight(h) > 0) {
@@ -429,7 +314,7 @@ static int flush_beside(struct hba *h)
 /* Nobody runs requests of a loop whose thread has ended or hangs. */
 static bool is_served(struct hba *h)
 {
-	return loop_is_running(h->loop) && on_io_thread(h, set_draining) == 0;
+	return loop_is_running(h->loop) && lanes_call(h, set_draining) == 0;
 }
 
 /* Off the loop. 0: the units were flushed beside requests that did not come back. -ENODEV: there were none, or nobody
@@ -442,7 +327,7 @@ static int get_off_loop(struct hba *h)
 	await_reset(h);
 	if (hba_drain(h, HBA_IO_CALL_MS) < 0 && is_served(h) && hba_inflight(h) > 0)
 		r = flush_beside(h);
-	if (on_io_thread(h, leave_loop) < 0) {
+	if (lanes_leave(h) < 0) {
 		log_err("%s: the I/O thread does not answer; its controller is left as it is until the "
 			"process ends",
 			h->pci->uri);
@@ -501,7 +386,7 @@ void hba_close(struct hba *h)
 	if (h->core->stuck)
 		return;
 	pci_close(h->pci);
-	hb_close(&h->irq_fd);
+	lanes_destroy(h);
 	free(h->core);
 	free(h);
 }
@@ -526,7 +411,7 @@ static int take_data_away(struct hba *h)
 
 	if (r < 0)
 		return r;
-	dma_pool_fini(&h->core->pool);
+	pools_fini(h);
 	return pci_set_bus_master(h->pci, true);
 }
 
@@ -566,7 +451,7 @@ struct pci_dev *hba_leave(struct hba *h)
 	assert(h->core->frozen);
 	h->ops->leave(h);
 	requests_fini(h);
-	hb_close(&h->irq_fd);
+	lanes_destroy(h);
 	free(h->core);
 	free(h);
 	return pci;
@@ -578,7 +463,8 @@ void hba_set_state(struct hba *h, enum hba_state state)
 {
 	/* Release: who sees RUNNING sees units and limits. */
 	__atomic_store_n(&h->core->state, state, __ATOMIC_RELEASE);
-	h->core->news = true;
+	h->core->lane[0].state = state;
+	h->core->lane[0].news = true;
 }
 
 enum hba_state hba_state(const struct hba *h)
@@ -588,15 +474,23 @@ enum hba_state hba_state(const struct hba *h)
 
 unsigned hba_inflight(const struct hba *h)
 {
-	return __atomic_load_n(&h->core->accepted, __ATOMIC_RELAXED);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < h->n_lanes; i++)
+		n += __atomic_load_n(&h->core->lane[i].accepted, __ATOMIC_RELAXED);
+	return n;
 }
 
 void hba_get_stats(const struct hba *h, struct hba_stats *ret)
 {
-	const uint64_t *from = (const uint64_t *)&h->core->stats;
 	uint64_t *to = (uint64_t *)ret;
 
 	static_assert(sizeof(*ret) % sizeof(*to) == 0, "counters only");
-	for (unsigned i = 0; i < sizeof(*ret) / sizeof(*to); i++)
-		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	memset(ret, 0, sizeof(*ret));
+	for (unsigned n = 0; n < h->n_lanes; n++) {
+		const uint64_t *from = (const uint64_t *)&h->core->lane[n].stats;
+
+		for (unsigned i = 0; i < sizeof(*ret) / sizeof(*to); i++)
+			to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	}
 }

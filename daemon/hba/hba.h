@@ -4,8 +4,13 @@
  * slots, deadlines, freezing, reset and re-issue. A driver is one const struct hba_ops.
  *
  * Threads. Set-up thread: hba_open, hba_attach, hba_start, hba_drain, hba_stop, hba_close, hba_run (they may block;
- * one thread at a time). I/O thread (the one that runs hba->loop): everything else. Units and limits are written before
- * hba_start() returns and read-only after it, but for unit->state, and for units that are added (hba_n_units()).
+ * one thread at a time). I/O thread: everything else. Units and limits are written before hba_start() returns and
+ * read-only after it, but for unit->state, and for units that are added (hba_n_units()).
+ *
+ * A controller has one I/O thread (the one that runs hba->loop), or several, if its driver can: each is a lane, with
+ * slots and bounce memory of its own. A request belongs to the lane whose slot it has, from hba_lane_req_get() to
+ * hba_req_put(), and is for that lane's thread alone. What drivers have to do for the whole controller is done by the
+ * first lane; resets while all others are halted, that is: they serve their loops, but nothing of the driver's.
  *
  * A request has one owner at every moment: its user (from hba_req_get until hba_submit, and from done() until
  * hba_req_put), else the core and its driver. done() is called exactly once for each accepted hba_submit().
@@ -23,6 +28,8 @@
 #define HBA_MAX_CDB	 32
 #define HBA_SENSE_SIZE	 96
 #define HBA_MAX_SEGMENTS 128
+
+#define HBA_MAX_LANES	 8
 
 struct hba;
 
@@ -111,6 +118,7 @@ struct hba_req {
 
 	/* --- the core's and the driver's --- */
 	struct hba *hba;
+	uint8_t lane;
 	uint32_t tag;	     /* 0 .. limits.queue_depth - 1: index of frame, sense and SGL */
 	uint32_t generation; /* changes each time the slot is used */
 	struct dma_seg seg[HBA_MAX_SEGMENTS];
@@ -122,6 +130,7 @@ struct hba_req {
 	uint8_t drv_step;     /* for drivers whose request takes several frames */
 	struct list link;     /* the core's: in flight, held, ending */
 	struct list drv_link; /* the driver's, while it is at the hardware */
+	struct loop_msg drv_msg;
 };
 
 enum hba_state {
@@ -178,10 +187,13 @@ struct hba_ops {
 	/* I/O thread: irq_fd was readable (already drained), or a poll. Calls hba_complete() for each reply.
 	 * -ENODEV when registers read all ones, -EIO when firmware misbehaved (core resets). */
 	int (*poll)(struct hba *h);
+	/* Optional: the controller can have lanes, and this is poll() for one that is not the first. Never asked while the
+	 * lane is halted, but once while it is being halted. */
+	int (*poll_lane)(struct hba *h, unsigned lane);
 	/* I/O thread. Asks firmware to abort; the outcome is hba_complete() of req from poll, or nothing.
 	 * -EOPNOTSUPP, -EAGAIN. */
 	int (*abort)(struct hba *h, struct hba_req *req);
-	/* I/O thread. One step of a controller reset, never blocking. *phase is 0 at the first call and the
+	/* I/O thread, with all other lanes halted. One step of a controller reset, never blocking. *phase is 0 at the first call and the
 	 * driver's from then on. Returns 1 and the time of the next step, 0 when the controller runs again
 	 * with empty queues (all requests handed to submit() before are forgotten), -errno when it is beyond
 	 * help (-ENODEV: unplugged). The first step may still complete what firmware had answered. */
@@ -215,18 +227,23 @@ struct hba {
 	void *drv; /* the driver's */
 	struct pci_dev *pci;
 	struct dma_space space;
-	struct loop *loop;
+	struct loop *loop; /* of the first lane */
+	/* Up to attach() or adopt() as many as there could be; a driver that cannot have them makes it less there. */
+	unsigned n_lanes;
 	struct hba_limits limits;
 	struct hba_info info;
 	struct hba_unit unit[HBA_MAX_UNITS];
 	unsigned n_units;
 	bool fua_native; /* FUA of HBA_REQ_RW is known to be honoured */
-	int irq_fd;	 /* eventfd */
+	int irq_fd;	 /* eventfd of the first lane */
 	bool gone;	 /* unplugged: quiesce() touches no register */
 
-	/* Called on the I/O thread when a request slot or bounce memory came free, and on state changes. */
-	void (*ready)(struct hba *h);
-	void *ready_user;
+	/* Of each lane, on its thread: called when a request slot or bounce memory came free, and on state changes. NULL:
+	 * nobody wants to know. */
+	struct hba_listener {
+		void (*ready)(void *user);
+		void *user;
+	} listener[HBA_MAX_LANES];
 
 	struct hba_core *core; /* private */
 };
@@ -236,9 +253,12 @@ struct hba_config {
 	uint32_t queue_depth;  /* cap, 0: what the controller takes */
 	uint32_t bounce_bytes; /* 0: default 64 MiB */
 	const char *capture;   /* file for pci_capture(); NULL: none */
+	/* Loops of further I/O threads, which run as long as the hba is attached: each a lane, if the driver can. */
+	struct loop *const *more_loops;
+	unsigned n_more_loops;
 };
 
-/* Opens the PCI device and finds the driver. -ENOTSUP names the id and lists the supported families. */
+/* Opens the PCI device and finds the driver. loop: of the first lane. -ENOTSUP names the id and lists the supported families. */
 int hba_open(const struct hba_config *cfg, struct loop *loop, struct hba **ret, struct err *e);
 int hba_attach(struct hba *h, struct err *e);
 /* Starts the controller and adds it to the loop, which must be running on the I/O thread. */
@@ -275,7 +295,9 @@ int hba_adopt(struct hba *h, struct hba_frozen *f, struct err *e);
 enum hba_state hba_state(const struct hba *h); /* any thread */
 unsigned hba_inflight(const struct hba *h);    /* any thread, a snapshot */
 
-/* A free slot, zeroed but for the core's fields, or NULL: none free, or not RUNNING (see hba->ready). */
+/* A free slot of this lane, zeroed but for the core's fields, or NULL: none free, or not RUNNING (see hba->listener). */
+struct hba_req *hba_lane_req_get(struct hba *h, unsigned lane);
+/* ... of the first lane */
 struct hba_req *hba_req_get(struct hba *h);
 void hba_req_put(struct hba_req *req);
 /* 0: accepted; done() comes later, never from within the call. While RESETTING it is held until the
@@ -337,15 +359,26 @@ bool hba_add_unit(struct hba *h, const struct hba_unit *u);
  * (late or repeated reply) is ignored with a warning. */
 void hba_complete(struct hba_req *req);
 /* Starts the request's time limit anew: for requests that wait inside the driver for their turn. No effect once an
- * abort or time-out has been decided. */
+ * abort or time-out has been decided. Its lane's thread, or the first lane's. */
 void hba_req_rearm(struct hba_req *req);
-/* The request at the hardware with this tag, or NULL: for replies from firmware, which are not trusted. */
+/* Of a lane; the eventfd is watched by its thread, which calls poll() or poll_lane() then. */
+struct loop *hba_lane_loop(const struct hba *h, unsigned lane);
+int hba_lane_irq_fd(const struct hba *h, unsigned lane);
+/* The slots of a lane: *ret_n of them, from this one on. After attach(). */
+uint32_t hba_lane_tags(const struct hba *h, unsigned lane, uint32_t *ret_n);
+/* The request at the hardware with this tag, or NULL: for replies from firmware, which are not trusted. Its lane's
+ * thread. */
 struct hba_req *hba_req_by_tag(struct hba *h, uint32_t tag);
 /* For a capture, before the driver tells it of what vouches for the data (pci_note()): what a command at the hardware
  * brought, if that is the unit's word about itself (INQUIRY and the like), never data of users. */
 void hba_note_data(const struct hba_req *req);
-/* The controller misbehaved or faulted: freeze, reset, re-issue. I/O thread, from poll() or a timer. */
+/* The controller misbehaved or faulted: freeze, reset, re-issue. First lane's thread, from poll() or a timer. */
 void hba_fault(struct hba *h, const char *why);
+
+/* The same, from any lane's thread, for a driver that can have several. */
+void hba_lane_fault(struct hba *h, unsigned lane, const char *why);
+/* Its thread: does the lane run, and so may touch the driver? */
+bool hba_lane_runs(const struct hba *h, unsigned lane);
 
 extern const struct hba_ops *const hba_drivers[]; /* ends with NULL; drivers.c */
 

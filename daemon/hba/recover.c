@@ -8,14 +8,15 @@
 
 #include <errno.h>
 
-void recover_poll(struct hba *h)
+void recover_poll(struct hba_lane *l)
 {
-	int r = h->ops->poll(h);
+	const struct hba_ops *ops = l->h->ops;
+	int r = l->n ? ops->poll_lane(l->h, l->n) : ops->poll(l->h);
 
 	if (r == -ENODEV)
-		recover_give_up(h, HBA_REMOVED, "its registers read all ones");
+		lane_trouble(l, r, "its registers read all ones");
 	else if (r < 0)
-		hba_fault(h, "firmware misbehaved");
+		lane_trouble(l, r, "firmware misbehaved");
 }
 
 /* --- deadlines --- */
@@ -28,47 +29,46 @@ void recover_try_abort(struct hba_req *req)
 	if (r != -EAGAIN && req->state == REQ_FLIGHT)
 		req->state = REQ_ABORTING;
 	if (r == -EOPNOTSUPP && req->doom == HBA_TIMEOUT)
-		hba_fault(req->hba, "a request timed out and cannot be aborted");
+		lane_trouble(lane_of(req), -EIO, "a request timed out and cannot be aborted");
 }
 
 static void expire(struct hba_req *req)
 {
-	struct hba *h = req->hba;
-	struct hba_core *c = h->core;
+	struct hba_lane *l = lane_of(req);
 
-	stat_inc(&c->stats.timeouts);
-	if (log_limit_ok(&c->timeout_limit, 10, 60 * NS_PER_SEC))
-		log_warn("%s: %s: no answer within %u ms (kind %d, CDB %02x), aborting", h->pci->uri,
+	stat_inc(&l->stats.timeouts);
+	if (log_limit_ok(&l->timeout_limit, 10, 60 * NS_PER_SEC))
+		log_warn("%s: %s: no answer within %u ms (kind %d, CDB %02x), aborting", l->h->pci->uri,
 			req->unit->name, req->timeout_ms, (int)req->kind, req->cdb[0]);
-	req->doom = HBA_TIMEOUT;
-	req->deadline_ns = loop_now(h->loop) + c->times.abort_ms * NS_PER_MS;
+	request_doom(req, HBA_TIMEOUT, loop_now(l->loop) + l->h->core->times.abort_ms * NS_PER_MS);
 	recover_try_abort(req);
 }
 
 static void check_deadline(struct hba_req *req)
 {
-	bool due = loop_now(req->hba->loop) >= req->deadline_ns;
+	struct hba_lane *l = lane_of(req);
+	bool due = loop_now(l->loop) >= request_deadline(req);
 
 	if (due && !req->doom)
 		expire(req);
 	else if (due)
-		hba_fault(req->hba, "an aborted request did not come back");
+		lane_trouble(l, -EIO, "an aborted request did not come back");
 	else if (req->doom && req->state == REQ_FLIGHT)
 		recover_try_abort(req);
 }
 
-static void on_tick(struct loop_timer *t)
+void recover_tick(struct loop_timer *t)
 {
-	struct hba_core *c = container_of(t, struct hba_core, tick);
-	struct hba *h = c->h;
+	struct hba_lane *l = container_of(t, struct hba_lane, tick);
+	struct hba *h = l->h;
 
-	loop_arm(h->loop, t, loop_now(h->loop) + c->times.tick_ms * NS_PER_MS);
+	loop_arm(l->loop, t, loop_now(l->loop) + h->core->times.tick_ms * NS_PER_MS);
 	/* Replies first: after a stall of this thread deadlines are over that firmware has met. */
-	if (c->state == HBA_RUNNING)
-		recover_poll(h);
+	if (l->state == HBA_RUNNING)
+		recover_poll(l);
 	/* By tag, not along the list: done() of one may change the list in any way. */
-	for (uint32_t i = 0; i < h->limits.queue_depth && c->state == HBA_RUNNING; i++) {
-		struct hba_req *req = hba_req_by_tag(h, i);
+	for (uint32_t i = 0; i < l->tags.n && l->state == HBA_RUNNING; i++) {
+		struct hba_req *req = hba_req_by_tag(h, l->first_tag + i);
 
 		if (req)
 			check_deadline(req);
@@ -84,20 +84,17 @@ void hba_fault(struct hba *h, const char *why)
 	if (c->state != HBA_RUNNING)
 		return;
 	log_warn("%s: %s; resetting the controller, %u requests wait", h->pci->uri, why, hba_inflight(h));
-	stat_inc(&c->stats.resets);
+	stat_inc(&c->lane[0].stats.resets);
 	if (loop_now(h->loop) - c->reset_ended_ns > HBA_BARREN_NS)
-		c->barren_resets = 0;
+		__atomic_store_n(&c->barren_resets, 0, __ATOMIC_RELAXED);
 	c->reset_phase = 0;
 	hba_set_state(h, HBA_RESETTING);
-	/* From a timer, because the caller may be in the middle of the reply queue. */
-	loop_arm(h->loop, &c->reset, 0);
+	lanes_halt(h);
 }
 
 /* Sorts what was at the hardware: re-issue or end. */
 static void judge(struct hba_req *req)
 {
-	struct hba_core *c = req->hba->core;
-
 	if (req->doom) {
 		request_end_later(req, req->doom);
 	} else if (req->no_reissue) {
@@ -106,30 +103,34 @@ static void judge(struct hba_req *req)
 		request_end_later(req, HBA_TIMEOUT);
 	} else {
 		req->reissues++;
-		stat_inc(&c->stats.reissues);
+		stat_inc(&lane_of(req)->stats.reissues);
 		req->state = REQ_HELD;
+	}
+}
+
+void recover_resume(struct hba_lane *l)
+{
+	struct list again;
+	struct hba_req *req;
+
+	list_init(&again);
+	list_for_each_safe(pos, &l->flight)
+		judge(container_of(pos, struct hba_req, link));
+	list_splice(&again, &l->flight);
+	list_splice(&again, &l->held);
+	while ((req = list_first(&again, struct hba_req, link))) {
+		list_remove(&req->link);
+		request_issue(req);
 	}
 }
 
 static void resume(struct hba *h)
 {
-	struct hba_core *c = h->core;
-	struct list again;
-	struct hba_req *req;
-
-	/* In the order of submission: what was at the hardware, then what came during the reset. */
-	list_init(&again);
-	list_for_each_safe(pos, &c->flight)
-		judge(container_of(pos, struct hba_req, link));
-	list_splice(&again, &c->flight);
-	list_splice(&again, &c->held);
 	log_info("%s: controller runs again", h->pci->uri);
-	c->reset_ended_ns = loop_now(h->loop);
+	h->core->reset_ended_ns = loop_now(h->loop);
 	hba_set_state(h, HBA_RUNNING);
-	while ((req = list_first(&again, struct hba_req, link))) {
-		list_remove(&req->link);
-		request_issue(req);
-	}
+	recover_resume(&h->core->lane[0]);
+	lanes_go(h, HBA_RUNNING);
 }
 
 static void on_reset(struct loop_timer *t)
@@ -139,7 +140,8 @@ static void on_reset(struct loop_timer *t)
 	uint64_t now = loop_now(h->loop), next = now;
 	int r;
 
-	if (c->reset_phase == 0 && ++c->barren_resets > HBA_MAX_BARREN_RESETS) {
+	if (c->reset_phase == 0 &&
+		__atomic_add_fetch(&c->barren_resets, 1, __ATOMIC_RELAXED) > HBA_MAX_BARREN_RESETS) {
 		recover_give_up(h, HBA_FAILED, "several resets in a row brought no answer");
 		return;
 	}
@@ -162,6 +164,14 @@ static void end_all(struct list *l)
 		request_end_later(container_of(pos, struct hba_req, link), HBA_GONE);
 }
 
+void recover_end_all(struct hba_lane *l)
+{
+	loop_disarm(&l->tick);
+	loop_del_fd(l->loop, &l->irq);
+	end_all(&l->flight);
+	end_all(&l->held);
+}
+
 void recover_give_up(struct hba *h, enum hba_state state, const char *why)
 {
 	struct hba_core *c = h->core;
@@ -171,14 +181,26 @@ void recover_give_up(struct hba *h, enum hba_state state, const char *why)
 	log_err("%s: controller %s: %s", h->pci->uri, state == HBA_REMOVED ? "is gone" : "has failed", why);
 	hba_set_state(h, state);
 	loop_disarm(&c->reset);
-	loop_disarm(&c->tick);
+	loop_disarm(&c->lane[0].tick);
 	/* The descriptors stay readable for ever; nothing that they could tell matters now. */
-	loop_del_fd(h->loop, &c->irq);
+	loop_del_fd(h->loop, &c->lane[0].irq);
 	loop_del_fd(h->loop, &c->request);
+	lanes_halt(h);
+}
+
+void recover_halted(struct hba *h)
+{
+	struct hba_core *c = h->core;
+
+	if (c->state == HBA_RESETTING) {
+		/* From a timer, because the caller may be in the middle of the reply queue. */
+		loop_arm(h->loop, &c->reset, 0);
+		return;
+	}
 	/* Quiet before anybody learns of it: buffers are reused as soon as done() was called. */
 	hba_make_quiet(h);
-	end_all(&c->flight);
-	end_all(&c->held);
+	recover_end_all(&c->lane[0]);
+	lanes_go(h, c->state);
 }
 
 static void on_request(struct loop_fd *f, uint32_t events)
@@ -192,7 +214,6 @@ void recover_init(struct hba *h)
 {
 	struct hba_core *c = h->core;
 
-	c->tick.cb = on_tick;
 	c->reset.cb = on_reset;
 	c->request.fd = h->pci->request_fd;
 	c->request.cb = on_request;

@@ -6,59 +6,89 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Its share of slots and bounce memory. One command of the largest kind fits in any case. */
+static int lane_init(struct hba_lane *l, struct err *e)
+{
+	struct hba *h = l->h;
+	uint32_t chunks = MAX(h->core->bounce_bytes / h->n_lanes / HBA_CHUNK,
+		DIV_ROUND_UP(h->limits.max_transfer, HBA_CHUNK));
+	uint32_t n;
+
+	l->first_tag = hba_lane_tags(h, l->n, &n);
+	if (tags_init(&l->tags, n) < 0)
+		return err_set(e, -ENOMEM, "out of memory for %u requests", n);
+	for (uint32_t i = l->first_tag; i < l->first_tag + n; i++)
+		h->core->req[i].lane = (uint8_t)l->n;
+	return dma_pool_init(&l->pool, &h->space, HBA_CHUNK, chunks, h->limits.data_addr_max, e);
+}
+
+uint32_t hba_lane_tags(const struct hba *h, unsigned lane, uint32_t *ret_n)
+{
+	uint32_t n = h->limits.queue_depth / h->n_lanes, first = n * lane;
+
+	/* What is left over is the last one's. */
+	*ret_n = lane + 1 < h->n_lanes ? n : h->limits.queue_depth - first;
+	return first;
+}
+
 int requests_init(struct hba *h, struct err *e)
 {
 	struct hba_core *c = h->core;
 	uint32_t n = h->limits.queue_depth;
-	uint32_t chunks = MAX(c->bounce_bytes / HBA_CHUNK, DIV_ROUND_UP(h->limits.max_transfer, HBA_CHUNK));
-	int r;
+	int r = 0;
 
 	c->req = calloc(n, sizeof(*c->req));
-	if (!c->req || tags_init(&c->tags, n) < 0) {
-		requests_fini(h);
+	if (!c->req)
 		return err_set(e, -ENOMEM, "out of memory for %u requests", n);
-	}
 	for (uint32_t i = 0; i < n; i++) {
 		c->req[i].hba = h;
 		c->req[i].tag = i;
 		list_init(&c->req[i].link);
 		list_init(&c->req[i].drv_link);
 	}
-	r = dma_pool_init(&c->pool, &h->space, HBA_CHUNK, chunks, h->limits.data_addr_max, e);
+	for (unsigned i = 0; i < h->n_lanes && r == 0; i++)
+		r = lane_init(&c->lane[i], e);
 	if (r < 0)
 		requests_fini(h);
 	return r;
+}
+
+void pools_fini(struct hba *h)
+{
+	for (unsigned i = 0; i < h->n_lanes; i++)
+		if (h->core->lane[i].pool.n)
+			dma_pool_fini(&h->core->lane[i].pool);
 }
 
 void requests_fini(struct hba *h)
 {
 	struct hba_core *c = h->core;
 
-	if (c->pool.n)
-		dma_pool_fini(&c->pool);
-	tags_fini(&c->tags);
+	pools_fini(h);
+	for (unsigned i = 0; i < h->n_lanes; i++)
+		tags_fini(&c->lane[i].tags);
 	free(c->req);
 	c->req = NULL;
 }
 
-struct hba_req *hba_req_get(struct hba *h)
+struct hba_req *hba_lane_req_get(struct hba *h, unsigned lane)
 {
-	struct hba_core *c = h->core;
+	struct hba_lane *l = &h->core->lane[lane];
 	struct hba_req *req;
 	int32_t tag;
 
-	if (c->state != HBA_RUNNING || c->draining)
+	if (l->state != HBA_RUNNING || l->draining)
 		return NULL;
-	tag = tags_get(&c->tags);
+	tag = tags_get(&l->tags);
 	if (tag < 0) {
-		c->slot_wanted = true;
+		l->slot_wanted = true;
 		return NULL;
 	}
-	req = &c->req[tag];
+	req = &h->core->req[l->first_tag + (uint32_t)tag];
 	assert(req->state == REQ_FREE);
 	/* Everything of the user's and the result; what follows is the core's. */
 	memset(req, 0, offsetof(struct hba_req, hba));
-	req->generation = c->tags.generation[tag];
+	req->generation = l->tags.generation[tag];
 	req->sgl = (struct dma_sgl){.seg = req->seg, .cap = MIN(h->limits.max_segments, HBA_MAX_SEGMENTS)};
 	req->state = REQ_USER;
 	req->doom = 0;
@@ -67,15 +97,20 @@ struct hba_req *hba_req_get(struct hba *h)
 	return req;
 }
 
+struct hba_req *hba_req_get(struct hba *h)
+{
+	return hba_lane_req_get(h, 0);
+}
+
 void hba_req_put(struct hba_req *req)
 {
-	struct hba_core *c = req->hba->core;
+	struct hba_lane *l = lane_of(req);
 
 	assert(req->state == REQ_USER);
 	req->state = REQ_FREE;
-	tags_put(&c->tags, req->tag);
+	tags_put(&l->tags, req->tag - l->first_tag);
 	/* No news if nobody missed it: who puts a slot back for want of bounce memory would wake himself. */
-	c->news |= c->slot_wanted;
+	l->news |= l->slot_wanted;
 }
 
 /* What the caller owes us. Answers are the same on every controller with the same limits. */
@@ -103,40 +138,40 @@ static int check_request(const struct hba *h, const struct hba_req *req)
 
 /* Firmware does not say how much of a pass-through read the unit filled. What it left out must read as zeros,
  * not as another command's data. */
-static void clear_data_in(struct hba_core *c, const struct hba_req *req)
+static void clear_data_in(const struct dma_arena *a, const struct hba_req *req)
 {
 	for (uint32_t i = 0; i < req->sgl.n; i++)
-		memset(c->pool.arena.cpu + (req->seg[i].addr - c->pool.arena.iova), 0, req->seg[i].len);
+		memset(a->cpu + (req->seg[i].addr - a->iova), 0, req->seg[i].len);
 }
 
 int hba_submit(struct hba_req *req)
 {
 	struct hba *h = req->hba;
-	struct hba_core *c = h->core;
+	struct hba_lane *l = lane_of(req);
 	int r;
 
 	assert(req->state == REQ_USER);
-	if ((c->state != HBA_RUNNING && c->state != HBA_RESETTING) || c->draining)
+	if ((l->state != HBA_RUNNING && l->state != HBA_RESETTING) || l->draining)
 		return -ENODEV;
 	r = check_request(h, req);
 	if (r < 0)
 		return r;
 	if (req->xfer.dir != DMA_NONE) {
-		r = dma_xfer_map(&c->pool, &req->xfer, &req->sgl, h->limits.max_segment_bytes);
+		r = dma_xfer_map(&l->pool, &req->xfer, &req->sgl, h->limits.max_segment_bytes);
 		if (r < 0)
 			return r;
 		if (req->kind == HBA_REQ_CDB && req->xfer.dir == DMA_FROM_DEVICE)
-			clear_data_in(c, req);
+			clear_data_in(&l->pool.arena, req);
 	}
-	__atomic_store_n(&c->accepted, c->accepted + 1, __ATOMIC_RELAXED);
-	stat_inc(&c->stats.requests);
+	__atomic_store_n(&l->accepted, l->accepted + 1, __ATOMIC_RELAXED);
+	stat_inc(&l->stats.requests);
 	if (req->kind == HBA_REQ_FLUSH)
-		stat_inc(&c->stats.flushes);
-	if (c->state == HBA_RUNNING) {
+		stat_inc(&l->stats.flushes);
+	if (l->state == HBA_RUNNING) {
 		request_issue(req);
 	} else {
 		req->state = REQ_HELD;
-		list_append(&c->held, &req->link);
+		list_append(&l->held, &req->link);
 	}
 	return 0;
 }
@@ -144,18 +179,33 @@ int hba_submit(struct hba_req *req)
 void request_issue(struct hba_req *req)
 {
 	struct hba *h = req->hba;
+	struct hba_lane *l = lane_of(req);
 
-	req->deadline_ns = loop_now(h->loop) + req->timeout_ms * NS_PER_MS;
+	req->deadline_ns = loop_now(l->loop) + req->timeout_ms * NS_PER_MS;
 	req->state = REQ_FLIGHT;
-	list_append(&h->core->flight, &req->link);
-	h->core->rung = true;
+	list_append(&l->flight, &req->link);
+	l->rung = true;
 	h->ops->submit(h, req);
 }
 
+/* The first lane writes the time limit of others' flushes while these wait there: both are atomic, and a doom that comes
+ * at that very moment may get a later end than it should. */
 void hba_req_rearm(struct hba_req *req)
 {
-	if (!req->doom)
-		req->deadline_ns = loop_now(req->hba->loop) + req->timeout_ms * NS_PER_MS;
+	if (!__atomic_load_n(&req->doom, __ATOMIC_RELAXED))
+		__atomic_store_n(
+			&req->deadline_ns, clock_ns() + req->timeout_ms * NS_PER_MS, __ATOMIC_RELAXED);
+}
+
+void request_doom(struct hba_req *req, enum hba_result doom, uint64_t deadline_ns)
+{
+	__atomic_store_n(&req->doom, (uint8_t)doom, __ATOMIC_RELAXED);
+	__atomic_store_n(&req->deadline_ns, deadline_ns, __ATOMIC_RELAXED);
+}
+
+uint64_t request_deadline(const struct hba_req *req)
+{
+	return __atomic_load_n(&req->deadline_ns, __ATOMIC_RELAXED);
 }
 
 /* Of a pass-through read the user gets all that it asked for, or nothing: what lies beyond the bytes that a driver
@@ -170,16 +220,16 @@ static uint32_t bytes_for_user(const struct hba_req *req)
 /* Gives the data back and calls done(), after which req may be somebody else's already. */
 static void finish(struct hba_req *req)
 {
-	struct hba_core *c = req->hba->core;
+	struct hba_lane *l = lane_of(req);
 
 	if (req->xfer.dir != DMA_NONE)
-		dma_xfer_unmap(&c->pool, &req->xfer, bytes_for_user(req));
+		dma_xfer_unmap(&l->pool, &req->xfer, bytes_for_user(req));
 	req->sgl.n = 0;
 	req->sgl.bytes = 0;
 	if (req->result != HBA_DONE)
-		stat_inc(&c->stats.errors);
-	__atomic_store_n(&c->accepted, c->accepted - 1, __ATOMIC_RELAXED);
-	c->news = true;
+		stat_inc(&l->stats.errors);
+	__atomic_store_n(&l->accepted, l->accepted - 1, __ATOMIC_RELAXED);
+	l->news = true;
 	req->state = REQ_USER;
 	req->done(req);
 }
@@ -189,13 +239,14 @@ void hba_complete(struct hba_req *req)
 	struct hba_core *c = req->hba->core;
 
 	if (req->state != REQ_FLIGHT && req->state != REQ_ABORTING) {
-		if (log_limit_ok(&c->late_limit, 5, 60 * NS_PER_SEC))
+		if (log_limit_ok(&lane_of(req)->late_limit, 5, 60 * NS_PER_SEC))
 			log_warn("%s: ignoring a reply for request %u, which is not at the controller",
 				req->hba->pci->uri, req->tag);
 		return;
 	}
 	list_remove(&req->link);
-	c->barren_resets = 0;
+	if (__atomic_load_n(&c->barren_resets, __ATOMIC_RELAXED))
+		__atomic_store_n(&c->barren_resets, 0, __ATOMIC_RELAXED);
 	if (req->doom && req->result != HBA_DONE)
 		req->result = req->doom;
 	finish(req);
@@ -209,19 +260,18 @@ void request_end_later(struct hba_req *req, enum hba_result result)
 	req->moved = 0;
 	req->state = REQ_ENDING;
 	list_remove(&req->link);
-	list_append(&req->hba->core->ending, &req->link);
+	list_append(&lane_of(req)->ending, &req->link);
 }
 
-bool requests_finish(struct hba *h)
+bool requests_finish(struct hba_lane *l)
 {
-	struct hba_core *c = h->core;
-	struct hba_req *req = list_first(&c->ending, struct hba_req, link);
+	struct hba_req *req = list_first(&l->ending, struct hba_req, link);
 	bool any = req;
 
 	while (req) {
 		list_remove(&req->link);
 		finish(req);
-		req = list_first(&c->ending, struct hba_req, link);
+		req = list_first(&l->ending, struct hba_req, link);
 	}
 	return any;
 }
@@ -239,7 +289,7 @@ static bool tells_of_unit(const struct hba_req *req)
 
 void hba_note_data(const struct hba_req *req)
 {
-	const struct dma_arena *a = &req->hba->core->pool.arena;
+	const struct dma_arena *a = &lane_of(req)->pool.arena;
 
 	if (!pci_is_noted(req->hba->pci) || !tells_of_unit(req))
 		return;
@@ -264,21 +314,20 @@ struct hba_req *hba_req_by_tag(struct hba *h, uint32_t tag)
 
 void hba_abort(struct hba_req *req)
 {
-	struct hba *h = req->hba;
-	uint64_t soonest = loop_now(h->loop) + h->core->times.abort_ms * NS_PER_MS;
+	struct hba_lane *l = lane_of(req);
+	uint64_t soonest = loop_now(l->loop) + req->hba->core->times.abort_ms * NS_PER_MS;
 
 	switch (req->state) {
 	case REQ_HELD:
-		stat_inc(&h->core->stats.aborts);
+		stat_inc(&l->stats.aborts);
 		request_end_later(req, HBA_ABORTED);
 		return;
 	case REQ_FLIGHT:
 		if (req->doom)
 			return;
-		stat_inc(&h->core->stats.aborts);
-		req->doom = HBA_ABORTED;
-		req->deadline_ns = MAX(req->deadline_ns, soonest);
-		if (h->core->state == HBA_RUNNING)
+		stat_inc(&l->stats.aborts);
+		request_doom(req, HBA_ABORTED, MAX(request_deadline(req), soonest));
+		if (l->state == HBA_RUNNING)
 			recover_try_abort(req);
 		return;
 	default:

@@ -13,9 +13,9 @@
 
 /* --- coming and going, as the I/O thread sees it --- */
 
-static void host_ready(struct hba *h)
+static void host_ready(void *user)
 {
-	host_kick(h->ready_user);
+	host_kick(user);
 }
 
 static void resolve_all(struct scsi_host *s)
@@ -43,8 +43,7 @@ static void apply_attach(void *arg)
 	s->hba = s->attaching;
 	s->io_units = s->newest;
 	s->gate = SCSI_GATE_OPEN;
-	s->hba->ready_user = s;
-	s->hba->ready = host_ready;
+	s->hba->listener[0] = (struct hba_listener){host_ready, s};
 	/* What waited for the controller is handed down in turn, when all LUNs are open. */
 	s->kicking = true;
 	resolve_all(s);
@@ -73,8 +72,7 @@ static void apply_detach(struct loop_msg *msg)
 	host_lost(s, (enum scsi_gate)atomic_load(&s->closing));
 	if (!h)
 		return;
-	h->ready = NULL;
-	h->ready_user = NULL;
+	h->listener[0] = (struct hba_listener){NULL};
 	if (s->spare)
 		hba_req_put(s->spare);
 	s->spare = NULL;

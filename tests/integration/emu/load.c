@@ -110,7 +110,7 @@ void load_free(struct load *l)
 	free(l);
 }
 
-static void on_ready(struct hba *h);
+static void on_ready(void *user);
 
 static void prepare(struct load *l)
 {
@@ -118,8 +118,7 @@ static void prepare(struct load *l)
 	l->match.data = l->match_data;
 	l->h->core->match = &l->match;
 	l->h->core->times = (struct hba_times){.tick_ms = 10, .abort_ms = 200};
-	l->h->ready = on_ready;
-	l->h->ready_user = l;
+	l->h->listener[0] = (struct hba_listener){on_ready, l};
 }
 
 static struct hba_config config_of(const struct load *l)
@@ -328,9 +327,9 @@ static void kick(void *arg)
 		go_on(&l->job[i]);
 }
 
-static void on_ready(struct hba *h)
+static void on_ready(void *user)
 {
-	kick(h->ready_user);
+	kick(user);
 }
 
 static void halt(void *arg)

@@ -15,7 +15,8 @@ void fn_init(struct model_fn *f, const struct pci_ops *ops, const struct pci_id 
 {
 	memset(f, 0, sizeof(*f));
 	pthread_mutex_init(&f->lock, NULL);
-	f->irq_fd = -1;
+	for (unsigned i = 0; i < ARRAY_SIZE(f->irq_fd); i++)
+		f->irq_fd[i] = -1;
 	f->cfg[0] = (uint8_t)id->vendor;
 	f->cfg[1] = (uint8_t)(id->vendor >> 8);
 	f->cfg[2] = (uint8_t)id->device;
@@ -40,9 +41,14 @@ void fn_error(struct model_fn *f, const char *what)
 
 void fn_interrupt(struct model_fn *f)
 {
+	fn_interrupt_vector(f, 0);
+}
+
+void fn_interrupt_vector(struct model_fn *f, unsigned n)
+{
 	uint64_t one = 1;
 
-	if (f->irq_on && write(f->irq_fd, &one, sizeof(one)) < 0)
+	if (f->irq_on && (n >= f->n_irqs || write(f->irq_fd[n], &one, sizeof(one)) < 0))
 		fn_error(f, "interrupt");
 }
 
@@ -165,14 +171,12 @@ int fn_irq_enable(struct pci_dev *pci, enum pci_irq_kind kind, const int *eventf
 {
 	struct model_fn *f = of(pci);
 
-	/* There is one I/O thread, which has one descriptor for all vectors. */
-	for (unsigned i = 1; i < n; i++)
-		if (eventfds[i] != eventfds[0])
-			return -EINVAL;
+	if (n > ARRAY_SIZE(f->irq_fd))
+		return -EINVAL;
 	pthread_mutex_lock(&f->lock);
 	f->irq_on = true;
 	f->irq_kind = kind;
-	f->irq_fd = eventfds[0];
+	memcpy(f->irq_fd, eventfds, n * sizeof(*eventfds));
 	f->n_irqs = n;
 	pthread_mutex_unlock(&f->lock);
 	return n <= f->pci.n_vectors[kind] ? 0 : -EINVAL;

@@ -31,7 +31,7 @@ struct model_fn {
 
 	/* --- observed by the test --- */
 	bool bus_master, irq_on;
-	int irq_fd;
+	int irq_fd[16]; /* by vector */
 	enum pci_irq_kind irq_kind;
 	unsigned n_irqs;
 	unsigned n_unmask;
@@ -47,7 +47,8 @@ struct model_fn {
 void fn_init(struct model_fn *f, const struct pci_ops *ops, const struct pci_id *id);
 void fn_error(struct model_fn *f, const char *what);
 /* Writes the eventfd, if interrupts are on. */
-void fn_interrupt(struct model_fn *f);
+void fn_interrupt(struct model_fn *f); /* the first, or only one */
+void fn_interrupt_vector(struct model_fn *f, unsigned n);
 
 /* NULL, and counted, where the device must not go. */
 uint8_t *fn_at(struct model_fn *f, uint64_t iova, uint64_t len);

@@ -7,10 +7,8 @@
 
 static void *io_main(void *arg)
 {
-	struct rig *r = arg;
-
 	log_this_thread_is_io();
-	loop_run(r->loop);
+	loop_run(arg);
 	return NULL;
 }
 
@@ -22,20 +20,46 @@ void rig_init(struct rig *r, struct model *model, struct model_fn *fn, const voi
 	r->ladder = (struct hba_times){.tick_ms = 5, .abort_ms = 30, .flush_ms = 30};
 	r->cfg.bounce_bytes = 8u << 20;
 	ck_assert_int_eq(loop_create(&r->loop), 0);
-	ck_assert_int_eq(pthread_create(&r->io, NULL, io_main, r), 0);
+	ck_assert_int_eq(pthread_create(&r->io, NULL, io_main, r->loop), 0);
 	r->io_runs = true;
 }
 
-static void on_ready(struct hba *h)
+static void on_ready(void *user)
 {
-	struct rig *r = h->ready_user;
+	struct rig *r = user;
 
 	__atomic_add_fetch(&r->n_ready, 1, __ATOMIC_RELAXED);
 }
 
+static void make_lanes(struct rig *r)
+{
+	r->lane_loop[0] = r->loop;
+	r->lane_io[0] = r->io;
+	for (unsigned i = 1; i < r->n_lanes; i++) {
+		ck_assert_int_eq(loop_create(&r->lane_loop[i]), 0);
+		ck_assert_int_eq(pthread_create(&r->lane_io[i], NULL, io_main, r->lane_loop[i]), 0);
+	}
+	r->cfg.more_loops = &r->lane_loop[1];
+	r->cfg.n_more_loops = r->n_lanes ? r->n_lanes - 1 : 0;
+}
+
+static void end_lanes(struct rig *r)
+{
+	for (unsigned i = 1; i < r->n_lanes; i++) {
+		if (!r->lane_loop[i])
+			continue;
+		loop_stop(r->lane_loop[i]);
+		pthread_join(r->lane_io[i], NULL);
+		loop_destroy(r->lane_loop[i]);
+	}
+}
+
 int rig_create(struct rig *r)
 {
-	int rc = hba_create(&r->fn->pci, &r->cfg, r->loop, &r->h, &r->e);
+	int rc;
+
+	make_lanes(r);
+	rc = hba_create(&r->fn->pci, &r->cfg, r->loop, &r->h, &r->e);
 
 	if (rc < 0)
 		return rc;
@@ -44,8 +68,7 @@ int rig_create(struct rig *r)
 	r->match.data = r->match_data;
 	r->h->core->match = &r->match;
 	r->h->core->times = r->ladder;
-	r->h->ready = on_ready;
-	r->h->ready_user = r;
+	r->h->listener[0] = (struct hba_listener){on_ready, r};
 	return 0;
 }
 
@@ -95,6 +118,7 @@ void rig_down(struct rig *r)
 {
 	if (r->open)
 		hba_close(r->h);
+	end_lanes(r);
 	loop_stop(r->loop);
 	pthread_join(r->io, NULL);
 	loop_destroy(r->loop);
@@ -102,6 +126,7 @@ void rig_down(struct rig *r)
 	ck_assert_msg(r->fn->protocol_errors == 0, "the model says: %s", r->fn->protocol_what);
 	for (unsigned i = 0; i < RIG_JOBS; i++) {
 		ck_assert_uint_le(job_done(&r->job[i]), 1);
+		ck_assert(!r->job[i].elsewhere);
 		free(r->job[i].buf);
 	}
 	free(r->model);
@@ -110,7 +135,12 @@ void rig_down(struct rig *r)
 
 void rig_io(struct rig *r, void (*fn)(void *arg), void *arg)
 {
-	ck_assert_int_eq(loop_call(r->loop, fn, arg, RIG_WAIT_MS), 0);
+	rig_lane_io(r, 0, fn, arg);
+}
+
+void rig_lane_io(struct rig *r, unsigned lane, void (*fn)(void *arg), void *arg)
+{
+	ck_assert_int_eq(loop_call(r->lane_loop[lane], fn, arg, RIG_WAIT_MS), 0);
 }
 
 static void nothing(void *arg)
@@ -119,7 +149,8 @@ static void nothing(void *arg)
 
 void rig_sync(struct rig *r)
 {
-	rig_io(r, nothing, NULL);
+	for (unsigned i = 0; i < MAX(r->n_lanes, 1u); i++)
+		rig_lane_io(r, i, nothing, NULL);
 }
 
 /* --- jobs --- */
@@ -188,6 +219,7 @@ static void on_done(struct hba_req *req)
 	job->sense_len = req->sense_len;
 	memcpy(job->sense, req->sense, sizeof(job->sense));
 	job->moved = req->moved;
+	job->elsewhere = !pthread_equal(pthread_self(), r->lane_io[job->lane]);
 	job->order = __atomic_add_fetch(&r->n_done, 1, __ATOMIC_RELAXED);
 	fn_do_locked(r->fn, job->quiet = !r->fn->bus_master && !r->fn->irq_on);
 	hba_req_put(req);
@@ -199,7 +231,7 @@ static void on_done(struct hba_req *req)
 
 void job_submit_here(struct job *job)
 {
-	struct hba_req *req = hba_req_get(job->rig->h);
+	struct hba_req *req = hba_lane_req_get(job->rig->h, job->lane);
 	const struct hba_req *t = &job->tmpl;
 	int rc;
 
@@ -237,7 +269,7 @@ static void submit_cb(void *arg)
 
 void job_try(struct job *job)
 {
-	rig_io(job->rig, submit_cb, job);
+	rig_lane_io(job->rig, job->lane, submit_cb, job);
 }
 
 void job_submit(struct job *job)
@@ -315,5 +347,5 @@ static void abort_cb(void *arg)
 
 void job_abort(struct job *job)
 {
-	rig_io(job->rig, abort_cb, job);
+	rig_lane_io(job->rig, job->lane, abort_cb, job);
 }

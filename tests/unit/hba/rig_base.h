@@ -22,6 +22,7 @@ struct job {
 	uint8_t *buf;
 	/* the request's user part, before job_submit() */
 	struct hba_req tmpl;
+	unsigned lane;
 	/* outcome */
 	int submit_result;
 	unsigned done; /* atomic: how often done() was called */
@@ -30,6 +31,7 @@ struct job {
 	uint32_t moved;
 	unsigned order; /* n-th to be done, from 1 */
 	bool quiet;	/* bus mastering was off when done() was called */
+	bool elsewhere; /* done() was called by another thread than its lane's */
 	/* called in done(), after the outcome was noted and the slot was put */
 	void (*then)(struct job *job);
 };
@@ -39,6 +41,9 @@ struct rig {
 	struct model_fn *fn; /* &model->fn */
 	struct loop *loop;
 	pthread_t io;
+	unsigned n_lanes; /* 0: one; set before rig_create() */
+	struct loop *lane_loop[HBA_MAX_LANES];
+	pthread_t lane_io[HBA_MAX_LANES];
 	bool io_runs, open, started;
 	struct hba *h;
 	const void *match_data; /* the driver's table with short times, in place of its own */
@@ -67,6 +72,7 @@ void rig_down(struct rig *r);
 
 /* Runs fn on the I/O thread and waits. */
 void rig_io(struct rig *r, void (*fn)(void *arg), void *arg);
+void rig_lane_io(struct rig *r, unsigned lane, void (*fn)(void *arg), void *arg);
 /* Waits until the expression is true; fails the test if it never is. */
 #define rig_wait(expr)                                                                                       \
 	do {                                                                                                 \
@@ -95,10 +101,11 @@ struct job *job_cdb(struct rig *r, unsigned n, unsigned u, const uint8_t *cdb, u
 	enum dma_dir dir, uint32_t len);
 struct job *job_flush(struct rig *r, unsigned n, unsigned u);
 void job_fill(struct job *job, unsigned seed); /* its buffer, with a pattern that tells its places apart */
-void job_submit(struct job *job);	       /* asserts that it was accepted */
-void job_try(struct job *job);		       /* leaves submit_result to the test; 1: no slot */
-void job_submit_here(struct job *job);	       /* as job_try(), on the I/O thread */
-int job_submitted(struct job *job);	       /* its submit_result */
+/* Its lane is 0, unless the test has changed that before. */
+void job_submit(struct job *job);      /* asserts that it was accepted */
+void job_try(struct job *job);	       /* leaves submit_result to the test; 1: no slot */
+void job_submit_here(struct job *job); /* as job_try(), on the I/O thread */
+int job_submitted(struct job *job);    /* its submit_result */
 unsigned job_done(struct job *job);
 void job_wait(struct job *job); /* until done, exactly once so far */
 /* job_wait(); the result must be this one. */

@@ -22,7 +22,7 @@ static void expect_gone(struct rig *r, unsigned n, enum hba_state state)
 	job_try(job_rw(r, n, 0, DMA_FROM_DEVICE, 0, 1));
 	ck_assert_int_eq(job_submitted(&r->job[n]), 1);
 	ck_assert_int_eq(hba_run(r->h, &r->job[n].tmpl), -ENODEV);
-	ck_assert_uint_eq(r->h->core->pool.n_free, r->h->core->pool.n);
+	ck_assert_uint_eq(r->h->core->lane[0].pool.n_free, r->h->core->lane[0].pool.n);
 }
 
 START_TEST(reset_that_fails_is_the_end)

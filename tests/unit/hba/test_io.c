@@ -338,8 +338,8 @@ START_TEST(callers_bugs_are_refused)
 	REFUSED(job_flush(r, 0, 0), job->tmpl.xfer.dir = DMA_TO_DEVICE; job->tmpl.xfer.len = 1, -EINVAL);
 	/* and nothing of them is left */
 	ck_assert_uint_eq(hba_inflight(r->h), 0);
-	ck_assert_uint_eq(r->h->core->pool.n_free, r->h->core->pool.n);
-	ck_assert_uint_eq(r->h->core->tags.n_free, r->h->core->tags.n);
+	ck_assert_uint_eq(r->h->core->lane[0].pool.n_free, r->h->core->lane[0].pool.n);
+	ck_assert_uint_eq(r->h->core->lane[0].tags.n_free, r->h->core->lane[0].tags.n);
 	rig_down(r);
 }
 END_TEST
@@ -394,9 +394,9 @@ START_TEST(slot_put_back_unused_is_news_to_who_missed_it)
 }
 END_TEST
 
-static void greedy_ready(struct hba *h)
+static void greedy_ready(void *user)
 {
-	struct rig *r = h->ready_user;
+	struct rig *r = user;
 
 	__atomic_add_fetch(&r->n_ready, 1, __ATOMIC_RELAXED);
 	if (job_submitted(&r->job[9]) != 0)
@@ -407,7 +407,7 @@ static void be_greedy(void *arg)
 {
 	struct rig *r = arg;
 
-	r->h->ready = greedy_ready;
+	r->h->listener[0].ready = greedy_ready;
 	job_submit_here(&r->job[9]);
 }
 
@@ -418,7 +418,8 @@ START_TEST(no_bounce_memory_then_ready)
 
 	r->cfg.bounce_bytes = 128 * 1024; /* one request of the largest size */
 	rig_must_start(r);
-	ck_assert_uint_eq(r->h->core->pool.n, 80); /* but never less than the driver's first word needs */
+	ck_assert_uint_eq(
+		r->h->core->lane[0].pool.n, 80); /* but never less than the driver's first word needs */
 	tell(r, hold, true);
 	for (unsigned i = 0; i < 10; i++)
 		job_submit(job_rw(r, 100 + i, 0, DMA_FROM_DEVICE, 0, 256));

@@ -480,8 +480,8 @@ void hba_req_put(struct hba_req *req)
 	/* A slot that came free is news at once, the worst moment for the layer above. */
 	f->used[req - f->req] = false;
 	memset(req, 0xdd, offsetof(struct hba_req, hba));
-	if (f->hba.ready)
-		f->hba.ready(&f->hba);
+	if (f->hba.listener[0].ready)
+		f->hba.listener[0].ready(f->hba.listener[0].user);
 }
 
 static void check_request(const struct fake *f, const struct hba_req *req)
@@ -632,6 +632,6 @@ void fake_run(struct fake *f, unsigned seed)
 
 void fake_ready(struct fake *f)
 {
-	if (f->hba.ready)
-		f->hba.ready(&f->hba);
+	if (f->hba.listener[0].ready)
+		f->hba.listener[0].ready(f->hba.listener[0].user);
 }

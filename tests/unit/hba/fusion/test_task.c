@@ -252,7 +252,7 @@ static void look_at_tick(void *arg)
 {
 	struct tick *t = arg;
 
-	t->due_ns = t->r->h->core->tick.due_ns;
+	t->due_ns = t->r->h->core->lane[0].tick.due_ns;
 }
 
 /* All deadlines have been looked at since the call. */
