@@ -57,6 +57,7 @@ struct hba_lane {
 	bool slot_wanted;  /* somebody was refused a slot since the last news */
 	struct loop_fd irq;
 	struct loop_timer tick;
+	struct loop_msg look; /* at the deadlines, of a lane that is not the first */
 	struct loop_hook hook;
 	struct log_limit late_limit, timeout_limit;
 	struct hba_stats stats;

@@ -356,9 +356,9 @@ int lanes_leave(struct hba *h)
 		r = on_io_thread(first(h), part_first);
 	if (r == 0)
 		r = call_others(h, end_rest);
-	/* What they have sent to the first one until then. */
+	/* What they have sent to the first one, and to each other, until then. */
 	if (r == 0 && h->n_lanes > 1)
-		r = on_io_thread(first(h), nothing);
+		r = lanes_call(h, nothing);
 	return r;
 }
 

@@ -57,6 +57,22 @@ static void check_deadline(struct hba_req *req)
 		recover_try_abort(req);
 }
 
+/* By tag, not along the list: done() of one may change the list in any way. */
+static void look_at_deadlines(struct hba_lane *l)
+{
+	for (uint32_t i = 0; i < l->tags.n && l->state == HBA_RUNNING; i++) {
+		struct hba_req *req = hba_req_by_tag(l->h, l->first_tag + i);
+
+		if (req)
+			check_deadline(req);
+	}
+}
+
+static void on_look(struct loop_msg *m)
+{
+	look_at_deadlines(container_of(m, struct hba_lane, look));
+}
+
 void recover_tick(struct loop_timer *t)
 {
 	struct hba_lane *l = container_of(t, struct hba_lane, tick);
@@ -66,13 +82,13 @@ void recover_tick(struct loop_timer *t)
 	/* Replies first: after a stall of this thread deadlines are over that firmware has met. */
 	if (l->state == HBA_RUNNING)
 		recover_poll(l);
-	/* By tag, not along the list: done() of one may change the list in any way. */
-	for (uint32_t i = 0; i < l->tags.n && l->state == HBA_RUNNING; i++) {
-		struct hba_req *req = hba_req_by_tag(h, l->first_tag + i);
-
-		if (req)
-			check_deadline(req);
+	if (!l->n) {
+		look_at_deadlines(l);
+		return;
 	}
+	/* What the first lane has handed on is waiting among the messages: behind those, in this iteration of the loop. */
+	l->look.cb = on_look;
+	loop_post(l->loop, &l->look);
 }
 
 /* --- reset --- */

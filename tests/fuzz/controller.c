@@ -60,6 +60,28 @@ void hba_fault(struct hba *hba, const char *why)
 {
 }
 
+void hba_lane_fault(struct hba *hba, unsigned lane, const char *why)
+{
+}
+
+/* There is one lane, so that nothing is ever posted. */
+struct loop *hba_lane_loop(const struct hba *hba, unsigned lane)
+{
+	ck_assert(false);
+	return NULL;
+}
+
+bool hba_lane_runs(const struct hba *hba, unsigned lane)
+{
+	return true;
+}
+
+int hba_lane_irq_fd(const struct hba *hba, unsigned lane)
+{
+	ck_assert_uint_eq(lane, 0);
+	return hba->irq_fd;
+}
+
 void hba_tell(struct hba *hba, uint32_t code, const char *text)
 {
 	for (; *text; text++)
@@ -108,6 +130,7 @@ void controller_up(struct pci_dev *pci, uint16_t device)
 	h = calloc(1, sizeof(*h));
 	h->pci = pci;
 	h->irq_fd = eventfd(0, EFD_NONBLOCK);
+	h->n_lanes = 1;
 	dma_space_init(&h->space, h->pci);
 	while (match->vendor && match->device != device)
 		match++;

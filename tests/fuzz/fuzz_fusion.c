@@ -34,16 +34,16 @@ static void rewind_driver(void)
 {
 	for (uint32_t i = 0; i < f->n_io; i++)
 		f->free_smid[i] = (uint16_t)(i + 1);
-	f->free_first = 0;
+	f->lane[0].free_first = 0;
 	f->no_seq = false;
 	f->live = true;
-	f->unit[1] = (struct fusion_unit){.handle = 0x19, .map_target = 263};
+	f->unit[1] = (struct fusion_unit){.drive = {.handle = 0x19, .map_target = 263}};
 	memset(&f->event, 0, sizeof(f->event));
 	memset(f->m.control.cpu, 0, FUSION_CTL_SIZE);
 	memset(f->requests.cpu, 0, f->requests.size);
 	memset(f->m.sense.cpu, 0, f->m.sense.size);
-	f->m.context_limit = (struct log_limit){0};
-	f->event_limit = f->unit_limit = (struct log_limit){0};
+	f->m.context_limit = f->event_limit = (struct log_limit){0};
+	f->lane[0].wild_limit = f->lane[0].unit_limit = (struct log_limit){0};
 	h->n_units = 0;
 }
 
@@ -149,7 +149,7 @@ static void check(void)
 		kept += f->smid[smid].kept;
 	}
 	ck_assert_uint_le(kept, FUSION_N_TASKS);
-	ck_assert_uint_eq(at_work + kept + f->n_free, f->n_io);
+	ck_assert_uint_eq(at_work + kept + f->lane[0].n_free, f->n_io);
 	for (unsigned q = 0; q < f->n_queues; q++)
 		ck_assert(f->queue[q].index < f->queue_depth);
 }

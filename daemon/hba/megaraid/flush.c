@@ -69,14 +69,48 @@ static void flush_start(struct mfi *m)
 	mfi_fire(m, slot, 0);
 }
 
-/* Step 2, with the next round. */
-static void enqueue(struct mfi *m, struct hba_req *req)
+static void enqueue_here(struct mfi *m, struct hba_req *req)
 {
 	/* Younger than the running round, which therefore expires first if it hangs. */
 	hba_req_rearm(req);
 	req->drv_step = FLUSH_WAIT;
 	list_append(&m->flush_next, &req->drv_link);
 	flush_start(m);
+}
+
+static void on_enqueue(struct loop_msg *msg)
+{
+	struct hba_req *req = container_of(msg, struct hba_req, drv_msg);
+
+	enqueue_here(mfi_of(req->hba), req);
+}
+
+/* Step 2, with the next round. The rounds are the first lane's: requests of others go there, and come back. */
+static void enqueue(struct mfi *m, struct hba_req *req)
+{
+	if (!req->lane) {
+		enqueue_here(m, req);
+		return;
+	}
+	/* On its way it is not to be found at firmware: if its time ended there, that would cost a reset. */
+	hba_req_rearm(req);
+	req->drv_msg.cb = on_enqueue;
+	loop_post(m->h->loop, &req->drv_msg);
+}
+
+static void on_flushed(struct loop_msg *msg)
+{
+	hba_complete(container_of(msg, struct hba_req, drv_msg));
+}
+
+static void flushed(struct hba_req *req)
+{
+	if (!req->lane) {
+		hba_complete(req);
+		return;
+	}
+	req->drv_msg.cb = on_flushed;
+	loop_post(hba_lane_loop(req->hba, req->lane), &req->drv_msg);
 }
 
 void mfi_flush_submit(struct mfi *m, struct hba_req *req)
@@ -141,6 +175,6 @@ void mfi_flush_dcmd_reply(struct mfi *m)
 		req->scsi_status = 0;
 		req->sense_len = 0;
 		req->moved = 0;
-		hba_complete(req);
+		flushed(req);
 	}
 }

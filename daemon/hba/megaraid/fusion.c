@@ -40,6 +40,41 @@ static void pick_queues(struct fusion *f)
 	f->combined = f->m.boot.word & MFI_STATE_BIT26 && f->fw_queues > f->gen->combined_above;
 }
 
+#define LANE_MIN 16 /* requests: a thread for less is not worth it */
+
+/* As many as were asked for, if descriptors arrive whole when several threads post them, and if firmware takes enough
+ * commands. A capture is made of one thread's view: whoever plays it again has one. */
+static void take_lanes(struct fusion *f)
+{
+	struct hba *h = f->m.h;
+
+	if (pci_is_noted(h->pci) || !pci_can_write64(h->pci, f->m.bar, FUSION_REG_QUEUE_LOW))
+		h->n_lanes = 1;
+	h->n_lanes = MAX(MIN(h->n_lanes, f->n_io / (LANE_MIN + FUSION_SPARE)), 1u);
+	/* A lane has numbers for all its requests, and as many to spare as a controller with one. */
+	if (h->n_lanes > 1)
+		f->m.depth = MIN(f->m.depth, (f->n_io / h->n_lanes - FUSION_SPARE) * h->n_lanes);
+	f->m.frame_base = f->m.depth;
+}
+
+static void share_numbers(struct fusion *f)
+{
+	unsigned n = f->m.h->n_lanes;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct fusion_lane *l = &f->lane[i];
+
+		l->first_smid = 1 + i * (f->n_io / n);
+		/* What is left over is the last one's. */
+		l->n_smids = (i + 1 < n ? l->first_smid + f->n_io / n : f->n_io + 1) - l->first_smid;
+		l->free_smid = f->free_smid + l->first_smid - 1;
+		l->free_first = 0;
+		l->n_free = l->n_smids;
+		for (uint32_t k = 0; k < l->n_smids; k++)
+			l->free_smid[k] = (uint16_t)(l->first_smid + k);
+	}
+}
+
 static int alloc_tables(struct fusion *f, struct err *e)
 {
 	f->m.slot = calloc(f->m.depth + MFI_INTERNAL, sizeof(*f->m.slot));
@@ -48,9 +83,7 @@ static int alloc_tables(struct fusion *f, struct err *e)
 	f->free_smid = calloc(f->n_io, sizeof(*f->free_smid));
 	if (!f->m.slot || !f->smid || !f->tag || !f->free_smid)
 		return err_set(e, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < f->n_io; i++)
-		f->free_smid[i] = (uint16_t)(i + 1);
-	f->n_free = f->n_io;
+	share_numbers(f);
 	return 0;
 }
 
@@ -139,15 +172,16 @@ struct fusion *fusion_new(struct hba *h, const struct fusion_gen *gen)
 	f->requests.memfd = f->chains.memfd = f->replies.memfd = -1;
 	list_init(&f->m.flush_next);
 	list_init(&f->m.flush_now);
-	list_init(&f->swept);
-	for (unsigned i = 0; i < HBA_MAX_UNITS; i++)
-		f->unit[i].handle = FUSION_NO_HANDLE;
+	for (unsigned i = 0; i < HBA_MAX_LANES; i++)
+		list_init(&f->lane[i].swept);
+	fusion_forget_pd_map(f);
 	h->drv = &f->m;
 	return f;
 }
 
 int fusion_declare(struct fusion *f, struct err *e)
 {
+	take_lanes(f);
 	declare_limits(f);
 	pick_queues(f);
 	f->ring_queues = f->n_queues;
@@ -179,13 +213,13 @@ static int fusion_attach(struct hba *h, const struct hba_match *match, struct er
 
 /* --- start --- */
 
-/* All vectors signal the one descriptor of the one I/O thread, which then looks at all queues. */
+/* The queue of a lane signals the lane's descriptor, all others the first one's. */
 static int enable_vectors(struct fusion *f, unsigned n, struct err *e)
 {
 	int fds[FUSION_QUEUES_MAX];
 
 	for (unsigned i = 0; i < n; i++)
-		fds[i] = f->m.h->irq_fd;
+		fds[i] = hba_lane_irq_fd(f->m.h, i < f->m.h->n_lanes ? i : 0);
 	return pci_irq_enable(f->m.h->pci, PCI_IRQ_MSIX, fds, n, e);
 }
 
@@ -323,6 +357,7 @@ const struct hba_ops fusion_ops = {
 	.start = fusion_start,
 	.submit = fusion_submit,
 	.poll = fusion_poll,
+	.poll_lane = fusion_poll_lane,
 	.abort = fusion_abort,
 	.reset_step = fusion_reset_step,
 	.quiesce = fusion_quiesce,

@@ -9,6 +9,10 @@
  *                          be, and a reply that comes twice names nobody instead of the next request
  *   slot_smid + n          the internal MFI frames (slot depth + n of struct mfi), wrapped
  *   task_smid + n          task management
+ *
+ * With lanes (hba.h) each has its share of 1 .. n_io and of reply queues: reads and writes name their lane's, everything
+ * else the first one, as other drivers do, too. What the first lane finds there for others it hands on by message; nobody
+ * else may find such a thing. Queues without a lane are the first one's; lanes without a queue use the first.
  */
 #ifndef HBAD_HBA_MEGARAID_FUSION_H
 #define HBAD_HBA_MEGARAID_FUSION_H
@@ -41,11 +45,19 @@ struct fusion_gen {
 static_assert(
 	(HBA_MAX_SEGMENTS - FUSION_SGE_SLOTS + 1) * sizeof(struct fusion_sge) <= FUSION_CHAIN_SLOT, "chain");
 
+enum fusion_fired { FUSION_IDLE, FUSION_FIRED, FUSION_HANDED_ON };
+
 struct fusion_smid {
-	bool fired; /* at firmware, which owes one descriptor for it */
-	bool named; /* in an abort that is not answered yet... */
-	bool kept;  /* ... and so nobody else's, although it has come back */
+	/* enum fusion_fired. Atomic, because whoever finds the descriptor that firmware owes for it may be on another thread
+	 * than who has sent the command. The owner fires it (release: what follows was written before) and makes it idle
+	 * again; in between the first lane, and nobody else, may hand it on, once. */
+	uint8_t fired;
+	bool named;    /* in an abort that is not answered yet... */
+	bool kept;     /* ... and so nobody else's, although it has come back */
+	uint8_t queue; /* atomic: that the descriptor is owed in */
 	uint16_t tag;
+	struct loop_msg answered; /* from the first lane to the owner: it is handed on */
+	struct fusion *f;
 };
 static_assert(FUSION_SPARE > FUSION_N_TASKS, "an abort keeps one number from use");
 
@@ -61,6 +73,7 @@ struct fusion_queue {
 	uint32_t index; /* of the next descriptor */
 };
 
+/* Of one lane while f->task_owner says so. */
 struct fusion_tm {
 	bool fired, answered, refused, unit_reset;
 	uint32_t tag, generation;
@@ -69,10 +82,36 @@ struct fusion_tm {
 	uint8_t unit;
 };
 
+/* After a unit's reset: every lane empties its queue, then every lane sends again what was swept. */
+struct fusion_settling {
+	struct loop_all all;
+	struct fusion *f;
+	bool busy;    /* atomic */
+	bool sending; /* the second round */
+	uint8_t unit;
+	uint32_t epoch; /* it was begun in; after a reset of the controller there is nothing to be done */
+};
+
+/* Of a system drive, from the PD map; FUSION_NO_HANDLE: none. */
+struct fusion_drive {
+	uint16_t handle, seq, map_target, unused;
+};
+
 /* By unit->index. */
 struct fusion_unit {
-	uint16_t handle, seq, map_target; /* of a system drive, from the PD map; FUSION_NO_HANDLE: none */
-	bool resetting;
+	/* In one piece: the first lane writes it while others send. */
+	_Alignas(8) struct fusion_drive drive;
+	uint8_t resetting; /* atomic: a bit for each lane that puts aside what its reset ends */
+};
+static_assert(sizeof(struct fusion_drive) == 8 && HBA_MAX_LANES <= 8, "one access");
+
+/* What one lane has; its thread's. */
+struct fusion_lane {
+	uint32_t first_smid, n_smids;
+	uint16_t *free_smid; /* a ring of n_smids */
+	uint32_t free_first, n_free;
+	struct list swept; /* by drv_link: ended by a unit reset that was not meant for them */
+	struct log_limit wild_limit, unit_limit;
 };
 
 enum fusion_event_step {
@@ -96,13 +135,15 @@ struct fusion {
 	struct dma_arena requests, chains, replies;
 	struct fusion_smid *smid; /* n_smids + 1 */
 	struct fusion_tag *tag;	  /* m.depth */
-	uint16_t *free_smid;	  /* a ring of n_io */
-	uint32_t free_first, n_free;
+	uint16_t *free_smid;	  /* of all lanes */
+	struct fusion_lane lane[HBA_MAX_LANES];
 	struct fusion_queue queue[FUSION_QUEUES_MAX];
+	uint8_t task_owner[FUSION_N_TASKS]; /* atomic: 0, or 1 + the lane that has it */
 	struct fusion_tm task[FUSION_N_TASKS];
+	struct fusion_settling settling[FUSION_N_TASKS];
+	uint32_t epoch; /* of controller resets; changes while lanes are halted */
 	struct fusion_unit unit[HBA_MAX_UNITS];
-	struct list swept; /* by drv_link: ended by a unit reset that was not meant for them */
-	bool no_seq;	   /* firmware has refused sequence numbers of logical drives */
+	bool no_seq; /* atomic: firmware has refused sequence numbers of logical drives */
 	struct {
 		enum fusion_event_step step;
 		uint32_t next; /* sequence number waited for */
@@ -115,9 +156,9 @@ struct fusion {
 		unsigned sub, tries;
 		uint64_t until_ns;
 	} reset;
-	struct log_limit event_limit, unit_limit;
+	struct log_limit event_limit;
 	struct {
-		uint64_t events, unit_resets, again;
+		uint64_t events, unit_resets, again; /* atomic */
 	} count;
 };
 
@@ -175,22 +216,33 @@ static inline uint8_t *fusion_sense(const struct fusion *f, uint32_t smid)
 {
 	return f->m.sense.cpu + (size_t)smid * MFI_SENSE_SLOT;
 }
+/* Is it with firmware, or on its way back to its owner? Any thread that owns it. */
+static inline bool fusion_is_out(const struct fusion *f, uint32_t smid)
+{
+	return __atomic_load_n(&f->smid[smid].fired, __ATOMIC_RELAXED) != FUSION_IDLE;
+}
 /* Nothing is at firmware: queues are filled with "none", all numbers are free. */
 void fusion_queue_reset(struct fusion *f);
-uint32_t fusion_smid_get(struct fusion *f, uint32_t tag);
+uint32_t fusion_smid_get(struct fusion *f, unsigned lane, uint32_t tag);
 /* An abort names this number: it is not used again before fusion_smid_unname(), lest firmware that looks at the abort
  * late ends another command. */
 void fusion_smid_name(struct fusion *f, uint32_t smid);
 void fusion_smid_unname(struct fusion *f, uint32_t smid);
+/* The queue of a lane's reads and writes. */
+unsigned fusion_lane_queue(const struct fusion *f, unsigned lane, uint32_t smid);
 /* Sends what is in the frame of smid. */
 void fusion_send(struct fusion *f, uint32_t smid, enum fusion_type type, unsigned queue, uint16_t handle);
 /* mfi_iop.fire: an internal MFI frame. */
 void fusion_fire(struct mfi *m, uint32_t frame, unsigned extra);
-/* mfi_iop.drain: takes what is in the reply queues, without any other look at the device. 0; 1: there is more than one
- * call takes; -EIO: something there was wild. */
+/* mfi_iop.drain: takes what is in the reply queues, without any other look at the device: of the first lane, and when the
+ * driver does not live, and so no other lane does anything, of all. 0; 1: there is more than one call takes; -EIO:
+ * something there was wild. */
 int fusion_drain(struct mfi *m);
-/* hba_ops.poll */
+/* The same of another lane. */
+int fusion_drain_lane(struct fusion *f, unsigned lane);
+/* hba_ops.poll, hba_ops.poll_lane */
 int fusion_poll(struct hba *h);
+int fusion_poll_lane(struct hba *h, unsigned lane);
 
 /* --- fusion_init.c --- */
 
@@ -215,7 +267,8 @@ void fusion_send_cdb(struct mfi *m, struct hba_req *req, const uint8_t *cdb, uin
 void fusion_result(struct mfi *m, struct hba_req *req);
 void fusion_request_reply(struct fusion *f, struct hba_req *req);
 /* Sends again what the reset of this unit took along. */
-void fusion_send_swept(struct fusion *f, uint8_t unit);
+void fusion_send_swept(struct fusion *f, unsigned lane, uint8_t unit);
+/* Of all lanes. */
 void fusion_forget_swept(struct fusion *f);
 
 /* --- fusion_pd.c --- */
@@ -225,18 +278,22 @@ int fusion_read_pd_map(struct fusion *f, struct err *e);
 void fusion_take_pd_map(struct fusion *f, const struct fusion_pd_map *map);
 /* No drive has a handle: everything goes by firmware. */
 void fusion_forget_pd_map(struct fusion *f);
+/* Any thread. */
+struct fusion_drive fusion_drive_of(const struct fusion *f, const struct hba_unit *u);
+void fusion_set_drive(struct fusion_unit *u, const struct fusion_drive *d);
 
 /* --- fusion_task.c --- */
 
 int fusion_abort(struct hba *h, struct hba_req *req);
 void fusion_task_reply(struct fusion *f, unsigned n);
-/* Looks at the answers of task management. After all reply queues were emptied: firmware ends its commands before it
+/* Looks at the answers of task management of this lane. After all its reply queues were emptied: firmware ends its commands before it
  * says so, but in other queues. Commands whose abort was refused, and which did not come back since, lose their whole
  * unit's task set. */
-void fusion_tasks_settle(struct fusion *f);
+void fusion_tasks_settle(struct fusion *f, unsigned lane);
+/* With all lanes halted. */
 void fusion_tasks_forget(struct fusion *f);
 /* Once in a while: 0, or -EIO when firmware leaves one without answer. */
-int fusion_tasks_check(struct fusion *f, uint64_t now);
+int fusion_tasks_check(const struct fusion *f, unsigned lane, uint64_t now);
 
 /* --- fusion_event.c --- */
 
@@ -257,7 +314,7 @@ int fusion_events_stop(struct fusion *f);
 #define FUSION_N_MEMORY 6
 struct fusion *fusion_new(struct hba *h, const struct fusion_gen *gen);
 void fusion_memory(struct fusion *f, struct mfi_memory ret[FUSION_N_MEMORY]);
-/* Limits, queues and tables, of what firmware offers. */
+/* Limits, queues, lanes and tables, of what firmware offers. */
 int fusion_declare(struct fusion *f, struct err *e);
 /* n_queues rings in the memory of the replies. */
 void fusion_place_queues(struct fusion *f);

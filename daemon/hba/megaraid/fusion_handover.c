@@ -37,7 +37,7 @@ static unsigned owed(const struct fusion *f)
 	unsigned n = 0;
 
 	for (uint32_t smid = 1; smid <= f->n_smids; smid++)
-		n += f->smid[smid].fired;
+		n += fusion_is_out(f, smid);
 	return n;
 }
 

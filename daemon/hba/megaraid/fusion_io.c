@@ -17,23 +17,23 @@ static bool takes_direct(const struct fusion *f, const struct hba_unit *u)
 
 static void describe_drive(const struct fusion *f, const struct hba_req *req, struct fusion_io *io)
 {
-	const struct fusion_unit *u = &f->unit[req->unit->index];
+	const struct fusion_drive d = fusion_drive_of(f, req->unit);
 
 	io->plain = f->tag[req->tag].plain;
 	/* After a refusal nothing of the map is believed. */
-	io->handle = io->plain ? FUSION_NO_HANDLE : u->handle;
-	io->seq = u->seq;
+	io->handle = io->plain ? FUSION_NO_HANDLE : d.handle;
+	io->seq = d.seq;
 	/* Only reads and writes go to the drive directly; firmware looks after everything else. */
 	io->fast_path = io->rw && io->handle != FUSION_NO_HANDLE && takes_direct(f, req->unit);
 	io->function = io->fast_path ? FUSION_FN_SCSI_IO : FUSION_FN_LD_IO;
 	/* The map's number of it is for the direct way alone: to firmware it would name another drive, or none. */
-	io->target = io->fast_path ? u->map_target : req->unit->target;
+	io->target = io->fast_path ? d.map_target : req->unit->target;
 }
 
 static void describe_ld(const struct fusion *f, const struct hba_req *req, struct fusion_io *io)
 {
 	io->ld = true;
-	io->plain = f->no_seq || f->tag[req->tag].plain;
+	io->plain = __atomic_load_n(&f->no_seq, __ATOMIC_RELAXED) || f->tag[req->tag].plain;
 	io->handle = io->target = req->unit->target;
 	io->function = FUSION_FN_LD_IO;
 }
@@ -47,7 +47,7 @@ static enum fusion_type type_of(const struct fusion *f, const struct fusion_io *
 
 static void send_cdb(struct fusion *f, struct hba_req *req, bool rw, const uint8_t *cdb, uint8_t cdb_len)
 {
-	uint32_t smid = fusion_smid_get(f, req->tag);
+	uint32_t smid = fusion_smid_get(f, req->lane, req->tag);
 	struct fusion_io io = {
 		.rw = rw,
 		.timeout_s = (uint16_t)MIN(DIV_ROUND_UP(req->timeout_ms, 1000u), UINT16_MAX),
@@ -69,7 +69,8 @@ static void send_cdb(struct fusion *f, struct hba_req *req, bool rw, const uint8
 	/* Response code 0 is no sense: an older command's must not be taken for this one's. */
 	memset(fusion_sense(f, smid), 0, MFI_SENSE_LEN);
 	fusion_build_io(f->gen, fusion_frame(f, smid), &io);
-	fusion_send(f, smid, type_of(f, &io), rw ? smid % f->n_queues : 0, io.fast_path ? io.handle : 0);
+	fusion_send(f, smid, type_of(f, &io), rw ? fusion_lane_queue(f, req->lane, smid) : 0,
+		io.fast_path ? io.handle : 0);
 }
 
 void fusion_send_cdb(struct mfi *m, struct hba_req *req, const uint8_t *cdb, uint8_t cdb_len)
@@ -109,18 +110,23 @@ void fusion_submit(struct hba *h, struct hba_req *req)
 static void send_again(struct fusion *f, struct hba_req *req)
 {
 	f->tag[req->tag].again++;
-	f->count.again++;
+	__atomic_fetch_add(&f->count.again, 1, __ATOMIC_RELAXED);
 	send(f, req);
 }
 
 static void without_seq(struct fusion *f, const struct hba_req *req)
 {
 	f->tag[req->tag].plain = true;
-	if (req->unit->kind != HBA_UNIT_LD || f->no_seq)
+	if (req->unit->kind != HBA_UNIT_LD || __atomic_exchange_n(&f->no_seq, true, __ATOMIC_RELAXED))
 		return;
 	log_info("%s: firmware checks sequence numbers of logical drives; going on without them",
 		f->m.h->pci->uri);
-	f->no_seq = true;
+}
+
+/* Its lane has yet to end what was put aside for the reset of its unit. */
+static bool is_resetting(const struct fusion *f, const struct hba_req *req)
+{
+	return __atomic_load_n(&f->unit[req->unit->index].resetting, __ATOMIC_RELAXED) & 1u << req->lane;
 }
 
 /* True: it stays at the controller, as far as the core knows. */
@@ -128,7 +134,7 @@ static bool goes_again(struct fusion *f, struct hba_req *req)
 {
 	bool refused = req->result == HBA_IO_ERROR && req->fw_status == FUSION_SEQ_MISMATCH;
 	bool swept = req->result == HBA_IO_ERROR && req->fw_status == MFI_SCSI_IO_FAILED &&
-		     f->unit[req->unit->index].resetting && !req->no_reissue;
+		     is_resetting(f, req) && !req->no_reissue;
 
 	if ((!refused && !swept) || req->doom || f->tag[req->tag].again >= FUSION_AGAIN_MAX)
 		return false;
@@ -144,16 +150,16 @@ static bool goes_again(struct fusion *f, struct hba_req *req)
 	/* It cannot be aborted while nobody has it: if its time were over before the unit's reset is, that would cost all
 	 * units a reset of the controller. */
 	hba_req_rearm(req);
-	list_append(&f->swept, &req->drv_link);
+	list_append(&f->lane[req->lane].swept, &req->drv_link);
 	return true;
 }
 
-void fusion_send_swept(struct fusion *f, uint8_t unit)
+void fusion_send_swept(struct fusion *f, unsigned lane, uint8_t unit)
 {
 	struct list again;
 
 	list_init(&again);
-	list_for_each_safe(pos, &f->swept) {
+	list_for_each_safe(pos, &f->lane[lane].swept) {
 		struct hba_req *req = container_of(pos, struct hba_req, drv_link);
 
 		if (req->unit->index != unit)
@@ -178,8 +184,9 @@ void fusion_send_swept(struct fusion *f, uint8_t unit)
 
 void fusion_forget_swept(struct fusion *f)
 {
-	while (!list_empty(&f->swept))
-		list_remove(f->swept.next);
+	for (unsigned i = 0; i < f->m.h->n_lanes; i++)
+		while (!list_empty(&f->lane[i].swept))
+			list_remove(f->lane[i].swept.next);
 }
 
 /* --- answers --- */

@@ -9,43 +9,62 @@
 #include "base/cleanup.h"
 #include "fusion.h"
 
+static const struct fusion_drive none = {.handle = FUSION_NO_HANDLE};
+
+struct fusion_drive fusion_drive_of(const struct fusion *f, const struct hba_unit *u)
+{
+	struct fusion_drive d;
+
+	/* Relaxed: nothing else depends on it, and a command with an older one is refused, or goes where it was meant to. */
+	__atomic_load(&f->unit[u->index].drive, &d, __ATOMIC_RELAXED);
+	return d;
+}
+
+void fusion_set_drive(struct fusion_unit *u, const struct fusion_drive *d)
+{
+	struct fusion_drive copy = *d;
+
+	__atomic_store(&u->drive, &copy, __ATOMIC_RELAXED);
+}
+
 void fusion_forget_pd_map(struct fusion *f)
 {
 	for (unsigned i = 0; i < HBA_MAX_UNITS; i++)
-		f->unit[i].handle = FUSION_NO_HANDLE;
+		fusion_set_drive(&f->unit[i], &none);
 }
 
 /* The table goes by device id [5.8]. */
-static struct fusion_unit *unit_of(struct fusion *f, uint32_t n)
+static struct fusion_drive drive_in(
+	const struct fusion *f, const struct fusion_pd_map *map, const struct hba_unit *u)
 {
-	const struct hba *h = f->m.h;
+	const struct fusion_pd_map_entry *p = &map->pd[u->target];
 
-	for (unsigned i = 0; i < h->n_units; i++)
-		if (h->unit[i].kind == HBA_UNIT_PD && h->unit[i].target == n)
-			return &f->unit[i];
-	return NULL;
+	if (u->kind != HBA_UNIT_PD || u->target >= le32_to_cpu(map->count) ||
+		le16_to_cpu(p->handle) == FUSION_NO_HANDLE)
+		return none;
+	return (struct fusion_drive){
+		.handle = le16_to_cpu(p->handle),
+		.seq = le16_to_cpu(p->seq),
+		.map_target = f->m.ctrl_ops4 & FUSION_OPS4_PD_ID ? le16_to_cpu(p->target)
+								 : (uint16_t)(u->target + 255),
+	};
 }
 
 void fusion_take_pd_map(struct fusion *f, const struct fusion_pd_map *map)
 {
 	uint32_t count = le32_to_cpu(map->count);
 
-	fusion_forget_pd_map(f);
 	if (count > FUSION_PD_MAP_MAX) {
+		fusion_forget_pd_map(f);
 		log_warn("%s: firmware's map of drives has %u entries, which makes no sense; not using it",
 			f->m.h->pci->uri, count);
 		return;
 	}
-	for (uint32_t n = 0; n < count; n++) {
-		const struct fusion_pd_map_entry *p = &map->pd[n];
-		struct fusion_unit *u = unit_of(f, n);
+	/* Each at once: a drive that keeps its handle has one all the time, or it could not be named by an abort. */
+	for (unsigned i = 0; i < HBA_MAX_UNITS; i++) {
+		struct fusion_drive d = i < f->m.h->n_units ? drive_in(f, map, &f->m.h->unit[i]) : none;
 
-		if (!u || le16_to_cpu(p->handle) == FUSION_NO_HANDLE)
-			continue;
-		u->handle = le16_to_cpu(p->handle);
-		u->seq = le16_to_cpu(p->seq);
-		u->map_target =
-			f->m.ctrl_ops4 & FUSION_OPS4_PD_ID ? le16_to_cpu(p->target) : (uint16_t)(n + 255);
+		fusion_set_drive(&f->unit[i], &d);
 	}
 }
 

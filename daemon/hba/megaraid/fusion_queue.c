@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fusion.h"
 
@@ -15,14 +16,48 @@ static bool is_io(const struct fusion *f, uint32_t smid)
 	return smid <= f->n_io;
 }
 
-uint32_t fusion_smid_get(struct fusion *f, uint32_t tag)
+static unsigned lane_of_io(const struct fusion *f, uint32_t smid)
 {
-	uint16_t smid = f->free_smid[f->free_first];
+	const struct hba *h = f->m.h;
+
+	return h->n_lanes > 1 ? MIN((smid - 1) / f->lane[0].n_smids, h->n_lanes - 1) : 0;
+}
+
+/* Of a number that is at firmware. */
+static unsigned owner_of(const struct fusion *f, uint32_t smid)
+{
+	uint8_t owner;
+
+	if (is_io(f, smid))
+		return lane_of_io(f, smid);
+	if (smid < f->task_smid)
+		return 0;
+	owner = __atomic_load_n(&f->task_owner[smid - f->task_smid], __ATOMIC_RELAXED);
+	return owner ? owner - 1u : 0;
+}
+
+/* Firmware owes a descriptor for it that nobody has found yet. */
+static bool is_fired(const struct fusion *f, uint32_t smid)
+{
+	/* Acquire: whose it is, and in which queue, was written before. */
+	return __atomic_load_n(&f->smid[smid].fired, __ATOMIC_ACQUIRE) == FUSION_FIRED;
+}
+
+static void set_fired(struct fusion *f, uint32_t smid, enum fusion_fired fired)
+{
+	/* Release: see is_fired(). */
+	__atomic_store_n(&f->smid[smid].fired, (uint8_t)fired, __ATOMIC_RELEASE);
+}
+
+uint32_t fusion_smid_get(struct fusion *f, unsigned lane, uint32_t tag)
+{
+	struct fusion_lane *l = &f->lane[lane];
+	uint16_t smid = l->free_smid[l->free_first];
 
 	/* There are more numbers than tags, and a tag has one at most. */
-	assert(f->n_free > 0);
-	f->free_first = f->free_first + 1 == f->n_io ? 0 : f->free_first + 1;
-	f->n_free--;
+	assert(l->n_free > 0);
+	l->free_first = l->free_first + 1 == l->n_smids ? 0 : l->free_first + 1;
+	l->n_free--;
 	f->smid[smid].tag = (uint16_t)tag;
 	f->tag[tag].smid = smid;
 	return smid;
@@ -30,11 +65,13 @@ uint32_t fusion_smid_get(struct fusion *f, uint32_t tag)
 
 static void smid_put(struct fusion *f, uint32_t smid)
 {
+	struct fusion_lane *l = &f->lane[lane_of_io(f, smid)];
+
 	f->smid[smid].kept = f->smid[smid].named;
 	if (f->smid[smid].kept)
 		return;
-	f->free_smid[(f->free_first + f->n_free) % f->n_io] = (uint16_t)smid;
-	f->n_free++;
+	l->free_smid[(l->free_first + l->n_free) % l->n_smids] = (uint16_t)smid;
+	l->n_free++;
 }
 
 void fusion_smid_name(struct fusion *f, uint32_t smid)
@@ -54,9 +91,9 @@ void fusion_queue_reset(struct fusion *f)
 	/* The order of the free numbers goes on: those that were at firmware come last. */
 	for (uint32_t smid = 1; smid <= f->n_smids; smid++) {
 		f->smid[smid].named = false;
-		if ((f->smid[smid].fired || f->smid[smid].kept) && is_io(f, smid))
+		if ((fusion_is_out(f, smid) || f->smid[smid].kept) && is_io(f, smid))
 			smid_put(f, smid);
-		f->smid[smid].fired = false;
+		set_fired(f, smid, FUSION_IDLE);
 	}
 	for (uint32_t i = 0; i < f->m.depth + MFI_INTERNAL; i++)
 		f->m.slot[i].fired = false;
@@ -82,11 +119,19 @@ static void note_request(const struct fusion *f, uint32_t smid)
 	pci_note(pci, PCI_NOTE_OUT, f->requests.iova + (uint64_t)smid * FUSION_REQUEST_SIZE, r, sizeof(*r));
 }
 
+unsigned fusion_lane_queue(const struct fusion *f, unsigned lane, uint32_t smid)
+{
+	if (f->m.h->n_lanes == 1)
+		return smid % f->n_queues;
+	return lane < f->n_queues ? lane : 0;
+}
+
 void fusion_send(struct fusion *f, uint32_t smid, enum fusion_type type, unsigned queue, uint16_t handle)
 {
 	uint64_t desc = fusion_descriptor(type, queue, smid, handle);
 
-	f->smid[smid].fired = true;
+	__atomic_store_n(&f->smid[smid].queue, (uint8_t)queue, __ATOMIC_RELAXED);
+	set_fired(f, smid, FUSION_FIRED);
 	if (pci_is_noted(f->m.h->pci))
 		note_request(f, smid);
 	/* The register writes order themselves behind the stores to the frame (pci_write32). */
@@ -140,7 +185,7 @@ static void note_entry(struct fusion *f, uint64_t desc, const le64_t *at)
 {
 	uint32_t smid = desc >> 16 & 0xffff;
 
-	if (smid && smid <= f->n_smids && f->smid[smid].fired) {
+	if (smid && smid <= f->n_smids && is_fired(f, smid)) {
 		const struct hba_req *req = is_io(f, smid) ? hba_req_by_tag(f->m.h, f->smid[smid].tag) : NULL;
 
 		if (req)
@@ -151,19 +196,24 @@ static void note_entry(struct fusion *f, uint64_t desc, const le64_t *at)
 		at, sizeof(*at));
 }
 
-static int one_reply(struct fusion *f, uint64_t desc)
+static int wild(struct fusion *f, unsigned lane, uint32_t smid, uint64_t desc)
 {
-	uint32_t smid = desc >> 16 & 0xffff;
+	if (log_limit_ok(&f->lane[lane].wild_limit, 5, 60 * NS_PER_SEC))
+		log_warn("%s: firmware replied to number %u, which is not at the controller (%016llx)",
+			f->m.h->pci->uri, smid, (unsigned long long)desc);
+	return -EIO;
+}
+
+static int take_reply(struct fusion *f, unsigned lane, uint32_t smid, uint64_t desc)
+{
 	struct hba_req *req = NULL;
 
-	if (!smid || smid > f->n_smids || !f->smid[smid].fired)
-		goto wild;
 	if (is_io(f, smid)) {
 		req = hba_req_by_tag(f->m.h, f->smid[smid].tag);
 		if (!req)
-			goto wild;
+			return wild(f, lane, smid, desc);
 	}
-	f->smid[smid].fired = false;
+	set_fired(f, smid, FUSION_IDLE);
 	if (req) {
 		/* Its frame is read before anybody gets the number again. */
 		smid_put(f, smid);
@@ -174,11 +224,58 @@ static int one_reply(struct fusion *f, uint64_t desc)
 		internal_reply(f, smid - f->slot_smid);
 	}
 	return 0;
-wild:
-	if (log_limit_ok(&f->m.context_limit, 5, 60 * NS_PER_SEC))
-		log_warn("%s: firmware replied to number %u, which is not at the controller (%016llx)",
-			f->m.h->pci->uri, smid, (unsigned long long)desc);
-	return -EIO;
+}
+
+/* What firmware had answered before it answered an abort is in this lane's queue, or was handed on before this was. */
+static void on_answered(struct loop_msg *m)
+{
+	struct fusion_smid *s = container_of(m, struct fusion_smid, answered);
+	struct fusion *f = s->f;
+	uint32_t smid = (uint32_t)(s - f->smid);
+	unsigned lane = owner_of(f, smid);
+
+	if (take_reply(f, lane, smid, 0) < 0)
+		hba_lane_fault(f->m.h, lane, "firmware misbehaved");
+	if (smid >= f->task_smid && hba_lane_runs(f->m.h, lane) && fusion_poll_lane(f->m.h, lane) < 0)
+		hba_lane_fault(f->m.h, lane, "firmware misbehaved");
+}
+
+/* The first lane has found an answer for another one. */
+static int hand_on(struct fusion *f, unsigned owner, uint32_t smid, uint64_t desc)
+{
+	struct fusion_smid *s = &f->smid[smid];
+	uint8_t fired = FUSION_FIRED;
+
+	/* Requests of halted lanes are sent again, whatever is answered now: nobody can be told. Of task management
+	 * nobody wants to be told any more. */
+	if (!f->live && is_io(f, smid))
+		return 0;
+	if (!f->live)
+		return take_reply(f, 0, smid, desc);
+	/* Not idle yet: an abort in between must find it at firmware. */
+	if (!__atomic_compare_exchange_n(
+		    &s->fired, &fired, FUSION_HANDED_ON, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return wild(f, 0, smid, desc);
+	s->answered.cb = on_answered;
+	s->f = f;
+	loop_post(hba_lane_loop(f->m.h, owner), &s->answered);
+	return 0;
+}
+
+static int one_reply(struct fusion *f, unsigned lane, unsigned q, uint64_t desc)
+{
+	uint32_t smid = desc >> 16 & 0xffff;
+	unsigned owner;
+
+	if (!smid || smid > f->n_smids || !is_fired(f, smid))
+		return wild(f, lane, smid, desc);
+	if (f->m.h->n_lanes == 1)
+		return take_reply(f, lane, smid, desc);
+	/* In another queue than it was told to use: its owner must not be robbed of it, and may not even run. */
+	if (__atomic_load_n(&f->smid[smid].queue, __ATOMIC_RELAXED) != q)
+		return wild(f, lane, smid, desc);
+	owner = owner_of(f, smid);
+	return owner == lane ? take_reply(f, lane, smid, desc) : hand_on(f, owner, smid, desc);
 }
 
 static void tell_index(struct fusion *f, unsigned q)
@@ -199,7 +296,7 @@ static bool is_there(uint64_t desc)
 	return (uint32_t)desc != UINT32_MAX && desc >> 32 != UINT32_MAX;
 }
 
-static int drain_queue(struct fusion *f, unsigned q)
+static int drain_queue(struct fusion *f, unsigned lane, unsigned q)
 {
 	struct fusion_queue *queue = &f->queue[q];
 	/* One round at most: firmware that goes on for ever must not hold the thread. Told in between, so that the
@@ -219,7 +316,7 @@ static int drain_queue(struct fusion *f, unsigned q)
 		__atomic_store_n(at, cpu_to_le64(FUSION_REPLY_NONE), __ATOMIC_RELAXED);
 		queue->index = queue->index + 1 == f->queue_depth ? 0 : queue->index + 1;
 		/* The rest of the queue is still good after one wild entry. */
-		if (one_reply(f, desc) < 0)
+		if (one_reply(f, lane, q, desc) < 0)
 			r = -EIO;
 		if (++untold >= f->queue_depth / 4) {
 			tell_index(f, q);
@@ -237,11 +334,21 @@ int fusion_drain(struct mfi *m)
 	int r = 0;
 
 	for (unsigned q = 0; q < f->n_queues; q++) {
-		int one = drain_queue(f, q);
+		int one;
 
+		if (q && q < m->h->n_lanes && f->live)
+			continue;
+		one = drain_queue(f, 0, q);
 		r = r < 0 || one < 0 ? -EIO : MAX(r, one);
 	}
 	return r;
+}
+
+int fusion_drain_lane(struct fusion *f, unsigned lane)
+{
+	if (!lane)
+		return fusion_drain(&f->m);
+	return lane < f->n_queues ? drain_queue(f, lane, lane) : 0;
 }
 
 /* --- polling --- */
@@ -261,7 +368,7 @@ static int check_health(struct fusion *f, bool at_once)
 	if (word == MFI_ALL_ONES)
 		return -ENODEV;
 	if (word >> MFI_STATE_SHIFT == MFI_ST_OPERATIONAL || word >> MFI_STATE_SHIFT == MFI_ST_FLUSH_CACHE)
-		return fusion_tasks_check(f, now);
+		return fusion_tasks_check(f, 0, now);
 	log_warn("%s: firmware went to %s", f->m.h->pci->uri, mfi_state_text(word, text, sizeof(text)));
 	return -EIO;
 }
@@ -284,7 +391,7 @@ int fusion_poll(struct hba *h)
 	if (r > 0)
 		mfi_wake(m);
 	if (r == 0)
-		fusion_tasks_settle(f);
+		fusion_tasks_settle(f, 0);
 	/* Nonsense is what a device that has gone shows too. */
 	if (r >= 0)
 		r = check_health(f, status & m->iop->intr_state);
@@ -293,4 +400,18 @@ int fusion_poll(struct hba *h)
 	if (m->irq == PCI_IRQ_INTX)
 		h->pci->ops->intx_unmask(h->pci);
 	return r;
+}
+
+int fusion_poll_lane(struct hba *h, unsigned lane)
+{
+	struct fusion *f = fusion_of(mfi_of(h));
+	int r = fusion_drain_lane(f, lane);
+	uint64_t one = 1;
+
+	/* As in fusion_poll(). */
+	if (r > 0 && write(hba_lane_irq_fd(h, lane), &one, sizeof(one)) < 0)
+		return 0;
+	if (r == 0)
+		fusion_tasks_settle(f, lane);
+	return r < 0 ? r : fusion_tasks_check(f, lane, clock_ns());
 }

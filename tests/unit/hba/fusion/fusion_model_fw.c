@@ -26,7 +26,7 @@ void fw_post_raw(struct model *m, unsigned queue, uint64_t desc)
 	m->status |= 8;
 	/* Bit 3 masks replies. */
 	if (!(m->mask & 8))
-		fn_interrupt(&m->fn);
+		fn_interrupt_vector(&m->fn, m->fn.irq_kind == PCI_IRQ_MSIX ? queue : 0);
 }
 
 void fw_post(struct model *m, struct model_request q)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Writes that are aborted, swept away by unit resets, lost, and sent again after controller resets, in random order.
- * Each block has one writer, who writes a newer generation as soon as the older write has ended in whatever way: an
+ * With one I/O thread and with several. Each block has one writer, who writes a newer generation as soon as the older write has ended in whatever way: an
  * older one that reaches the disk after that is a stale write.
  */
 #include <string.h>
@@ -69,6 +69,8 @@ static void write_next(unsigned b)
 	if (block[b].sure)
 		ck_assert_uint_eq(on_disk(b), block[b].gen);
 	j = job_rw(r, b, block[b].unit, DMA_TO_DEVICE, b, 1);
+	if (r->n_lanes)
+		j->lane = dice(r->n_lanes);
 	j->tmpl.timeout_ms = 100 * RIG_WAIT_MS; /* resets are the test's alone */
 	block[b].gen++;
 	for (unsigned i = 0; i < 512; i += 4)
@@ -183,7 +185,9 @@ START_TEST(no_write_comes_after_its_end)
 	r = rig_new((enum model_gen)(_i % 4));
 	seed = (unsigned)_i + 1;
 	r->model->pd_map = true;
-	if (_i >= 4) {
+	if (_i >= 8) {
+		r->n_lanes = 3; /* each block's writes go by all of them */
+	} else if (_i >= 4) {
 		r->model->ext_cmds = 0;
 		r->model->fw_cmds = 64; /* the same numbers come soon again */
 	}
@@ -219,7 +223,7 @@ int main(void)
 
 	log_set_level(LOG_LV_ERR);
 	tcase_set_timeout(t, 180);
-	tcase_add_loop_test(t, no_write_comes_after_its_end, 0, 8);
+	tcase_add_loop_test(t, no_write_comes_after_its_end, 0, 12);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

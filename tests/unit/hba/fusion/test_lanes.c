@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Several I/O threads with one controller. rig_down() asserts that every request was done once, on its own thread. */
+#include "rig.h"
+#include "tests/unit/run_suite.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define LANES 4
+
+static struct rig *lanes_new(enum model_gen gen, unsigned n)
+{
+	struct rig *r = rig_new(gen);
+
+	r->n_lanes = n;
+	return r;
+}
+
+static struct rig *lanes_up(enum model_gen gen)
+{
+	struct rig *r = lanes_new(gen, LANES);
+
+	rig_must_start(r);
+	ck_assert_uint_eq(r->h->n_lanes, LANES);
+	return r;
+}
+
+static struct job *on_lane(struct job *job, unsigned lane)
+{
+	job->lane = lane;
+	return job;
+}
+
+/* Job n is a write of block n by lane n % LANES, held by the model. */
+static void hold_on_all(struct rig *r, unsigned n_jobs)
+{
+	tell(r, hold, true);
+	for (unsigned n = 0; n < n_jobs; n++) {
+		struct job *job = on_lane(job_rw(r, n, n % 3, DMA_TO_DEVICE, n, 1), n % LANES);
+
+		job_fill(job, n);
+		job_submit(job);
+	}
+	rig_wait(model_pending(r->model) == n_jobs);
+}
+
+static void release_all(struct rig *r, unsigned n_jobs)
+{
+	while (model_pending(r->model))
+		model_complete(r->model, 0);
+	jobs_end(r, 0, n_jobs, HBA_DONE);
+	for (unsigned n = 0; n < n_jobs; n++)
+		ck_assert_int_eq(memcmp(r->model->disk[n % 3] + n * 512, r->job[n].buf, 512), 0);
+}
+
+/* --- shares --- */
+
+START_TEST(each_has_its_share_and_its_queue)
+{
+	struct rig *r = lanes_up((enum model_gen)_i);
+	struct fusion *f = rig_fusion(r);
+	uint32_t n, first = 0, smid = 1;
+
+	for (unsigned i = 0; i < LANES; i++) {
+		ck_assert_uint_eq(hba_lane_tags(r->h, i, &n), first);
+		first += n;
+		ck_assert_uint_eq(f->lane[i].first_smid, smid);
+		smid += f->lane[i].n_smids;
+		ck_assert_uint_ge(f->lane[i].n_smids, n + FUSION_SPARE);
+	}
+	ck_assert_uint_eq(first, r->h->limits.queue_depth);
+	ck_assert_uint_eq(smid, f->n_io + 1);
+	for (unsigned i = 0; i < 2 * LANES; i++) {
+		unsigned before = seen(r, n_posted[i % LANES]);
+		struct job *job = on_lane(job_rw(r, i, i % 3, DMA_TO_DEVICE, i, 3), i % LANES);
+
+		job_fill(job, i);
+		job_run_well(job);
+		ck_assert_int_eq(memcmp(r->model->disk[i % 3] + i * 512, job->buf, 3 * 512), 0);
+		ck_assert_uint_gt(seen(r, n_posted[i % LANES]), before);
+	}
+	ck_assert_uint_eq(stat_of(r, requests), 2 * LANES);
+	ck_assert_int_eq(stat_of(r, resets), 0);
+	rig_down(r);
+}
+END_TEST
+
+/* All slots of one lane at work: nobody else's are touched. */
+START_TEST(a_full_lane_is_nobody_elses_business)
+{
+	struct rig *r = lanes_new(INVADER, LANES);
+	uint32_t n;
+
+	r->cfg.queue_depth = 35; /* 8, 8, 8 and 11 */
+	rig_must_start(r);
+	tell(r, hold, true);
+	hba_lane_tags(r->h, 3, &n);
+	ck_assert_uint_eq(n, 11);
+	for (unsigned i = 0; i < n; i++)
+		job_submit(on_lane(job_rw(r, i, LD0, DMA_FROM_DEVICE, i, 1), 3));
+	job_try(on_lane(job_rw(r, n, LD0, DMA_FROM_DEVICE, 0, 1), 3));
+	ck_assert_int_eq(job_submitted(&r->job[n]), 1);
+	job_submit(on_lane(job_rw(r, n + 1, LD0, DMA_FROM_DEVICE, 0, 1), 2));
+	ck_assert_uint_eq(hba_inflight(r->h), n + 1);
+	while (model_pending(r->model))
+		model_complete(r->model, 0);
+	jobs_end(r, 0, n, HBA_DONE);
+	job_ends(&r->job[n + 1], HBA_DONE);
+	rig_down(r);
+}
+END_TEST
+
+/* What is not a read or write comes in the first queue, and is done where it belongs. */
+START_TEST(what_the_first_finds_for_others_is_handed_on)
+{
+	static const uint8_t inquiry[6] = {0x12, 0, 0, 0, 36};
+	struct rig *r = lanes_up(INVADER);
+
+	for (unsigned i = 1; i < LANES; i++) {
+		job_run(on_lane(job_cdb(r, i, LD0, inquiry, 6, DMA_FROM_DEVICE, 36), i));
+		job_ends_well(&r->job[i]);
+		ck_assert_uint_eq(r->job[i].buf[3], 2);
+		ck_assert_uint_eq(seen(r, n_posted[i]), 0);
+	}
+	rig_down(r);
+}
+END_TEST
+
+START_TEST(flushes_of_all_lanes_share_rounds)
+{
+	struct rig *r = lanes_up(INVADER);
+	unsigned before = seen(r, n_flush);
+
+	tell(r, hold_flush, true);
+	job_submit(on_lane(job_flush(r, 0, LD0), 1));
+	rig_wait(model_flush_waits(r->model));
+	for (unsigned i = 1; i < LANES; i++)
+		job_submit(on_lane(job_flush(r, i, i % 2 ? LD5 : LD0), i));
+	job_submit(on_lane(job_flush(r, LANES, PD8), 2)); /* has no second step */
+	job_ends_well(&r->job[LANES]);
+	rig_wait(seen(r, n_sync[LD0]) + seen(r, n_sync[LD5]) == LANES);
+	rig_sync(r);
+	rig_sync(r);
+	for (unsigned i = 0; i < LANES; i++)
+		ck_assert_uint_eq(job_done(&r->job[i]), 0);
+	model_finish_flush(r->model);
+	job_ends_well(&r->job[0]);
+	rig_wait(model_flush_waits(r->model));
+	model_finish_flush(r->model);
+	for (unsigned i = 1; i < LANES; i++)
+		job_ends_well(&r->job[i]);
+	ck_assert_uint_eq(seen(r, n_flush), before + 2);
+	tell(r, hold_flush, false);
+	/* A failed one is everybody's. */
+	tell(r, flush_status, 0x2d);
+	ck_assert_int_eq(job_run(on_lane(job_flush(r, 9, LD0), 3))->result, HBA_IO_ERROR);
+	tell(r, flush_status, 0);
+	rig_down(r);
+}
+END_TEST
+
+/* --- fewer than were asked for --- */
+
+START_TEST(halves_of_descriptors_would_be_mixed)
+{
+	struct rig *r = lanes_new(INVADER, LANES);
+
+	r->model->no_whole64 = true;
+	rig_must_start(r);
+	ck_assert_uint_eq(r->h->n_lanes, 1);
+	job_run_well(job_rw(r, 0, LD0, DMA_FROM_DEVICE, 0, 1));
+	rig_down(r);
+}
+END_TEST
+
+START_TEST(small_firmware_is_not_shared_by_many)
+{
+	struct rig *r = lanes_new(VENTURA, HBA_MAX_LANES);
+	uint32_t n;
+
+	r->model->fw_cmds = 110;
+	rig_must_start(r);
+	ck_assert_uint_eq(r->h->n_lanes, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		hba_lane_tags(r->h, i, &n);
+		ck_assert_uint_ge(n, 16);
+		job_run_well(on_lane(job_rw(r, i, LD0, DMA_FROM_DEVICE, 0, 1), i));
+	}
+	rig_down(r);
+}
+END_TEST
+
+START_TEST(without_vectors_all_comes_through_the_first)
+{
+	struct rig *r = lanes_new(INVADER, LANES);
+
+	r->model->no_msix = true;
+	rig_must_start(r);
+	ck_assert_uint_eq(r->h->n_lanes, LANES);
+	hold_on_all(r, 12);
+	release_all(r, 12);
+	ck_assert_uint_eq(seen(r, n_posted[1]), 0);
+	rig_down(r);
+}
+END_TEST
+
+/* --- firmware that lies --- */
+
+START_TEST(a_reply_in_anothers_queue_costs_a_reset)
+{
+	struct rig *r = lanes_up(INVADER);
+
+	hold_on_all(r, 8);
+	/* Job 1 is the second lane's: in the third one's queue, or in the first one's. */
+	model_post(r->model, _i ? 0 : 2, (uint64_t)model_smid(r->model, 1) << 16);
+	rig_wait(rig_was_reset(r, 1));
+	rig_wait(model_pending(r->model) == 8);
+	for (unsigned i = 0; i < 8; i++)
+		ck_assert_uint_eq(job_done(&r->job[i]), 0);
+	release_all(r, 8);
+	ck_assert_uint_eq(stat_of(r, resets), 1);
+	rig_down(r);
+}
+END_TEST
+
+START_TEST(a_reply_that_comes_twice_is_handed_on_once)
+{
+	static const uint8_t inquiry[6] = {0x12, 0, 0, 0, 36};
+	struct rig *r = lanes_up(INVADER);
+	uint16_t smid;
+
+	tell(r, hold, true);
+	job_submit(on_lane(job_cdb(r, 0, LD0, inquiry, 6, DMA_FROM_DEVICE, 36), 2));
+	smid = model_smid(r->model, 0);
+	model_complete(r->model, 0);
+	model_post(r->model, 0, (uint64_t)smid << 16);
+	tell(r, hold, false);
+	job_ends_well(&r->job[0]);
+	rig_wait(rig_was_reset(r, 1));
+	rig_down(r);
+}
+END_TEST
+
+/* --- aborts --- */
+
+START_TEST(an_abort_of_any_lane)
+{
+	struct rig *r = lanes_new(INVADER, LANES);
+
+	r->ladder.abort_ms = 60000;
+	r->model->pd_map = true; /* or the drive could not be named */
+	rig_must_start(r);
+	hold_on_all(r, 8);
+	for (unsigned i = 0; i < 8; i++) {
+		job_abort(&r->job[i]);
+		job_ends(&r->job[i], HBA_ABORTED);
+	}
+	ck_assert_uint_eq(seen(r, n_abort), 8);
+	ck_assert_int_eq(stat_of(r, resets), 0);
+	rig_down(r);
+}
+END_TEST
+
+START_TEST(time_outs_of_any_lane)
+{
+	struct rig *r = lanes_new(INVADER, LANES);
+
+	r->ladder.abort_ms = 60000;
+	rig_must_start(r);
+	tell(r, hold, true);
+	for (unsigned i = 0; i < 8; i++) {
+		struct job *job = on_lane(job_rw(r, i, LD0, DMA_FROM_DEVICE, i, 1), i % LANES);
+
+		job->tmpl.timeout_ms = 20;
+		job_submit(job);
+	}
+	jobs_end(r, 0, 8, HBA_TIMEOUT);
+	ck_assert_int_eq(stat_of(r, timeouts), 8);
+	ck_assert_int_eq(stat_of(r, resets), 0);
+	rig_down(r);
+}
+END_TEST
+
+/* The frames for it are there for all lanes together. */
+START_TEST(aborts_of_one_lane_wait_for_those_of_another)
+{
+	struct rig *r = lanes_new(INVADER, LANES);
+
+	r->ladder.abort_ms = 60000;
+	r->model->pd_map = true; /* or the drive could not be named */
+	rig_must_start(r);
+	hold_on_all(r, 24);
+	tell(r, hold_tasks, true);
+	for (unsigned i = 0; i < 24; i++)
+		job_abort(&r->job[i]);
+	rig_sync(r);
+	tell(r, hold_tasks, false);
+	while (__atomic_load_n(&r->n_done, __ATOMIC_RELAXED) < 24) {
+		model_finish_task(r->model);
+		clock_sleep_ms(1);
+	}
+	jobs_end(r, 0, 24, HBA_ABORTED);
+	ck_assert_int_eq(stat_of(r, resets), 0);
+	rig_down(r);
+}
+END_TEST
+
+START_TEST(what_a_unit_reset_takes_along_is_sent_again_by_its_lane)
+{
+	struct rig *r = lanes_new(INVADER, LANES);
+
+	r->ladder.abort_ms = 60000;
+	rig_must_start(r);
+	tell(r, hold, true);
+	tell(r, abort_response, 0x05);
+	tell(r, abort_kills, false);
+	for (unsigned i = 0; i < 8; i++)
+		job_submit(on_lane(job_rw(r, i, LD0, DMA_FROM_DEVICE, i, 1), i % LANES));
+	tell(r, hold_tasks, true);
+	job_abort(&r->job[2]);
+	rig_wait(model_task_waits(r->model));
+	model_finish_task(r->model);
+	rig_wait(seen(r, n_unit_reset) == 1);
+	model_finish_task(r->model);
+	job_ends(&r->job[2], HBA_ABORTED);
+	rig_wait(model_pending(r->model) == 7);
+	tell(r, hold_tasks, false);
+	while (model_pending(r->model))
+		model_complete(r->model, 0);
+	for (unsigned i = 0; i < 8; i++)
+		if (i != 2)
+			job_ends(&r->job[i], HBA_DONE);
+	ck_assert_int_eq(stat_of(r, resets), 0);
+	rig_down(r);
+}
+END_TEST
+
+/* --- controller resets --- */
+
+START_TEST(a_fault_sends_everything_again)
+{
+	struct rig *r = lanes_up((enum model_gen)_i);
+
+	for (unsigned round = 1; round <= 2; round++) {
+		hold_on_all(r, 20);
+		model_set_state(r->model, 0xf);
+		rig_wait(rig_was_reset(r, round));
+		rig_wait(model_pending(r->model) == 20);
+		release_all(r, 20);
+	}
+	ck_assert_uint_eq(stat_of(r, reissues), 40);
+	rig_down(r);
+}
+END_TEST
+
+START_TEST(what_comes_during_a_reset_waits_for_its_end)
+{
+	struct rig *r = lanes_up(INVADER);
+
+	hold_on_all(r, 8);
+	rig_times(r)->diag_reset = 50;
+	model_set_state(r->model, 0xf);
+	rig_wait(hba_state(r->h) == HBA_RESETTING);
+	rig_sync(r);
+	/* Slots are not given out then, but who has one may use it. */
+	for (unsigned i = 0; i < LANES; i++)
+		job_try(on_lane(job_rw(r, 8 + i, LD0, DMA_FROM_DEVICE, 40, 1), i));
+	rig_wait(rig_was_reset(r, 1));
+	rig_wait(model_pending(r->model) >= 8);
+	tell(r, hold, false);
+	while (model_pending(r->model))
+		model_complete(r->model, 0);
+	jobs_end(r, 0, 8, HBA_DONE);
+	rig_wait(hba_inflight(r->h) == 0);
+	rig_down(r);
+}
+END_TEST
+
+START_TEST(flushes_of_other_lanes_begin_anew_after_a_reset)
+{
+	struct rig *r = lanes_up(INVADER);
+
+	tell(r, hold_flush, true);
+	for (unsigned i = 0; i < LANES; i++)
+		job_submit(on_lane(job_flush(r, i, LD0), i));
+	rig_wait(model_flush_waits(r->model));
+	model_set_state(r->model, 0xf);
+	rig_wait(rig_was_reset(r, 1));
+	tell(r, hold_flush, false);
+	rig_wait(model_flush_waits(r->model));
+	model_finish_flush(r->model);
+	for (unsigned i = 0; i < LANES; i++)
+		job_ends_well(&r->job[i]);
+	rig_down(r);
+}
+END_TEST
+
+START_TEST(a_reset_that_never_helps_ends_everything)
+{
+	struct rig *r = lanes_new(INVADER, LANES);
+
+	rig_times(r)->diag_end = 50;
+	rig_must_start(r);
+	hold_on_all(r, 12);
+	tell(r, chip_dead, true);
+	model_set_state(r->model, 0xf);
+	jobs_end(r, 0, 12, HBA_GONE);
+	for (unsigned i = 0; i < 12; i++)
+		ck_assert(r->job[i].quiet);
+	ck_assert_int_eq(hba_state(r->h), HBA_FAILED);
+	rig_down(r);
+}
+END_TEST
+
+START_TEST(a_device_that_is_gone_ends_everything)
+{
+	struct rig *r = lanes_up(INVADER);
+
+	hold_on_all(r, 12);
+	tell(r, fn.gone, true);
+	jobs_end(r, 0, 12, HBA_GONE);
+	ck_assert_int_eq(hba_state(r->h), HBA_REMOVED);
+	for (unsigned i = 0; i < LANES; i++) {
+		job_try(on_lane(job_rw(r, 20 + i, LD0, DMA_FROM_DEVICE, 0, 1), i));
+		ck_assert_int_eq(job_submitted(&r->job[20 + i]), 1);
+	}
+	rig_down(r);
+}
+END_TEST
+
+static unsigned stalled, released; /* atomic */
+
+static void stall(void *arg)
+{
+	__atomic_store_n(&stalled, 1, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&released, __ATOMIC_ACQUIRE))
+		clock_sleep_ms(1);
+}
+
+/* Whatever that thread is in the middle of, nothing is done to the controller before it has let go. */
+START_TEST(a_reset_waits_for_a_thread_that_does_not_answer)
+{
+	struct rig *r = lanes_up(INVADER);
+
+	stalled = released = 0;
+	hold_on_all(r, 8);
+	ck_assert_int_eq(loop_call(r->lane_loop[2], stall, NULL, 10), -ETIMEDOUT);
+	rig_wait(__atomic_load_n(&stalled, __ATOMIC_ACQUIRE));
+	model_set_state(r->model, 0xf);
+	rig_wait(hba_state(r->h) == HBA_RESETTING);
+	clock_sleep_ms(100);
+	ck_assert_uint_eq(seen(r, n_chip_reset), 0);
+	ck_assert_int_eq(hba_state(r->h), HBA_RESETTING);
+	__atomic_store_n(&released, 1, __ATOMIC_RELEASE);
+	rig_wait(rig_was_reset(r, 1));
+	rig_wait(model_pending(r->model) == 8);
+	release_all(r, 8);
+	rig_down(r);
+}
+END_TEST
+
+/* The thread was held up, and its deadlines are over; but the first one has an answer for it. */
+START_TEST(an_answer_that_waits_for_its_thread_came_in_time)
+{
+	static const uint8_t inquiry[6] = {0x12, 0, 0, 0, 36};
+	struct rig *r = lanes_up(INVADER);
+	struct job *job = on_lane(job_cdb(r, 0, LD0, inquiry, 6, DMA_FROM_DEVICE, 36), 2);
+	struct fusion *f = rig_fusion(r);
+	uint16_t smid;
+
+	stalled = released = 0;
+	job->tmpl.timeout_ms = 3000;
+	tell(r, hold, true);
+	job_submit(job);
+	smid = model_smid(r->model, 0);
+	ck_assert_int_eq(loop_call(r->lane_loop[2], stall, NULL, 10), -ETIMEDOUT);
+	rig_wait(__atomic_load_n(&stalled, __ATOMIC_ACQUIRE));
+	model_complete(r->model, 0);
+	rig_wait(__atomic_load_n(&f->smid[smid].fired, __ATOMIC_RELAXED) == FUSION_HANDED_ON);
+	clock_sleep_ms(3500);
+	__atomic_store_n(&released, 1, __ATOMIC_RELEASE);
+	job_ends_well(job);
+	ck_assert_int_eq(stat_of(r, timeouts), 0);
+	ck_assert_int_eq(stat_of(r, resets), 0);
+	ck_assert_uint_eq(seen(r, n_abort), 0);
+	rig_down(r);
+}
+END_TEST
+
+/* --- the end --- */
+
+START_TEST(a_stop_ends_what_others_have_at_the_controller)
+{
+	struct rig *r = lanes_up(INVADER);
+
+	hold_on_all(r, 12);
+	r->h->core->times.flush_ms = 10;
+	hba_stop(r->h);
+	jobs_end(r, 0, 12, HBA_GONE);
+	for (unsigned i = 0; i < 12; i++)
+		ck_assert(r->job[i].quiet);
+	rig_down(r);
+}
+END_TEST
+
+START_TEST(a_drain_waits_for_all)
+{
+	struct rig *r = lanes_up(INVADER);
+
+	hold_on_all(r, 4);
+	for (unsigned i = 0; i < 3; i++)
+		model_complete(r->model, 0);
+	ck_assert_int_eq(hba_drain(r->h, 50), -ETIMEDOUT);
+	model_complete(r->model, 0);
+	ck_assert_int_eq(hba_drain(r->h, RIG_WAIT_MS), 0);
+	for (unsigned i = 0; i < LANES; i++) {
+		job_try(on_lane(job_rw(r, 20 + i, LD0, DMA_FROM_DEVICE, 0, 1), i));
+		ck_assert_int_eq(job_submitted(&r->job[20 + i]), 1);
+	}
+	rig_down(r);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("fusion lanes");
+	TCase *t = tcase_create("lanes");
+
+	log_set_level(LOG_LV_ERR);
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, each_has_its_share_and_its_queue, 0, 4);
+	tcase_add_test(t, a_full_lane_is_nobody_elses_business);
+	tcase_add_test(t, what_the_first_finds_for_others_is_handed_on);
+	tcase_add_test(t, flushes_of_all_lanes_share_rounds);
+	tcase_add_test(t, halves_of_descriptors_would_be_mixed);
+	tcase_add_test(t, small_firmware_is_not_shared_by_many);
+	tcase_add_test(t, without_vectors_all_comes_through_the_first);
+	tcase_add_loop_test(t, a_reply_in_anothers_queue_costs_a_reset, 0, 2);
+	tcase_add_test(t, a_reply_that_comes_twice_is_handed_on_once);
+	tcase_add_test(t, an_abort_of_any_lane);
+	tcase_add_test(t, time_outs_of_any_lane);
+	tcase_add_test(t, aborts_of_one_lane_wait_for_those_of_another);
+	tcase_add_test(t, what_a_unit_reset_takes_along_is_sent_again_by_its_lane);
+	tcase_add_loop_test(t, a_fault_sends_everything_again, 0, 4);
+	tcase_add_test(t, what_comes_during_a_reset_waits_for_its_end);
+	tcase_add_test(t, flushes_of_other_lanes_begin_anew_after_a_reset);
+	tcase_add_test(t, a_reset_that_never_helps_ends_everything);
+	tcase_add_test(t, a_device_that_is_gone_ends_everything);
+	tcase_add_test(t, a_reset_waits_for_a_thread_that_does_not_answer);
+	tcase_add_test(t, an_answer_that_waits_for_its_thread_came_in_time);
+	tcase_add_test(t, a_stop_ends_what_others_have_at_the_controller);
+	tcase_add_test(t, a_drain_waits_for_all);
+	suite_add_tcase(s, t);
+	return run_suite(s);
+}
