@@ -43,7 +43,7 @@ static void apply_attach(void *arg)
 	s->hba = s->attaching;
 	s->io_units = s->newest;
 	s->gate = SCSI_GATE_OPEN;
-	s->hba->listener[0] = (struct hba_listener){host_ready, s};
+	s->hba->listener[s->lane] = (struct hba_listener){host_ready, s};
 	/* What waited for the controller is handed down in turn, when all LUNs are open. */
 	s->kicking = true;
 	resolve_all(s);
@@ -72,7 +72,7 @@ static void apply_detach(struct loop_msg *msg)
 	host_lost(s, (enum scsi_gate)atomic_load(&s->closing));
 	if (!h)
 		return;
-	h->listener[0] = (struct hba_listener){NULL};
+	h->listener[s->lane] = (struct hba_listener){NULL};
 	if (s->spare)
 		hba_req_put(s->spare);
 	s->spare = NULL;
@@ -102,12 +102,18 @@ static int make_scratch(struct scsi_host *s)
 
 int scsi_host_create(struct loop *loop, struct scsi_host **ret)
 {
+	return scsi_host_create_lane(loop, 0, ret);
+}
+
+int scsi_host_create_lane(struct loop *loop, unsigned lane, struct scsi_host **ret)
+{
 	struct scsi_host *s = calloc(1, sizeof(*s));
 	int r;
 
 	if (!s)
 		return -ENOMEM;
 	s->loop = loop;
+	s->lane = lane;
 	s->gate = SCSI_GATE_BECOMING_READY;
 	s->close_msg.cb = apply_detach;
 	s->tick_msg.cb = hold_tick;
@@ -220,9 +226,13 @@ static int look_at_units(struct hba *h, struct scsi_units *units, unsigned n)
 int scsi_host_attach(struct scsi_host *s, struct hba *h, struct err *e)
 {
 	unsigned n = hba_n_units(h);
-	struct scsi_units *units = calloc(1, sizeof(*units) + n * sizeof(units->facts[0]));
+	struct scsi_units *units;
 	int r;
 
+	if (s->lane >= h->n_lanes)
+		return err_set(e, -ERANGE, "the controller has %u lanes, which is too few for I/O thread %u",
+			h->n_lanes, s->lane);
+	units = calloc(1, sizeof(*units) + n * sizeof(units->facts[0]));
 	if (!units)
 		return err_set(e, -ENOMEM, "out of memory for the units of the controller");
 	r = look_at_units(h, units, n);

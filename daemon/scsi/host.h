@@ -49,6 +49,7 @@ struct scsi_debt {
 
 struct scsi_host {
 	struct loop *loop;
+	unsigned lane; /* of the controller */
 
 	/* set-up and control threads */
 	pthread_mutex_t lock;	   /* of units; never taken by the I/O thread */

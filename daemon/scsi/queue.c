@@ -140,7 +140,7 @@ static void refused(struct scsi_task *t, int code)
  * task's. */
 static int issue(struct scsi_host *s, struct scsi_task *t)
 {
-	struct hba_req *req = s->spare ? s->spare : hba_req_get(s->hba);
+	struct hba_req *req = s->spare ? s->spare : hba_lane_req_get(s->hba, s->lane);
 	bool flush = in_flush(t);
 	uint64_t span;
 	int r;

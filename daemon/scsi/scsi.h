@@ -146,10 +146,13 @@ struct scsi_lun_config {
 
 /* The host exists before its controller is up (LUNs answer BECOMING READY then). -errno. */
 int scsi_host_create(struct loop *loop, struct scsi_host **ret);
+/* The same for one lane of a controller (hba/hba.h) that several hosts share, each with the loop of its lane. LUNs of one
+ * unit, and LUNs between which there are to be copies, belong to one host: hosts know nothing of each other. */
+int scsi_host_create_lane(struct loop *loop, unsigned lane, struct scsi_host **ret);
 /* Controller is started and the loop runs: asks every unit who it is. Resolves waiting LUNs and opens their
  * gates. The same controller may be attached again to look at its units anew (their sizes, whether they are
- * still the same). What scsi_host_units() gave before stays valid until scsi_host_trim(). -ENODEV: the
- * controller went away; -ETIMEDOUT: the I/O thread does not answer. */
+ * still the same). What scsi_host_units() gave before stays valid until scsi_host_trim(). -ERANGE: the controller has
+ * fewer lanes; -ENODEV: it went away; -ETIMEDOUT: the I/O thread does not answer. */
 int scsi_host_attach(struct scsi_host *s, struct hba *h, struct err *e);
 /* Control thread, after an attach that succeeded: frees what earlier ones have found. */
 void scsi_host_trim(struct scsi_host *s);

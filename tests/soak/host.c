@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,7 +85,7 @@ static void submit(struct hba *h, struct hba_req *req)
 
 	if (req->timeout_ms > limit && req->kind != HBA_REQ_CDB) {
 		req->timeout_ms = limit;
-		req->deadline_ns = loop_now(h->loop) + limit * NS_PER_MS;
+		req->deadline_ns = clock_ns() + limit * NS_PER_MS;
 	}
 	if (unlikely(s->sabotage) && sabotage(s, req))
 		return;
@@ -185,29 +186,45 @@ static void *io_main(void *arg)
 	return NULL;
 }
 
-int host_create(struct host *s, const struct host_model *model, const char *uri, uint64_t seed)
+static int lane_create(struct host *s, unsigned n)
 {
-	int r = loop_create(&s->loop);
+	struct host_lane *l = &s->lane[n];
+	char name[16];
+	int r = loop_create(&l->loop);
 
 	if (r < 0)
 		return r;
+	r = -pthread_create(&l->io, NULL, io_main, l->loop);
+	if (r < 0)
+		return r;
+	snprintf(name, sizeof(name), "soak-io%u", n);
+	pthread_setname_np(l->io, name);
+	return scsi_host_create_lane(l->loop, n, &l->scsi);
+}
+
+int host_create(
+	struct host *s, const struct host_model *model, const char *uri, unsigned n_lanes, uint64_t seed)
+{
+	int r = 0;
+
 	s->model = model;
 	s->uri = uri;
 	s->rng.state = seed;
+	s->n_lanes = n_lanes;
 	make_tables(s);
-	r = -pthread_create(&s->io, NULL, io_main, s->loop);
-	if (r < 0)
-		return r;
-	pthread_setname_np(s->io, "soak-io");
-	return scsi_host_create(s->loop, &s->scsi);
+	for (unsigned i = 0; i < n_lanes && r == 0; i++)
+		r = lane_create(s, i);
+	return r;
 }
 
 void host_destroy(struct host *s)
 {
-	loop_stop(s->loop);
-	pthread_join(s->io, NULL);
-	scsi_host_destroy(s->scsi);
-	loop_destroy(s->loop);
+	for (unsigned i = 0; i < s->n_lanes; i++) {
+		loop_stop(s->lane[i].loop);
+		pthread_join(s->lane[i].io, NULL);
+		scsi_host_destroy(s->lane[i].scsi);
+		loop_destroy(s->lane[i].loop);
+	}
 }
 
 static int start(struct host *s, struct err *e)
@@ -219,18 +236,26 @@ static int start(struct host *s, struct err *e)
 	r = hba_attach(s->h, e);
 	if (r == 0)
 		r = hba_start(s->h, e);
-	if (r == 0)
-		r = scsi_host_attach(s->scsi, s->h, e);
-	if (r == 0)
-		scsi_host_trim(s->scsi);
+	for (unsigned i = 0; i < s->n_lanes && r == 0; i++) {
+		r = scsi_host_attach(s->lane[i].scsi, s->h, e);
+		if (r == 0)
+			scsi_host_trim(s->lane[i].scsi);
+	}
 	return r;
 }
 
 int host_up(struct host *s, struct err *e)
 {
-	const struct hba_config cfg = {.uri = s->uri, .bounce_bytes = BOUNCE_BYTES};
-	int r = hba_open(&cfg, s->loop, &s->h, e);
+	struct loop *more[HBA_MAX_LANES];
+	const struct hba_config cfg = {.uri = s->uri,
+		.bounce_bytes = BOUNCE_BYTES,
+		.more_loops = more,
+		.n_more_loops = s->n_lanes - 1};
+	int r;
 
+	for (unsigned i = 1; i < s->n_lanes; i++)
+		more[i - 1] = s->lane[i].loop;
+	r = hba_open(&cfg, s->lane[0].loop, &s->h, e);
 	if (r < 0)
 		return r;
 	if (s->sabotage == SABOTAGE_LEAK)
@@ -247,7 +272,8 @@ struct hba_stats host_down(struct host *s, enum scsi_gate why)
 
 	if (!s->h)
 		return stats;
-	scsi_host_detach(s->scsi, why);
+	for (unsigned i = 0; i < s->n_lanes; i++)
+		scsi_host_detach(s->lane[i].scsi, why);
 	hba_stop(s->h);
 	hba_get_stats(s->h, &stats);
 	hba_close(s->h);

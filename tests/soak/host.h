@@ -46,9 +46,12 @@ struct host {
 	const char *uri;
 	enum host_sabotage sabotage;
 	uint32_t limit_ms; /* of reads and writes; flushes have more */
-	struct loop *loop;
-	pthread_t io;
-	struct scsi_host *scsi;
+	unsigned n_lanes;
+	struct host_lane {
+		struct loop *loop;
+		pthread_t io;
+		struct scsi_host *scsi;
+	} lane[HBA_MAX_LANES];
 	struct hba *h; /* while the controller is attached */
 	/* in place of the driver's */
 	struct hba_match match;
@@ -65,8 +68,9 @@ struct host {
 	unsigned n_early;
 };
 
-/* Loop, I/O thread and scsi host; no controller yet. -errno */
-int host_create(struct host *s, const struct host_model *model, const char *uri, uint64_t seed);
+/* Loop, I/O thread and scsi host of each lane; no controller yet. -errno */
+int host_create(
+	struct host *s, const struct host_model *model, const char *uri, unsigned n_lanes, uint64_t seed);
 void host_destroy(struct host *s);
 /* As hbad does at start: opens, attaches, starts, asks the units. */
 int host_up(struct host *s, struct err *e);

@@ -192,8 +192,8 @@ static bool have_looked(struct soak *s, uint64_t index)
 static void settle(struct soak *s)
 {
 	/* The second call comes after the end of the iteration of the first, where replies are published. */
-	for (unsigned n = 0; n < 2; n++)
-		loop_call(s->host.loop, nothing, NULL, SOAK_STUCK_MS);
+	for (unsigned n = 0; n < 2 * s->host.n_lanes; n++)
+		loop_call(s->host.lane[n / 2].loop, nothing, NULL, SOAK_STUCK_MS);
 	for (unsigned i = 0; i < s->n_luns; i++) {
 		s->passes = initiator_passes(&s->lun[i]) + 2;
 		soak_wait(s, have_looked, i, "an initiator's look at its answers");
@@ -260,6 +260,12 @@ void soak_count_maps(struct soak *s)
 
 /* --- rings --- */
 
+/* Each LUN has its own unit. */
+static struct host_lane *lane_for(struct soak *s, unsigned lun)
+{
+	return &s->host.lane[lun % s->host.n_lanes];
+}
+
 static int ring_up(struct soak *s, struct initiator *i)
 {
 	/* The product's is 2000 ms; with less, more commands are really aborted. */
@@ -268,7 +274,7 @@ static int ring_up(struct soak *s, struct initiator *i)
 		.uio_fd = fcntl(i->model.event[0], F_DUPFD_CLOEXEC, 0),
 		.map_len = i->model.map_len,
 		.lun = i->lun,
-		.loop = s->host.loop,
+		.loop = lane_for(s, i->index)->loop,
 		.name = i->name,
 		.abort_after_ms = grace[i->index % GRACE_CHOICES],
 	};
@@ -346,8 +352,8 @@ static int start_emulator(struct soak *s)
 	options[n++] = "--latency-us";
 	options[n++] = "200";
 	options[n++] = "--max-cmds";
-	/* Sometimes slots are scarce. */
-	options[n++] = rng_below(&s->rng, 2) ? "400" : "48";
+	/* Sometimes slots are scarce; but then there would be one lane. */
+	options[n++] = rng_below(&s->rng, 2) || s->opt.lanes > 1 ? "400" : "48";
 	options[n++] = "--drive-cache";
 	options[n++] = CACHES;
 	options[n++] = "--controller-cache";
@@ -380,7 +386,7 @@ static int lun_up(struct soak *s, unsigned index)
 		r = initiator_create(i, index, name, s->opt.depth, rng_next(&s->rng));
 	i->held = i->disk.repeats = index % 2;
 	if (r == 0)
-		r = scsi_lun_create(s->host.scsi, &cfg, &i->lun);
+		r = scsi_lun_create(lane_for(s, index)->scsi, &cfg, &i->lun);
 	if (r == 0)
 		r = ring_up(s, i);
 	if (r == 0)
@@ -395,7 +401,7 @@ void soak_set_up(struct soak *s)
 	s->rng.state = s->opt.seed;
 	if (start_emulator(s) < 0)
 		return;
-	if (host_create(&s->host, s->host.model, s->emu.uri, rng_next(&s->rng)) < 0) {
+	if (host_create(&s->host, s->host.model, s->emu.uri, s->opt.lanes, rng_next(&s->rng)) < 0) {
 		soak_wrong("FAILED: no I/O thread");
 		return;
 	}
@@ -412,10 +418,7 @@ void soak_set_up(struct soak *s)
 
 static void retire(void *arg)
 {
-	struct soak *s = arg;
-
-	for (unsigned i = 0; i < s->n_luns; i++)
-		scsi_lun_destroy(s->lun[i].lun);
+	scsi_lun_destroy(arg);
 }
 
 /* In order, when nothing was wrong: then what is left is a leak. */
@@ -427,8 +430,8 @@ void soak_tear_down(struct soak *s)
 			front_stop(s->lun[i].ring, 0);
 			front_destroy(s->lun[i].ring);
 			initiator_destroy(&s->lun[i]);
+			loop_call(lane_for(s, i)->loop, retire, s->lun[i].lun, SOAK_STUCK_MS);
 		}
-		loop_call(s->host.loop, retire, s, SOAK_STUCK_MS);
 		host_destroy(&s->host);
 	}
 	emulator_stop(&s->emu);

@@ -82,6 +82,7 @@ static struct soak soak = {
 		.slow_ms = 30000,
 		.limit_ms = 2000,
 		.depth = 16,
+		.lanes = 1,
 		.emulator = HBA_EMU},
 };
 

@@ -17,6 +17,7 @@ enum option_code {
 	OPT_SLOW_MS,
 	OPT_LIMIT_MS,
 	OPT_DEPTH,
+	OPT_LANES,
 	OPT_SABOTAGE,
 	OPT_EMULATOR,
 	OPT_VERBOSE,
@@ -30,6 +31,7 @@ static const struct option common[] = {
 	{"slow-ms", required_argument, NULL, OPT_SLOW_MS},
 	{"limit-ms", required_argument, NULL, OPT_LIMIT_MS},
 	{"depth", required_argument, NULL, OPT_DEPTH},
+	{"lanes", required_argument, NULL, OPT_LANES},
 	{"sabotage", required_argument, NULL, OPT_SABOTAGE},
 	{"hba-emu", required_argument, NULL, OPT_EMULATOR},
 	{"verbose", no_argument, NULL, OPT_VERBOSE},
@@ -57,8 +59,10 @@ static void help(void)
 	       "  --slow-ms N        what a slow START STOP UNIT takes (30000; at most %u)\n"
 	       "  --limit-ms N       time limit of reads and writes in hbad, in place of 60 s (2000)\n"
 	       "  --depth N          commands of each LUN at once (16, at most %u)\n"
+	       "  --lanes N          I/O threads (1; at most %u): sas3108 can have several; sabotage wants "
+	       "one\n"
 	       "  --sabotage WHAT    breaks the product, to see that it is noticed:",
-		SOAK_STUCK_MS / 2, INITIATOR_MOST);
+		SOAK_STUCK_MS / 2, INITIATOR_MOST, HBA_MAX_LANES);
 	for (unsigned i = 1; i < N_SABOTAGES; i++)
 		printf(" %s", host_sabotages[i]);
 	printf("\n"
@@ -123,6 +127,8 @@ static int take_option(struct soak_options *o, int code)
 		return small_number(optarg, &o->limit_ms);
 	case OPT_DEPTH:
 		return small_number(optarg, &o->depth);
+	case OPT_LANES:
+		return small_number(optarg, &o->lanes);
 	case OPT_SABOTAGE:
 		return take_sabotage(o, optarg);
 	case OPT_EMULATOR:
@@ -138,6 +144,12 @@ static int take_option(struct soak_options *o, int code)
 	return -EINVAL;
 }
 
+static bool lanes_fit(const struct soak_options *o)
+{
+	return o->lanes == 1 ||
+	       (o->lanes && o->lanes <= HBA_MAX_LANES && strcmp(o->model, "sas3108") == 0 && !o->sabotage);
+}
+
 int options_parse(int argc, char **argv, struct soak_options *o)
 {
 	struct option all[N_SOAK_KINDS + ARRAY_SIZE(common) + 1] = {0};
@@ -151,7 +163,7 @@ int options_parse(int argc, char **argv, struct soak_options *o)
 		if (take_option(o, code) < 0)
 			return -EINVAL;
 	if (optind < argc || !host_model_find(o->model) || !o->depth || !o->limit_ms ||
-		o->slow_ms > SOAK_STUCK_MS / 2) {
+		o->slow_ms > SOAK_STUCK_MS / 2 || !lanes_fit(o)) {
 		fprintf(stderr, "soak: see --help\n");
 		return -EINVAL;
 	}

@@ -38,7 +38,7 @@ struct soak_options {
 	uint64_t seed;
 	unsigned minutes;
 	unsigned count[N_SOAK_KINDS];
-	unsigned slow_ms, limit_ms, depth;
+	unsigned slow_ms, limit_ms, depth, lanes;
 	enum host_sabotage sabotage;
 	bool verbose;
 };

@@ -91,6 +91,7 @@ struct fake *fake_new(unsigned units, uint64_t blocks, uint32_t block_size)
 	f->state = HBA_RUNNING;
 	snprintf(f->hba.info.serial, sizeof(f->hba.info.serial), "CTL0001");
 	f->hba.n_units = units;
+	f->hba.n_lanes = 1;
 	for (unsigned i = 0; i < units; i++) {
 		struct hba_unit *u = &f->hba.unit[i];
 		struct fake_disk *d = &f->disk[i];
@@ -455,10 +456,11 @@ enum hba_state hba_state(const struct hba *h)
 	return __atomic_load_n(&container_of(h, const struct fake, hba)->state, __ATOMIC_ACQUIRE);
 }
 
-struct hba_req *hba_req_get(struct hba *h)
+struct hba_req *hba_lane_req_get(struct hba *h, unsigned lane)
 {
 	struct fake *f = fake_of(h);
 
+	f->last_lane = lane;
 	if (f->state != HBA_RUNNING)
 		return NULL;
 	for (unsigned i = 0; i < f->slots; i++) {
@@ -480,8 +482,9 @@ void hba_req_put(struct hba_req *req)
 	/* A slot that came free is news at once, the worst moment for the layer above. */
 	f->used[req - f->req] = false;
 	memset(req, 0xdd, offsetof(struct hba_req, hba));
-	if (f->hba.listener[0].ready)
-		f->hba.listener[0].ready(f->hba.listener[0].user);
+	for (unsigned i = 0; i < f->hba.n_lanes; i++)
+		if (f->hba.listener[i].ready)
+			f->hba.listener[i].ready(f->hba.listener[i].user);
 }
 
 static void check_request(const struct fake *f, const struct hba_req *req)
@@ -632,6 +635,7 @@ void fake_run(struct fake *f, unsigned seed)
 
 void fake_ready(struct fake *f)
 {
-	if (f->hba.listener[0].ready)
-		f->hba.listener[0].ready(f->hba.listener[0].user);
+	for (unsigned i = 0; i < f->hba.n_lanes; i++)
+		if (f->hba.listener[i].ready)
+			f->hba.listener[i].ready(f->hba.listener[i].user);
 }

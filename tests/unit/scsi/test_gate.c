@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* LUNs while their controller comes and goes, and tasks that are aborted. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/endian.h"
@@ -143,6 +144,31 @@ START_TEST(a_controller_that_never_came_fails_inquiry)
 	assert_check(&t, 0x02, 0x04, 0x03);
 	tst_fini(&t);
 	fx_teardown(&never);
+}
+END_TEST
+
+/* --- lanes --- */
+
+START_TEST(a_host_has_its_requests_from_its_lane)
+{
+	struct fx third = {.fake = fake_new(1, BLOCKS, 512)};
+	struct err e = {""};
+	struct tst t;
+
+	ck_assert_int_eq(scsi_host_create_lane((struct loop *)1, 2, &third.host), 0);
+	third.fake->hba.n_lanes = 2;
+	ck_assert_int_eq(scsi_host_attach(third.host, &third.fake->hba, &e), -ERANGE);
+	ck_assert_ptr_nonnull(strstr(e.text, "2 lanes"));
+	third.fake->hba.n_lanes = 3;
+	attach(&third);
+	third.lun = fx_lun(&third, "ld0");
+	ck_assert_ptr_null((void *)(uintptr_t)third.fake->hba.listener[0].ready);
+	ck_assert_ptr_nonnull((void *)(uintptr_t)third.fake->hba.listener[2].ready);
+	tst_do(&t, &third, "\x28\0\0\0\0\x01\0\0\x01\0", 10, 512);
+	assert_good(&t);
+	ck_assert_uint_eq(third.fake->last_lane, 2);
+	tst_fini(&t);
+	fx_teardown(&third);
 }
 END_TEST
 
@@ -644,6 +670,7 @@ int main(void)
 	tcase_add_test(c, an_abort_that_comes_too_late_changes_nothing);
 	tcase_add_test(c, an_aborted_fua_write_is_not_flushed_and_not_good);
 	tcase_add_test(c, an_error_found_before_the_abort_is_told);
+	tcase_add_test(c, a_host_has_its_requests_from_its_lane);
 	suite_add_tcase(s, c);
 	return run_suite(s);
 }
