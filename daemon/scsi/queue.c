@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Between tasks and the controller. LUNs take turns, one request each, so that a deep queue on one does not
- * starve another; when the controller has no slot or memory left, all wait for hba->ready().
+ * starve another; when the controller has no slot or memory left, all wait for ready().
  */
 #include "task.h"
 
