@@ -42,14 +42,15 @@ static void pick_queues(struct fusion *f)
 
 #define LANE_MIN 16 /* requests: a thread for less is not worth it */
 
-/* As many as were asked for, if descriptors arrive whole when several threads post them, and if firmware takes enough
- * commands. A capture is made of one thread's view: whoever plays it again has one. */
+/* As many as were asked for, if there is a reply queue for each, if descriptors arrive whole when several threads post them,
+ * and if firmware takes enough commands. A capture is made of one thread's view: whoever plays it again has one. */
 static void take_lanes(struct fusion *f)
 {
 	struct hba *h = f->m.h;
 
 	if (pci_is_noted(h->pci) || !pci_can_write64(h->pci, f->m.bar, FUSION_REG_QUEUE_LOW))
 		h->n_lanes = 1;
+	h->n_lanes = MIN(h->n_lanes, f->n_queues);
 	h->n_lanes = MAX(MIN(h->n_lanes, f->n_io / (LANE_MIN + FUSION_SPARE)), 1u);
 	/* A lane has numbers for all its requests, and as many to spare as a controller with one. */
 	if (h->n_lanes > 1)
@@ -181,9 +182,9 @@ struct fusion *fusion_new(struct hba *h, const struct fusion_gen *gen)
 
 int fusion_declare(struct fusion *f, struct err *e)
 {
+	pick_queues(f);
 	take_lanes(f);
 	declare_limits(f);
-	pick_queues(f);
 	f->ring_queues = f->n_queues;
 	return alloc_tables(f, e);
 }

@@ -50,13 +50,14 @@ enum fusion_fired { FUSION_IDLE, FUSION_FIRED, FUSION_HANDED_ON };
 struct fusion_smid {
 	/* enum fusion_fired. Atomic, because whoever finds the descriptor that firmware owes for it may be on another thread
 	 * than who has sent the command. The owner fires it (release: what follows was written before) and makes it idle
-	 * again; in between the first lane, and nobody else, may hand it on, once. */
+	 * again; in between whoever finds its descriptor claims it, once, and hands it on. */
 	uint8_t fired;
 	bool named;    /* in an abort that is not answered yet... */
 	bool kept;     /* ... and so nobody else's, although it has come back */
 	uint8_t queue; /* atomic: that the descriptor is owed in */
 	uint16_t tag;
-	struct loop_msg answered; /* from the first lane to the owner: it is handed on */
+	bool stray;		  /* it was in another queue */
+	struct loop_msg answered; /* to the owner: it is handed on */
 	struct fusion *f;
 };
 static_assert(FUSION_SPARE > FUSION_N_TASKS, "an abort keeps one number from use");
@@ -158,7 +159,7 @@ struct fusion {
 	} reset;
 	struct log_limit event_limit;
 	struct {
-		uint64_t events, unit_resets, again; /* atomic */
+		uint64_t events, unit_resets, again, strays; /* atomic */
 	} count;
 };
 

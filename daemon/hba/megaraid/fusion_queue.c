@@ -234,17 +234,30 @@ static void on_answered(struct loop_msg *m)
 	uint32_t smid = (uint32_t)(s - f->smid);
 	unsigned lane = owner_of(f, smid);
 
+	/* From another lane than the first it may come behind the message that has halted this one: then it is as if it had
+	 * come too late for the reset. */
+	if (s->stray && !hba_lane_runs(f->m.h, lane))
+		return;
 	if (take_reply(f, lane, smid, 0) < 0)
 		hba_lane_fault(f->m.h, lane, "firmware misbehaved");
 	if (smid >= f->task_smid && hba_lane_runs(f->m.h, lane) && fusion_poll_lane(f->m.h, lane) < 0)
 		hba_lane_fault(f->m.h, lane, "firmware misbehaved");
 }
 
-/* The first lane has found an answer for another one. */
-static int hand_on(struct fusion *f, unsigned owner, uint32_t smid, uint64_t desc)
+/* Of several that find the same one, one has it. Acquire: see is_fired(). */
+static bool claim(struct fusion *f, uint32_t smid)
+{
+	uint8_t fired = FUSION_FIRED;
+
+	/* Not idle yet: an abort in between must find it at firmware. */
+	return __atomic_compare_exchange_n(
+		&f->smid[smid].fired, &fired, FUSION_HANDED_ON, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/* It was found by a lane that is not its owner's. */
+static int hand_on(struct fusion *f, unsigned lane, unsigned owner, uint32_t smid, bool stray, uint64_t desc)
 {
 	struct fusion_smid *s = &f->smid[smid];
-	uint8_t fired = FUSION_FIRED;
 
 	/* Requests of halted lanes are sent again, whatever is answered now: nobody can be told. Of task management
 	 * nobody wants to be told any more. */
@@ -252,30 +265,40 @@ static int hand_on(struct fusion *f, unsigned owner, uint32_t smid, uint64_t des
 		return 0;
 	if (!f->live)
 		return take_reply(f, 0, smid, desc);
-	/* Not idle yet: an abort in between must find it at firmware. */
-	if (!__atomic_compare_exchange_n(
-		    &s->fired, &fired, FUSION_HANDED_ON, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-		return wild(f, 0, smid, desc);
+	if (!claim(f, smid))
+		return wild(f, lane, smid, desc);
 	s->answered.cb = on_answered;
 	s->f = f;
+	s->stray = stray;
 	loop_post(hba_lane_loop(f->m.h, owner), &s->answered);
 	return 0;
+}
+
+/* Slow, but no harm: other drivers take any reply from any queue, so firmware need not be wrong in this. */
+static void note_stray(struct fusion *f, unsigned q, uint32_t smid)
+{
+	if (__atomic_fetch_add(&f->count.strays, 1, __ATOMIC_RELAXED) == 0)
+		log_warn("%s: firmware replied to number %u in queue %u instead of %u; it is not said again",
+			f->m.h->pci->uri, smid, q, __atomic_load_n(&f->smid[smid].queue, __ATOMIC_RELAXED));
 }
 
 static int one_reply(struct fusion *f, unsigned lane, unsigned q, uint64_t desc)
 {
 	uint32_t smid = desc >> 16 & 0xffff;
 	unsigned owner;
+	bool stray;
 
 	if (!smid || smid > f->n_smids || !is_fired(f, smid))
 		return wild(f, lane, smid, desc);
 	if (f->m.h->n_lanes == 1)
 		return take_reply(f, lane, smid, desc);
-	/* In another queue than it was told to use: its owner must not be robbed of it, and may not even run. */
-	if (__atomic_load_n(&f->smid[smid].queue, __ATOMIC_RELAXED) != q)
-		return wild(f, lane, smid, desc);
 	owner = owner_of(f, smid);
-	return owner == lane ? take_reply(f, lane, smid, desc) : hand_on(f, owner, smid, desc);
+	stray = __atomic_load_n(&f->smid[smid].queue, __ATOMIC_RELAXED) != q;
+	if (stray)
+		note_stray(f, q, smid);
+	if (stray || owner != lane)
+		return hand_on(f, lane, owner, smid, stray, desc);
+	return claim(f, smid) ? take_reply(f, lane, smid, desc) : wild(f, lane, smid, desc);
 }
 
 static void tell_index(struct fusion *f, unsigned q)

@@ -28,6 +28,7 @@ struct model_fn {
 	/* Optional: could the device write to memory, even if bus mastering were still on? Looked at when memory is
 	 * taken away. */
 	bool (*runs)(const struct model_fn *f);
+	bool no_vectors; /* the kernel has none left: no MSI-X */
 
 	/* --- observed by the test --- */
 	bool bus_master, irq_on;

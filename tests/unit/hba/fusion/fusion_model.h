@@ -36,6 +36,7 @@ struct model {
 	unsigned init_faults; /* so many INITs kill firmware */
 	bool no_whole64;      /* its transport makes two writes of one */
 	bool init_silent, no_msix;
+	unsigned stray;	 /* replies come in the queue so many further than they should */
 	bool hold;	 /* requests wait for model_complete() */
 	bool hold_flush; /* the flush DCMD too */
 	bool hold_tasks;

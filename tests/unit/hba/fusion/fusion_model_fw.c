@@ -32,7 +32,7 @@ void fw_post_raw(struct model *m, unsigned queue, uint64_t desc)
 void fw_post(struct model *m, struct model_request q)
 {
 	m->at_firmware[q.smid] = false;
-	fw_post_raw(m, q.queue, (uint64_t)q.smid << 16 | (uint64_t)q.queue << 8);
+	fw_post_raw(m, (q.queue + m->stray) % m->vectors, (uint64_t)q.smid << 16 | (uint64_t)q.queue << 8);
 }
 
 void fw_forget(struct model *m)

@@ -187,6 +187,7 @@ START_TEST(no_write_comes_after_its_end)
 	r->model->pd_map = true;
 	if (_i >= 8) {
 		r->n_lanes = 3; /* each block's writes go by all of them */
+		r->model->stray = (unsigned)_i - 8;
 	} else if (_i >= 4) {
 		r->model->ext_cmds = 0;
 		r->model->fw_cmds = 64; /* the same numbers come soon again */
