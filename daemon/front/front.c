@@ -491,6 +491,7 @@ int front_io_start(struct front_ring *r, struct err *e)
 	r->hook.cb = on_iteration;
 	loop_add_hook(r->loop, &r->hook);
 	front_get(r); /* the loop's */
+	r->started = true;
 	r->state = FRONT_RUNNING;
 	if (r->age_bound_ns) {
 		r->look_timer.cb = on_look_timer;
@@ -503,6 +504,64 @@ int front_io_start(struct front_ring *r, struct err *e)
 		return 0;
 	scsi_lun_retire(r->lun);
 	return err_set(e, -EIO, "the ring of %s cannot be served: %s", r->name, why);
+}
+
+static void leave_hook(struct front_ring *r)
+{
+	if (!r->hook.link.next)
+		return;
+	loop_del_hook(&r->hook);
+	r->hook.link.next = NULL;
+}
+
+int front_io_leave(struct front_ring *r)
+{
+	if (scsi_lun_is_settled(r->lun))
+		return 0;
+	if (r->hook.link.next && (r->state == FRONT_RUNNING || r->state == FRONT_QUIET))
+		flush(r);
+	if (r->state == FRONT_DETACHED)
+		return -EIO;
+	loop_del_fd(r->loop, &r->fd);
+	loop_disarm(&r->look_timer);
+	loop_disarm(&r->abort_timer);
+	leave_hook(r);
+	scsi_lun_leave(r->lun);
+	return 0;
+}
+
+static int rejoin(struct front_ring *r)
+{
+	int ret = r->state == FRONT_RUNNING ? loop_add_fd(r->loop, &r->fd, EPOLLIN) : 0;
+
+	if (ret < 0) {
+		let_go(r, "it cannot be watched on its I/O thread");
+		return ret;
+	}
+	loop_add_hook(r->loop, &r->hook);
+	if (r->age_bound_ns)
+		on_look_timer(&r->look_timer);
+	if (r->abort_armed)
+		on_abort_timer(&r->abort_timer);
+	return 0;
+}
+
+int front_io_join(struct front_ring *r)
+{
+	if (scsi_lun_is_settled(r->lun))
+		return 0;
+	/* On the way the ring may have been stopped. */
+	if (r->state == FRONT_DETACHED)
+		return -EIO;
+	scsi_lun_settle(r->lun, r->lane);
+	if (r->state == FRONT_IDLE)
+		return 0;
+	if (rejoin(r) < 0)
+		return -EIO;
+	/* What came meanwhile has raised its event, which nobody need wait for. */
+	if (r->state == FRONT_RUNNING)
+		on_event(&r->fd, 0);
+	return front_dropped(r, NULL) ? -EIO : 0;
 }
 
 int front_io_drain(struct front_ring *r)
@@ -530,9 +589,9 @@ int front_io_stop(struct front_ring *r)
 	}
 	if (r->state != FRONT_DETACHED)
 		let_go(r, NULL);
-	if (r->hook.link.next) {
-		loop_del_hook(&r->hook);
-		r->hook.link.next = NULL;
+	leave_hook(r);
+	if (r->started) {
+		r->started = false;
 		front_put(r);
 	}
 	return (int)outstanding(r);

@@ -115,6 +115,20 @@ static int do_start(struct front_ring *r, struct err *e)
 	return front_io_start(r, e);
 }
 
+static int do_leave(struct front_ring *r, struct err *e)
+{
+	int ret = front_io_leave(r);
+
+	return ret < 0 ? err_set(e, ret, "the ring of %s is not served any more", r->name) : 0;
+}
+
+static int do_join(struct front_ring *r, struct err *e)
+{
+	int ret = front_io_join(r);
+
+	return ret < 0 ? err_set(e, ret, "the ring of %s is not served any more", r->name) : 0;
+}
+
 static int do_drain(struct front_ring *r, struct err *e)
 {
 	return front_io_drain(r);
@@ -219,6 +233,24 @@ int front_start(struct front_ring *r, struct err *e)
 	if (r->in_loop)
 		return err_set(e, -EALREADY, "the ring of %s was started before", r->name);
 	return call_io(r, do_start, CALL_MS, &r->in_loop, e);
+}
+
+int front_settle(struct front_ring *r, unsigned lane, struct err *e)
+{
+	struct loop *was = r->loop;
+	bool ran;
+	int ret = call_io(r, do_leave, CALL_MS, &ran, e);
+
+	/* Also when it goes on leaving at this moment: the next call finds it out. */
+	if (ret < 0)
+		return ret;
+	r->lane = lane;
+	r->loop = scsi_lane_loop(r->lun, lane);
+	ret = call_io(r, do_join, CALL_MS, &ran, e);
+	/* On its way it is still the old thread's: that one need not hang too. */
+	if (ret < 0 && !ran)
+		r->loop = was;
+	return ret;
 }
 
 int front_drain(struct front_ring *r, unsigned timeout_ms)

@@ -32,10 +32,13 @@ struct front_ring {
 	/* Constant after front_create(). */
 	const struct front_os *os;
 	struct scsi_lun *lun;
-	struct loop *loop;
 	char name[64];
 	uint64_t age_bound_ns; /* 0: nothing expires */
 	uint64_t grace_ns;     /* from a task management function to the aborts */
+
+	/* Changes while no I/O thread has the ring. */
+	struct loop *loop;
+	unsigned lane;
 
 	/* Any thread. */
 	atomic_uint refs;
@@ -57,6 +60,7 @@ struct front_ring {
 	uint64_t looked_ns;   /* last look at cmd_head; 0: none yet */
 	uint64_t found_after; /* the look before: what is found now may be as old */
 	bool orphans;	      /* hold a reference until the last is done */
+	bool started;	      /* a loop holds a reference, even on the way to another loop */
 	struct log_limit limit;
 
 	/* Control thread. */
@@ -75,6 +79,9 @@ void front_put(struct front_ring *r); /* the last one unmaps, closes and frees *
 int front_io_start(struct front_ring *r, struct err *e);
 /* Takes and replies. 0: the ring is empty, -EAGAIN: not yet, -EIO: it was dropped. */
 int front_io_drain(struct front_ring *r);
+/* Out of the loop, with the LUN, and into the one of r->lane: see front_settle(). Both idempotent. -EIO: it was dropped. */
+int front_io_leave(struct front_ring *r);
+int front_io_join(struct front_ring *r);
 /* Takes nothing more; still replies. */
 void front_io_quiet(struct front_ring *r);
 /* Publishes what is done, lets go of the ring, leaves the loop. Returns how many commands are orphans now. */

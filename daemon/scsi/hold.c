@@ -160,6 +160,10 @@ void hold_tick(struct loop_msg *msg)
 
 void scsi_host_tick(struct scsi_host *s)
 {
-	if (atomic_load(&s->holding) && !atomic_exchange(&s->tick_posted, true))
-		loop_post(s->loop, &s->tick_msg);
+	for (unsigned i = 0; i < scsi_host_lanes(s); i++) {
+		struct scsi_host *lane = host_lane(s, i);
+
+		if (atomic_load(&lane->holding) && !atomic_exchange(&lane->tick_posted, true))
+			loop_post(lane->loop, &lane->tick_msg);
+	}
 }

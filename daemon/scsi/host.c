@@ -41,7 +41,7 @@ static void apply_attach(void *arg)
 	 * first. */
 	assert(!s->hba || s->hba == s->attaching);
 	s->hba = s->attaching;
-	s->io_units = s->newest;
+	s->io_units = s->offered;
 	s->gate = SCSI_GATE_OPEN;
 	s->hba->listener[s->lane] = (struct hba_listener){host_ready, s};
 	/* What waited for the controller is handed down in turn, when all LUNs are open. */
@@ -100,12 +100,7 @@ static int make_scratch(struct scsi_host *s)
 	return 0;
 }
 
-int scsi_host_create(struct loop *loop, struct scsi_host **ret)
-{
-	return scsi_host_create_lane(loop, 0, ret);
-}
-
-int scsi_host_create_lane(struct loop *loop, unsigned lane, struct scsi_host **ret)
+static int create_lane(struct loop *loop, unsigned lane, struct scsi_host **ret)
 {
 	struct scsi_host *s = calloc(1, sizeof(*s));
 	int r;
@@ -132,6 +127,22 @@ int scsi_host_create_lane(struct loop *loop, unsigned lane, struct scsi_host **r
 	return 0;
 }
 
+int scsi_host_create(struct loop *loop, struct scsi_host **ret)
+{
+	return create_lane(loop, 0, ret);
+}
+
+unsigned scsi_host_lanes(const struct scsi_host *s)
+{
+	/* Acquire: who sees that they are there sees them. */
+	return 1 + __atomic_load_n(&s->n_more, __ATOMIC_ACQUIRE);
+}
+
+struct scsi_host *host_lane(const struct scsi_host *s, unsigned lane)
+{
+	return lane ? s->more[lane - 1] : (struct scsi_host *)s;
+}
+
 static void free_older(struct scsi_host *s, struct scsi_units *keep)
 {
 	struct scsi_units *u = keep ? keep->older : s->newest;
@@ -150,6 +161,8 @@ void scsi_host_destroy(struct scsi_host *s)
 {
 	if (!s)
 		return;
+	for (unsigned i = 0; i < s->n_more; i++)
+		scsi_host_destroy(s->more[i]);
 	wipe_sweep(s, true);
 	assert(list_empty(&s->luns));
 	free_older(s, NULL);
@@ -223,15 +236,54 @@ static int look_at_units(struct hba *h, struct scsi_units *units, unsigned n)
 	return r;
 }
 
+/* The first time, when no LUN is anywhere but on the first lane. */
+static int have_lanes(struct scsi_host *s, struct hba *h, struct err *e)
+{
+	unsigned n = scsi_host_lanes(s);
+	int r = 0;
+
+	if (h->n_lanes < n)
+		return err_set(e, -ERANGE,
+			"the controller has request queues for %u I/O threads, and had them for %u when its "
+			"LUNs were distributed: restart the service",
+			h->n_lanes, n);
+	for (unsigned i = n; !s->attaching && i < h->n_lanes && r == 0; i++) {
+		r = create_lane(hba_lane_loop(h, i), i, &s->more[i - 1]);
+		if (r == 0)
+			lost_copy(s->more[i - 1], s);
+		/* Release: see scsi_host_lanes(). */
+		if (r == 0)
+			__atomic_store_n(&s->n_more, i, __ATOMIC_RELEASE);
+	}
+	return r < 0 ? err_set(e, r, "out of memory for the LUNs of %u I/O threads", h->n_lanes) : 0;
+}
+
+/* All lanes have the same table. One that does not answer may still take it, and then the one before is in use until
+ * then: so neither is freed. */
+static int offer(struct scsi_host *s, struct hba *h, struct scsi_units *units, struct err *e)
+{
+	for (unsigned i = 0; i < scsi_host_lanes(s); i++) {
+		struct scsi_host *lane = host_lane(s, i);
+		int r;
+
+		lane->attaching = h;
+		lane->offered = units;
+		r = loop_call(lane->loop, apply_attach, lane, CALL_TIMEOUT_MS);
+		if (r < 0)
+			return err_set(e, r, "the I/O thread does not answer (%s): restart the service",
+				strerror(-r));
+	}
+	return 0;
+}
+
 int scsi_host_attach(struct scsi_host *s, struct hba *h, struct err *e)
 {
 	unsigned n = hba_n_units(h);
 	struct scsi_units *units;
-	int r;
+	int r = have_lanes(s, h, e);
 
-	if (s->lane >= h->n_lanes)
-		return err_set(e, -ERANGE, "the controller has %u lanes, which is too few for I/O thread %u",
-			h->n_lanes, s->lane);
+	if (r < 0)
+		return r;
 	units = calloc(1, sizeof(*units) + n * sizeof(units->facts[0]));
 	if (!units)
 		return err_set(e, -ENOMEM, "out of memory for the units of the controller");
@@ -243,16 +295,10 @@ int scsi_host_attach(struct scsi_host *s, struct hba *h, struct err *e)
 	}
 	units->older = s->newest;
 	s->newest = units;
-	s->attaching = h;
 	pthread_mutex_lock(&s->lock);
 	s->units = units;
 	pthread_mutex_unlock(&s->lock);
-	r = loop_call(s->loop, apply_attach, s, CALL_TIMEOUT_MS);
-	/* It may still run, so both tables stay. */
-	if (r < 0)
-		return err_set(
-			e, r, "the I/O thread does not answer (%s): restart the service", strerror(-r));
-	return 0;
+	return offer(s, h, units, e);
 }
 
 void scsi_host_trim(struct scsi_host *s)
@@ -267,9 +313,13 @@ void scsi_host_detach(struct scsi_host *s, enum scsi_gate why)
 	pthread_mutex_lock(&s->lock);
 	s->units = NULL;
 	pthread_mutex_unlock(&s->lock);
-	atomic_store(&s->closing, (int)why);
-	if (!atomic_exchange(&s->close_posted, true))
-		loop_post(s->loop, &s->close_msg);
+	for (unsigned i = 0; i < scsi_host_lanes(s); i++) {
+		struct scsi_host *lane = host_lane(s, i);
+
+		atomic_store(&lane->closing, (int)why);
+		if (!atomic_exchange(&lane->close_posted, true))
+			loop_post(lane->loop, &lane->close_msg);
+	}
 }
 
 /* --- control thread --- */

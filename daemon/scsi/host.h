@@ -43,19 +43,25 @@ struct scsi_debt {
 	bool unflushed; /* as written != flushed */
 	bool forgetful, lost;
 	bool absent; /* the unit was not there when its LUN went: a flush of the controller is none of it */
+	/* From scsi_host_inherit(): each lane has one, and the one on whose lane the unit is served counts. */
+	bool inherited;
 	uint32_t pulled;
 	enum scsi_sense attention[ATTENTIONS]; /* as in struct scsi_lun */
 };
 
+/* What one I/O thread has of a host. The first one's is the host, and knows the others. */
 struct scsi_host {
 	struct loop *loop;
-	unsigned lane; /* of the controller */
+	unsigned lane;	 /* of the controller */
+	unsigned n_more; /* atomic; others, from the first attach on */
+	struct scsi_host *more[HBA_MAX_LANES - 1];
 
-	/* set-up and control threads */
-	pthread_mutex_t lock;	   /* of units; never taken by the I/O thread */
-	struct scsi_units *units;  /* NULL while no controller is attached */
-	struct scsi_units *newest; /* head of all tables not yet freed */
-	struct hba *attaching;	   /* handed to the I/O thread with the newest table */
+	/* set-up and control threads; of the first lane, but for what is handed over */
+	pthread_mutex_t lock;	    /* of units; never taken by the I/O thread */
+	struct scsi_units *units;   /* NULL while no controller is attached */
+	struct scsi_units *newest;  /* head of all tables not yet freed */
+	struct hba *attaching;	    /* handed to each I/O thread ... */
+	struct scsi_units *offered; /* ... with the newest table */
 
 	/* any thread */
 	_Atomic int closing; /* enum scsi_gate that scsi_host_detach() asks for */
@@ -90,12 +96,14 @@ struct scsi_host {
 };
 
 struct scsi_lun {
-	struct scsi_host *host;
+	struct scsi_host *host;	 /* its lane's */
+	struct scsi_host *first; /* the first lane's */
 	struct scsi_lun_config cfg;
 	_Atomic int gate; /* written by the I/O thread */
 	atomic_uint busy;
 	struct loop_msg join;
 	bool joined, dead; /* dead: destroyed; its memory is kept for what goes on without it */
+	bool unsettled;	   /* its lane is still to be chosen: it does not open */
 	/* Its ring was started and not let go of since: only then a copy of another LUN may use it. Before, the last
 	 * owner of the ring may still be at work, and after, the next one. I/O thread. */
 	bool serving;
@@ -138,6 +146,8 @@ struct scsi_lun {
 	} stats; /* written by the I/O thread alone */
 };
 
+/* What its I/O thread has of the host; there must be such a lane. */
+struct scsi_host *host_lane(const struct scsi_host *s, unsigned lane);
 /* One more behind the others, unless it is among them; of more than ATTENTIONS the newest. */
 void attention_add(enum scsi_sense to[ATTENTIONS], enum scsi_sense code);
 /* Initiators are to be told. */
@@ -181,6 +191,8 @@ void hold_tick(struct loop_msg *msg);
 void lost_gate_changes(struct scsi_lun *lun, enum scsi_gate now);
 /* The LUN is let go of: whoever serves its unit next hears of its writes, and has its unit attentions. */
 void lost_bequeath(struct scsi_lun *lun);
+/* A new lane gets what the first one has inherited. */
+void lost_copy(struct scsi_host *to, const struct scsi_host *from);
 /* The controller is gone: so may be writes of LUNs that were let go of. */
 void lost_host_gone(struct scsi_host *s);
 

@@ -131,25 +131,52 @@ void lost_host_gone(struct scsi_host *s)
 
 /* --- from one hbad to the next --- */
 
+static bool is_inherited(const struct scsi_host *lane, const char *naa)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(lane->debt); i++)
+		if (lane->debt[i].inherited && !strcmp(lane->debt[i].naa, naa))
+			return true;
+	return false;
+}
+
+/* What was inherited lies on all lanes until one of them has served the unit: then it has been told there, and what the
+ * others have is nothing any more. Else the first one's counts. */
+static bool counts(const struct scsi_host *s, const struct scsi_host *lane, const struct scsi_debt *d)
+{
+	if (!d->naa[0] || !d->inherited)
+		return d->naa[0];
+	for (unsigned i = 0; i < scsi_host_lanes(s); i++)
+		if (!is_inherited(host_lane(s, i), d->naa))
+			return false;
+	return lane == s;
+}
+
+static bool settle_debt(const struct scsi_debt *d, bool flushed, struct scsi_untold *ret)
+{
+	/* The device is reset when it is closed, and a cache may forget then; a unit that was away has been
+	 * without power, for all we know, and was not flushed with the others. */
+	bool lost = d->lost || (d->unflushed && d->forgetful && (!flushed || d->absent));
+
+	static_assert(sizeof(ret->naa) == sizeof(d->naa) && SCSI_UNTOLD >= ATTENTIONS, "room");
+	if (!lost && d->attention[0] == SENSE_NONE)
+		return false;
+	*ret = (struct scsi_untold){.lost = lost};
+	strcpy(ret->naa, d->naa);
+	for (unsigned j = 0; j < ATTENTIONS; j++)
+		ret->attention[j] = d->attention[j];
+	return true;
+}
+
 unsigned scsi_host_leave(const struct scsi_host *s, bool flushed, struct scsi_untold ret[HBA_MAX_UNITS])
 {
 	unsigned n = 0;
 
-	static_assert(ARRAY_SIZE(s->debt) <= HBA_MAX_UNITS && SCSI_UNTOLD >= ATTENTIONS, "room");
-	static_assert(sizeof(ret->naa) == sizeof(s->debt->naa), "room");
-	for (unsigned i = 0; i < ARRAY_SIZE(s->debt); i++) {
-		const struct scsi_debt *d = &s->debt[i];
-		/* The device is reset when it is closed, and a cache may forget then; a unit that was away has been
-		 * without power, for all we know, and was not flushed with the others. */
-		bool lost = d->lost || (d->unflushed && d->forgetful && (!flushed || d->absent));
+	for (unsigned l = 0; l < scsi_host_lanes(s); l++) {
+		const struct scsi_host *lane = host_lane(s, l);
 
-		if (!d->naa[0] || !(lost || d->attention[0] != SENSE_NONE))
-			continue;
-		ret[n] = (struct scsi_untold){.lost = lost};
-		strcpy(ret[n].naa, d->naa);
-		for (unsigned j = 0; j < ATTENTIONS; j++)
-			ret[n].attention[j] = d->attention[j];
-		n++;
+		for (unsigned i = 0; i < ARRAY_SIZE(lane->debt) && n < HBA_MAX_UNITS; i++)
+			if (counts(s, lane, &lane->debt[i]) && settle_debt(&lane->debt[i], flushed, &ret[n]))
+				n++;
 	}
 	return n;
 }
@@ -164,10 +191,18 @@ int scsi_host_inherit(struct scsi_host *s, const struct scsi_untold *u)
 		if (u->attention[i] && u->attention[i] >> 16 != KEY_UNIT_ATTENTION)
 			return -EINVAL;
 	d = debt_for(s, u->naa);
+	d->inherited = true;
 	d->lost |= u->lost;
 	for (unsigned i = 0; i < SCSI_UNTOLD && u->attention[i]; i++)
 		attention_add(d->attention, (enum scsi_sense)u->attention[i]);
 	return 0;
+}
+
+void lost_copy(struct scsi_host *to, const struct scsi_host *from)
+{
+	static_assert(sizeof(to->debt) == sizeof(from->debt), "the same");
+	/* Nobody has served anything yet, so there is nothing else. */
+	memcpy(to->debt, from->debt, sizeof(to->debt));
 }
 
 /* --- what happens --- */

@@ -105,6 +105,9 @@ void lun_resolve(struct scsi_lun *lun)
 		return;
 	}
 	if (u && lun_fits(u, &lun->cfg, &why) == 0 && !is_another(lun, u)) {
+		/* A moment later, on its lane: what this one knows of the unit may be nothing. */
+		if (lun->unsettled)
+			return;
 		lun_open(lun, u, &s->io_units->facts[u - s->io_units->unit]);
 		return;
 	}
@@ -224,11 +227,22 @@ static void lun_join(struct loop_msg *msg)
  * posted to the loop later (the start of its ring) finds it joined. */
 int scsi_lun_create(struct scsi_host *s, const struct scsi_lun_config *cfg, struct scsi_lun **ret)
 {
-	struct scsi_lun *lun = calloc(1, sizeof(*lun));
+	return scsi_lun_create_on(s, 0, cfg, ret);
+}
 
+int scsi_lun_create_on(
+	struct scsi_host *s, unsigned lane, const struct scsi_lun_config *cfg, struct scsi_lun **ret)
+{
+	struct scsi_lun *lun;
+
+	if (lane != SCSI_UNSETTLED && lane >= scsi_host_lanes(s))
+		return -ERANGE;
+	lun = calloc(1, sizeof(*lun));
 	if (!lun)
 		return -ENOMEM;
-	lun->host = s;
+	lun->first = s;
+	lun->unsettled = lane == SCSI_UNSETTLED;
+	lun->host = host_lane(s, lun->unsettled ? 0 : lane);
 	lun->cfg = *cfg;
 	list_init(&lun->all);
 	list_init(&lun->wait);
@@ -238,8 +252,52 @@ int scsi_lun_create(struct scsi_host *s, const struct scsi_lun_config *cfg, stru
 	lun->join.cb = lun_join;
 	atomic_init(&lun->gate, SCSI_GATE_BECOMING_READY);
 	*ret = lun;
-	loop_post(s->loop, &lun->join);
+	loop_post(lun->host->loop, &lun->join);
 	return 0;
+}
+
+bool scsi_lun_is_settled(const struct scsi_lun *lun)
+{
+	return !lun->unsettled;
+}
+
+struct loop *scsi_lun_loop(const struct scsi_lun *lun)
+{
+	return lun->host->loop;
+}
+
+struct loop *scsi_lane_loop(const struct scsi_lun *lun, unsigned lane)
+{
+	return host_lane(lun->first, lane)->loop;
+}
+
+/* It has never been open: nothing of it is at the controller, in a queue for that, or known to the lane by the unit's
+ * name. */
+void scsi_lun_leave(struct scsi_lun *lun)
+{
+	if (!lun->unsettled || list_empty(&lun->all))
+		return;
+	assert(lun->joined && !lun->known && list_empty(&lun->wait) && list_empty(&lun->ranged) &&
+		!lun->copying);
+	list_remove(&lun->all);
+}
+
+void scsi_lun_settle(struct scsi_lun *lun, unsigned lane)
+{
+	if (!lun->unsettled)
+		return;
+	assert(list_empty(&lun->all));
+	lun->unsettled = false;
+	if (lun_gate(lun) == SCSI_GATE_HELD) {
+		atomic_fetch_sub(&lun->host->holding, 1);
+		atomic_fetch_add(&host_lane(lun->first, lane)->holding, 1);
+	}
+	lun->host = host_lane(lun->first, lane);
+	wipe_sweep(lun->host, false);
+	list_append(&lun->host->luns, &lun->all);
+	lun_resolve(lun);
+	hold_release(lun);
+	host_kick(lun->host);
 }
 
 void scsi_lun_destroy(struct scsi_lun *lun)

@@ -146,14 +146,14 @@ struct scsi_lun_config {
 
 /* The host exists before its controller is up (LUNs answer BECOMING READY then). -errno. */
 int scsi_host_create(struct loop *loop, struct scsi_host **ret);
-/* The same for one lane of a controller (hba/hba.h) that several hosts share, each with the loop of its lane. LUNs of one
- * unit, and LUNs between which there are to be copies, belong to one host: hosts know nothing of each other. */
-int scsi_host_create_lane(struct loop *loop, unsigned lane, struct scsi_host **ret);
-/* Controller is started and the loop runs: asks every unit who it is. Resolves waiting LUNs and opens their
- * gates. The same controller may be attached again to look at its units anew (their sizes, whether they are
- * still the same). What scsi_host_units() gave before stays valid until scsi_host_trim(). -ERANGE: the controller has
- * fewer lanes; -ENODEV: it went away; -ETIMEDOUT: the I/O thread does not answer. */
+/* Controller is started and its lanes' loops run, the first of them the host's: asks every unit who it is. Resolves
+ * waiting LUNs and opens their gates. The same controller may be attached again to look at its units anew (their sizes,
+ * whether they are still the same). What scsi_host_units() gave before stays valid until scsi_host_trim(). The first
+ * attach decides how many lanes the host has: later ones use no more, and with fewer they fail, because LUNs are on
+ * them (-ERANGE). -ENODEV: it went away; -ETIMEDOUT: an I/O thread does not answer. */
 int scsi_host_attach(struct scsi_host *s, struct hba *h, struct err *e);
+/* After the first attach; any thread that knows of it. */
+unsigned scsi_host_lanes(const struct scsi_host *s);
 /* Control thread, after an attach that succeeded: frees what earlier ones have found. */
 void scsi_host_trim(struct scsi_host *s);
 /* Controller is about to stop or is gone: gates close with the given reason; tasks that are at the controller
@@ -195,6 +195,21 @@ int scsi_lun_check(const struct scsi_host *s, const struct scsi_lun_config *cfg,
 /* Control thread; joins the host by a message to the I/O thread, until when it answers BECOMING READY. Not
  * checked here (see scsi_lun_check). -ENOMEM. */
 int scsi_lun_create(struct scsi_host *s, const struct scsi_lun_config *cfg, struct scsi_lun **ret);
+/* The same on a lane of the host: lanes know nothing of each other, so LUNs of one unit, ever, and LUNs between which
+ * there are to be copies, belong to one lane. SCSI_UNSETTLED: that is not known yet, so it is on the first one, and does
+ * not open before scsi_lun_settle(). -ERANGE: there is no such lane. */
+#define SCSI_UNSETTLED HBA_MAX_LANES
+int scsi_lun_create_on(
+	struct scsi_host *s, unsigned lane, const struct scsi_lun_config *cfg, struct scsi_lun **ret);
+/* For a LUN that is not settled. I/O thread that has it: takes it out, with the tasks that wait for its controller. From
+ * then on nobody may touch it until its new I/O thread settles it, which opens it if its unit is there. Both idempotent,
+ * and nothing happens to one that is settled. */
+void scsi_lun_leave(struct scsi_lun *lun);
+void scsi_lun_settle(struct scsi_lun *lun, unsigned lane);
+bool scsi_lun_is_settled(const struct scsi_lun *lun);
+/* Its I/O thread's; control thread, while it is not being settled. And that of a lane of its host, which must be there. */
+struct loop *scsi_lun_loop(const struct scsi_lun *lun);
+struct loop *scsi_lane_loop(const struct scsi_lun *lun, unsigned lane);
 /* Control thread, for a LUN that runs: from now on it has so many blocks. The caller has seen that the unit has
  * them. -ETIMEDOUT: the I/O thread does not answer. */
 int scsi_lun_resize(struct scsi_lun *lun, uint64_t blocks, struct err *e);

@@ -199,7 +199,7 @@ static int lane_create(struct host *s, unsigned n)
 		return r;
 	snprintf(name, sizeof(name), "soak-io%u", n);
 	pthread_setname_np(l->io, name);
-	return scsi_host_create_lane(l->loop, n, &l->scsi);
+	return 0;
 }
 
 int host_create(
@@ -214,7 +214,7 @@ int host_create(
 	make_tables(s);
 	for (unsigned i = 0; i < n_lanes && r == 0; i++)
 		r = lane_create(s, i);
-	return r;
+	return r == 0 ? scsi_host_create(s->lane[0].loop, &s->scsi) : r;
 }
 
 void host_destroy(struct host *s)
@@ -222,9 +222,10 @@ void host_destroy(struct host *s)
 	for (unsigned i = 0; i < s->n_lanes; i++) {
 		loop_stop(s->lane[i].loop);
 		pthread_join(s->lane[i].io, NULL);
-		scsi_host_destroy(s->lane[i].scsi);
-		loop_destroy(s->lane[i].loop);
 	}
+	scsi_host_destroy(s->scsi);
+	for (unsigned i = 0; i < s->n_lanes; i++)
+		loop_destroy(s->lane[i].loop);
 }
 
 static int start(struct host *s, struct err *e)
@@ -236,11 +237,10 @@ static int start(struct host *s, struct err *e)
 	r = hba_attach(s->h, e);
 	if (r == 0)
 		r = hba_start(s->h, e);
-	for (unsigned i = 0; i < s->n_lanes && r == 0; i++) {
-		r = scsi_host_attach(s->lane[i].scsi, s->h, e);
-		if (r == 0)
-			scsi_host_trim(s->lane[i].scsi);
-	}
+	if (r == 0)
+		r = scsi_host_attach(s->scsi, s->h, e);
+	if (r == 0)
+		scsi_host_trim(s->scsi);
 	return r;
 }
 
@@ -272,8 +272,7 @@ struct hba_stats host_down(struct host *s, enum scsi_gate why)
 
 	if (!s->h)
 		return stats;
-	for (unsigned i = 0; i < s->n_lanes; i++)
-		scsi_host_detach(s->lane[i].scsi, why);
+	scsi_host_detach(s->scsi, why);
 	hba_stop(s->h);
 	hba_get_stats(s->h, &stats);
 	hba_close(s->h);

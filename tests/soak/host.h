@@ -50,8 +50,8 @@ struct host {
 	struct host_lane {
 		struct loop *loop;
 		pthread_t io;
-		struct scsi_host *scsi;
 	} lane[HBA_MAX_LANES];
+	struct scsi_host *scsi;
 	struct hba *h; /* while the controller is attached */
 	/* in place of the driver's */
 	struct hba_match match;
@@ -68,7 +68,7 @@ struct host {
 	unsigned n_early;
 };
 
-/* Loop, I/O thread and scsi host of each lane; no controller yet. -errno */
+/* Loops and I/O threads of all lanes, and the scsi host; no controller yet. -errno */
 int host_create(
 	struct host *s, const struct host_model *model, const char *uri, unsigned n_lanes, uint64_t seed);
 void host_destroy(struct host *s);

@@ -260,12 +260,6 @@ void soak_count_maps(struct soak *s)
 
 /* --- rings --- */
 
-/* Each LUN has its own unit. */
-static struct host_lane *lane_for(struct soak *s, unsigned lun)
-{
-	return &s->host.lane[lun % s->host.n_lanes];
-}
-
 static int ring_up(struct soak *s, struct initiator *i)
 {
 	/* The product's is 2000 ms; with less, more commands are really aborted. */
@@ -274,7 +268,7 @@ static int ring_up(struct soak *s, struct initiator *i)
 		.uio_fd = fcntl(i->model.event[0], F_DUPFD_CLOEXEC, 0),
 		.map_len = i->model.map_len,
 		.lun = i->lun,
-		.loop = lane_for(s, i->index)->loop,
+		.loop = scsi_lun_loop(i->lun),
 		.name = i->name,
 		.abort_after_ms = grace[i->index % GRACE_CHOICES],
 	};
@@ -386,11 +380,14 @@ static int lun_up(struct soak *s, unsigned index)
 		r = initiator_create(i, index, name, s->opt.depth, rng_next(&s->rng));
 	i->held = i->disk.repeats = index % 2;
 	if (r == 0)
-		r = scsi_lun_create(lane_for(s, index)->scsi, &cfg, &i->lun);
+		r = scsi_lun_create_on(s->host.scsi, s->host.n_lanes > 1 ? SCSI_UNSETTLED : 0, &cfg, &i->lun);
 	if (r == 0)
 		r = ring_up(s, i);
 	if (r == 0)
 		r = initiator_start(i);
+	/* Each LUN has its own unit. It is told that it becomes ready until then. */
+	if (r == 0 && s->host.n_lanes > 1)
+		r = front_settle(i->ring, index % s->host.n_lanes, &e);
 	if (r < 0)
 		soak_wrong("FAILED: LUN %s cannot be made: %s %s", name, strerror(-r), e.text);
 	return r;
@@ -430,7 +427,7 @@ void soak_tear_down(struct soak *s)
 			front_stop(s->lun[i].ring, 0);
 			front_destroy(s->lun[i].ring);
 			initiator_destroy(&s->lun[i]);
-			loop_call(lane_for(s, i)->loop, retire, s->lun[i].lun, SOAK_STUCK_MS);
+			loop_call(scsi_lun_loop(s->lun[i].lun), retire, s->lun[i].lun, SOAK_STUCK_MS);
 		}
 		host_destroy(&s->host);
 	}

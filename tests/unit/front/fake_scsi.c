@@ -156,6 +156,30 @@ void scsi_lun_retire(struct scsi_lun *lun)
 	fake.retired++;
 }
 
+bool scsi_lun_is_settled(const struct scsi_lun *lun)
+{
+	return !fake.unsettled;
+}
+
+void scsi_lun_leave(struct scsi_lun *lun)
+{
+	fake.left |= fake.unsettled;
+}
+
+void scsi_lun_settle(struct scsi_lun *lun, unsigned lane)
+{
+	if (!fake.unsettled)
+		return;
+	must(fake.left);
+	fake.unsettled = fake.left = false;
+	fake.lane = lane;
+}
+
+struct loop *scsi_lane_loop(const struct scsi_lun *lun, unsigned lane)
+{
+	return fake.lane_loop[lane];
+}
+
 void scsi_task_abort(struct scsi_task *task)
 {
 	must(*where(task) < fake.n && fake.task[*where(task)] == task);

@@ -15,6 +15,9 @@ struct fake_scsi {
 	struct scsi_task *task[FAKE_MAX];
 	unsigned n;
 	bool serving; /* the LUN, of all rings */
+	bool unsettled, left;
+	unsigned lane; /* where it was settled */
+	struct loop *lane_loop[2];
 	unsigned submitted, aborts, bad_data, retired;
 	struct scsi_task *aborted[FAKE_MAX]; /* in order */
 	void (*on_submit)(struct scsi_task *task);

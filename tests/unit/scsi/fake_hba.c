@@ -456,6 +456,11 @@ enum hba_state hba_state(const struct hba *h)
 	return __atomic_load_n(&container_of(h, const struct fake, hba)->state, __ATOMIC_ACQUIRE);
 }
 
+struct loop *hba_lane_loop(const struct hba *h, unsigned lane)
+{
+	return (struct loop *)(uintptr_t)(lane + 1);
+}
+
 struct hba_req *hba_lane_req_get(struct hba *h, unsigned lane)
 {
 	struct fake *f = fake_of(h);

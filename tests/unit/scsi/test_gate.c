@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/endian.h"
 #include "fixture.h"
+#include "scsi/host.h"
 
 #define BLOCKS 16384
 
@@ -149,26 +150,196 @@ END_TEST
 
 /* --- lanes --- */
 
-START_TEST(a_host_has_its_requests_from_its_lane)
+/* Three lanes, two units. */
+static void lanes_setup(struct fx *fx)
 {
-	struct fx third = {.fake = fake_new(1, BLOCKS, 512)};
-	struct err e = {""};
+	*fx = (struct fx){.fake = fake_new(2, BLOCKS, 512)};
+	fx->fake->hba.n_lanes = 3;
+	ck_assert_int_eq(scsi_host_create((struct loop *)1, &fx->host), 0);
+}
+
+static void lanes_teardown(struct fx *fx)
+{
+	scsi_host_detach(fx->host, SCSI_GATE_GONE);
+	scsi_host_destroy(fx->host);
+	fake_free(fx->fake);
+}
+
+static struct scsi_lun *lun_on(struct fx *fx, unsigned lane, const char *text)
+{
+	struct scsi_lun_config cfg;
+	struct scsi_lun *lun = NULL;
+
+	ck_assert_int_eq(scsi_lun_parse(text, &cfg, NULL), 0);
+	ck_assert_int_eq(scsi_lun_create_on(fx->host, lane, &cfg, &lun), 0);
+	scsi_lun_serve(lun);
+	return lun;
+}
+
+static void settle(struct scsi_lun *lun, unsigned lane)
+{
+	scsi_lun_leave(lun);
+	scsi_lun_settle(lun, lane);
+}
+
+static void read_from(struct fx *fx, struct scsi_lun *lun, unsigned lane)
+{
 	struct tst t;
 
-	ck_assert_int_eq(scsi_host_create_lane((struct loop *)1, 2, &third.host), 0);
-	third.fake->hba.n_lanes = 2;
-	ck_assert_int_eq(scsi_host_attach(third.host, &third.fake->hba, &e), -ERANGE);
-	ck_assert_ptr_nonnull(strstr(e.text, "2 lanes"));
-	third.fake->hba.n_lanes = 3;
-	attach(&third);
-	third.lun = fx_lun(&third, "ld0");
-	ck_assert_ptr_null((void *)(uintptr_t)third.fake->hba.listener[0].ready);
-	ck_assert_ptr_nonnull((void *)(uintptr_t)third.fake->hba.listener[2].ready);
-	tst_do(&t, &third, "\x28\0\0\0\0\x01\0\0\x01\0", 10, 512);
+	fx->lun = lun;
+	tst_do(&t, fx, "\x28\0\0\0\0\x01\0\0\x01\0", 10, 512);
 	assert_good(&t);
-	ck_assert_uint_eq(third.fake->last_lane, 2);
+	ck_assert_uint_eq(fx->fake->last_lane, lane);
 	tst_fini(&t);
-	fx_teardown(&third);
+}
+
+START_TEST(luns_have_their_requests_from_their_lane)
+{
+	struct scsi_lun_config cfg = {.unit = "ld0"};
+	struct scsi_lun *first, *third;
+	struct fx y;
+
+	lanes_setup(&y);
+	ck_assert_int_eq(scsi_lun_create_on(y.host, 1, &cfg, &first), -ERANGE);
+	attach(&y);
+	ck_assert_uint_eq(scsi_host_lanes(y.host), 3);
+	ck_assert_int_eq(scsi_lun_create_on(y.host, 3, &cfg, &first), -ERANGE);
+	first = lun_on(&y, 0, "ld0");
+	third = lun_on(&y, 2, "ld1");
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_ptr_nonnull((void *)(uintptr_t)y.fake->hba.listener[i].ready);
+	read_from(&y, first, 0);
+	read_from(&y, third, 2);
+	scsi_host_detach(y.host, SCSI_GATE_GONE);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_ptr_null((void *)(uintptr_t)y.fake->hba.listener[i].ready);
+	ck_assert_int_eq(scsi_lun_gate(third), SCSI_GATE_GONE);
+	attach(&y);
+	ck_assert_int_eq(scsi_lun_gate(third), SCSI_GATE_OPEN);
+	scsi_lun_destroy(first);
+	scsi_lun_destroy(third);
+	lanes_teardown(&y);
+}
+END_TEST
+
+START_TEST(a_lun_opens_on_its_lane_and_not_before)
+{
+	struct scsi_lun *lun, *other;
+	struct fx y;
+
+	lanes_setup(&y);
+	lun = lun_on(&y, SCSI_UNSETTLED, "ld0");
+	other = lun_on(&y, SCSI_UNSETTLED, "ld7");
+	attach(&y);
+	ck_assert_int_eq(scsi_lun_gate(lun), SCSI_GATE_BECOMING_READY);
+	/* What need not wait for a lane does not. */
+	ck_assert_int_eq(scsi_lun_gate(other), SCSI_GATE_NO_UNIT);
+	ck_assert(!scsi_lun_is_settled(lun));
+	settle(lun, 1);
+	ck_assert(scsi_lun_is_settled(lun));
+	ck_assert_ptr_eq(scsi_lun_loop(lun), scsi_lane_loop(lun, 1));
+	ck_assert_int_eq(scsi_lun_gate(lun), SCSI_GATE_OPEN);
+	read_from(&y, lun, 1);
+	/* Once and for all. */
+	settle(lun, 2);
+	read_from(&y, lun, 1);
+	scsi_lun_destroy(lun);
+	scsi_lun_destroy(other);
+	lanes_teardown(&y);
+}
+END_TEST
+
+START_TEST(what_a_lun_holds_goes_with_it_to_its_lane)
+{
+	struct scsi_lun *lun;
+	struct tst t;
+	struct fx y;
+
+	lanes_setup(&y);
+	attach(&y);
+	scsi_host_detach(y.host, SCSI_GATE_GONE);
+	lun = lun_on(&y, SCSI_UNSETTLED, "ld0;hold=60");
+	ck_assert_int_eq(scsi_lun_gate(lun), SCSI_GATE_HELD);
+	tst_init(&t, lun, "\x28\0\0\0\0\x01\0\0\x01\0", 10, 512, 1);
+	tst_submit(&t);
+	attach(&y);
+	ck_assert_int_eq(scsi_lun_gate(lun), SCSI_GATE_HELD);
+	ck_assert_uint_eq(t.done, 0);
+	settle(lun, 2);
+	fake_run(y.fake, 0);
+	assert_good(&t);
+	ck_assert_uint_eq(y.fake->last_lane, 2);
+	tst_fini(&t);
+	scsi_lun_destroy(lun);
+	lanes_teardown(&y);
+}
+END_TEST
+
+START_TEST(a_lun_on_its_way_may_be_destroyed)
+{
+	struct scsi_lun *lun;
+	struct fx y;
+
+	lanes_setup(&y);
+	attach(&y);
+	scsi_host_detach(y.host, SCSI_GATE_GONE);
+	lun = lun_on(&y, SCSI_UNSETTLED, "ld0;hold=60");
+	scsi_lun_leave(lun);
+	scsi_lun_destroy(lun);
+	lanes_teardown(&y);
+}
+END_TEST
+
+START_TEST(a_controller_that_returns_with_fewer_lanes_is_refused)
+{
+	struct err e = {""};
+	struct fx y;
+
+	lanes_setup(&y);
+	attach(&y);
+	scsi_host_detach(y.host, SCSI_GATE_GONE);
+	y.fake->hba.n_lanes = 2;
+	ck_assert_int_eq(scsi_host_attach(y.host, &y.fake->hba, &e), -ERANGE);
+	ck_assert_ptr_nonnull(strstr(e.text, "restart the service"));
+	y.fake->hba.n_lanes = 4;
+	attach(&y);
+	ck_assert_uint_eq(scsi_host_lanes(y.host), 3);
+	lanes_teardown(&y);
+}
+END_TEST
+
+/* What the hbad before has left is told on the unit's lane, and is left again only as long as it was not. */
+START_TEST(what_was_inherited_is_told_on_any_lane_and_once)
+{
+	struct scsi_untold u = {.attention = {0x062a09}}, left[HBA_MAX_UNITS];
+	const struct scsi_unit *units;
+	struct scsi_lun *lun;
+	struct tst t;
+	struct fx y;
+
+	lanes_setup(&y);
+	attach(&y);
+	ck_assert_uint_eq(scsi_host_units(y.host, &units), 2);
+	strcpy(u.naa, units[1].id.naa_text);
+	lanes_teardown(&y);
+
+	lanes_setup(&y);
+	ck_assert_int_eq(scsi_host_inherit(y.host, &u), 0);
+	attach(&y);
+	ck_assert_uint_eq(scsi_host_leave(y.host, true, left), 1);
+	ck_assert_str_eq(left[0].naa, u.naa);
+	ck_assert_uint_eq(left[0].attention[0], 0x062a09);
+	lun = lun_on(&y, 2, "ld1");
+	ck_assert_uint_eq(scsi_host_leave(y.host, true, left), 0);
+	y.lun = lun;
+	tst_do(&t, &y, "\x28\0\0\0\0\x01\0\0\x01\0", 10, 512);
+	assert_check(&t, 0x06, 0x2a, 0x09);
+	tst_fini(&t);
+	lun_attention(lun, SENSE_CAPACITY_CHANGED);
+	scsi_lun_destroy(lun);
+	ck_assert_uint_eq(scsi_host_leave(y.host, true, left), 1);
+	ck_assert_str_eq(left[0].naa, u.naa);
+	lanes_teardown(&y);
 }
 END_TEST
 
@@ -670,7 +841,14 @@ int main(void)
 	tcase_add_test(c, an_abort_that_comes_too_late_changes_nothing);
 	tcase_add_test(c, an_aborted_fua_write_is_not_flushed_and_not_good);
 	tcase_add_test(c, an_error_found_before_the_abort_is_told);
-	tcase_add_test(c, a_host_has_its_requests_from_its_lane);
+	suite_add_tcase(s, c);
+	c = tcase_create("lanes");
+	tcase_add_test(c, luns_have_their_requests_from_their_lane);
+	tcase_add_test(c, a_lun_opens_on_its_lane_and_not_before);
+	tcase_add_test(c, what_a_lun_holds_goes_with_it_to_its_lane);
+	tcase_add_test(c, a_lun_on_its_way_may_be_destroyed);
+	tcase_add_test(c, a_controller_that_returns_with_fewer_lanes_is_refused);
+	tcase_add_test(c, what_was_inherited_is_told_on_any_lane_and_once);
 	suite_add_tcase(s, c);
 	return run_suite(s);
 }
