@@ -26,10 +26,13 @@ static int start_anew(struct boot *b, const struct hba_config *hc)
 	uint64_t until = clock_ns() + LET_GO_MS * NS_PER_MS;
 	int r;
 
-	while ((r = hba_open(hc, b->d->loop, &b->hba, &b->e)) == -EBUSY && closed && clock_ns() < until)
+	while ((r = hba_open(hc, b->d->io.loop[0], &b->hba, &b->e)) == -EBUSY && closed && clock_ns() < until)
 		clock_sleep_ms(50);
 	if (!r)
 		r = hba_attach(b->hba, &b->e);
+	/* Before it is attached nobody knows how many it takes. */
+	if (!r)
+		r = io_start(&b->d->io, b->hba->n_lanes, &b->e);
 	if (!r)
 		r = hba_start(b->hba, &b->e);
 	return r;
@@ -42,7 +45,7 @@ static int start_controller(struct boot *b, const struct hba_config *hc)
 	if (!k)
 		return start_anew(b, hc);
 	b->d->kept = NULL;
-	b->taken_over = !hbad_adopt(k, hc, b->d->loop, &b->hba, &b->note);
+	b->taken_over = !hbad_adopt(k, hc, &b->d->io, &b->hba, &b->note);
 	g_free(k);
 	if (b->taken_over)
 		return 0;
@@ -59,6 +62,9 @@ static int bring_up(struct boot *b)
 		.queue_depth = c->queue_depth,
 		.bounce_bytes = c->bounce_mib << 20,
 		.capture = c->capture[0] ? c->capture : NULL,
+		.more_loops = &b->d->io.loop[1],
+		/* Once the LUNs are distributed, more would be of no use. */
+		.n_more_loops = (b->d->n_lanes ? b->d->n_lanes : b->d->io.n_loops) - 1,
 	};
 	int r = start_controller(b, &hc);
 
@@ -67,7 +73,8 @@ static int bring_up(struct boot *b)
 		r = hbad_check_identity(b->d, b->hba, &b->e);
 	if (!r)
 		r = scsi_host_attach(b->d->host, b->hba, &b->e);
-	return r;
+	/* Only a restart helps, as with another controller. */
+	return r == -ERANGE ? -EEXIST : r;
 }
 
 static void boot_run(void *arg)
@@ -92,11 +99,12 @@ static void booted(struct hbad *d, struct hba *h)
 	memcpy(d->product, h->info.product, sizeof(d->product));
 	memcpy(d->serial, h->info.serial, sizeof(d->serial));
 	d->n_units = scsi_host_units(d->host, &units);
+	d->n_lanes = scsi_host_lanes(d->host);
 	luns_attached(&d->luns);
 	scsi_host_trim(d->host);
-	log_info("%s (%s, firmware %s) at %s is ready: %u units, %u commands at once", h->info.product,
-		h->info.driver, h->info.firmware[0] ? h->info.firmware : "unknown", d->config.device,
-		d->n_units, h->limits.queue_depth);
+	log_info("%s (%s, firmware %s) at %s is ready: %u units, %u commands at once, I/O threads: %u",
+		h->info.product, h->info.driver, h->info.firmware[0] ? h->info.firmware : "unknown",
+		d->config.device, d->n_units, h->limits.queue_depth, d->n_lanes);
 	if (d->taken_over)
 		log_info("it was not restarted: this hbad goes on where the one before left it");
 	hbad_watch_begin(d);

@@ -21,8 +21,6 @@
 #include "control/sizes.h"
 #include "control/sock.h"
 
-#define IO_JOIN_S 5
-
 void hbad_status(struct hbad *d, const char *fmt, ...)
 {
 	char text[sizeof(d->status)];
@@ -72,6 +70,11 @@ void hbad_init(struct hbad *d, const char *name, const char *runtime_dir)
 	d->started_ns = clock_ns();
 }
 
+static unsigned count_loops(const struct config *c)
+{
+	return c->io_threads ? c->io_threads : MIN(g_get_num_processors(), HBA_MAX_LANES);
+}
+
 int hbad_prepare(struct hbad *d, struct err *e)
 {
 	int r = take_signals(d, e);
@@ -83,10 +86,10 @@ int hbad_prepare(struct hbad *d, struct err *e)
 			&d->handoff_fd, e);
 	if (!r)
 		r = sock_listen(d->runtime_dir, d->name, PROTO_SOCKET, SOCK_STREAM, 0660, &d->control_fd, e);
-	if (!r && loop_create(&d->loop))
+	if (!r && io_create(&d->io, count_loops(&d->config)))
 		r = err_set(
-			e, -ENOMEM, "cannot make the I/O thread's event loop: out of memory or descriptors");
-	if (!r && scsi_host_create(d->loop, &d->host))
+			e, -ENOMEM, "cannot make the I/O threads' event loops: out of memory or descriptors");
+	if (!r && scsi_host_create(d->io.loop[0], &d->host))
 		r = err_set(e, -ENOMEM, "cannot make the SCSI host: out of memory");
 	if (!r)
 		untold_load(d);
@@ -95,25 +98,15 @@ int hbad_prepare(struct hbad *d, struct err *e)
 
 /* --- running --- */
 
-static void *io_thread(void *arg)
+/* The others when the controller has told that it takes them (boot.c). */
+static int start_first_thread(struct hbad *d)
 {
-	struct hbad *d = arg;
+	struct err e = {""};
+	int r = io_start(&d->io, 1, &e);
 
-	log_this_thread_is_io();
-	loop_run(d->loop);
-	return NULL;
-}
-
-static int start_io_thread(struct hbad *d)
-{
-	int r = pthread_create(&d->io_thread, NULL, io_thread, d);
-
-	if (r) {
-		log_err("cannot start the I/O thread: %s", strerror(r));
-		return -r;
-	}
-	pthread_setname_np(d->io_thread, "hbad-io");
-	return 0;
+	if (r)
+		log_err("%s", e.text);
+	return r;
 }
 
 static int on_rescan(void *user, struct err *e)
@@ -226,7 +219,7 @@ static int start_services(struct hbad *d)
 		return -EAGAIN;
 	}
 	d->events = events_new();
-	luns_init(&d->luns, d->name, d->host, d->loop);
+	luns_init(&d->luns, d->name, d->host, &d->io);
 	d->luns.hold_s = d->config.hold_s;
 	d->luns.events = d->events;
 	open_sizes(d);
@@ -238,26 +231,11 @@ static int start_services(struct hbad *d)
 	if (log_fd() >= 0)
 		g_unix_fd_add(log_fd(), G_IO_IN, on_log, d);
 	g_timeout_add(HBAD_TICK_MS, on_tick, d);
-	notify_watchdog_start(d->loop);
+	notify_watchdog_start(&d->io);
 	return 0;
 }
 
 /* --- the end --- */
-
-static bool join_io_thread(struct hbad *d)
-{
-	struct timespec until;
-
-	loop_stop(d->loop);
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += IO_JOIN_S;
-	if (pthread_timedjoin_np(d->io_thread, NULL, &until)) {
-		log_err("the I/O thread does not end");
-		return false;
-	}
-	d->luns.loop_gone = true;
-	return true;
-}
 
 /* All jobs are done, all LUNs released. What cannot be taken down in order is left to the end of the process. */
 static void take_down(struct hbad *d)
@@ -268,8 +246,9 @@ static void take_down(struct hbad *d)
 	worker_free(d->worker);
 	sizes_close(d->luns.sizes);
 	d->luns.sizes = NULL;
-	if (!join_io_thread(d))
+	if (io_stop(&d->io))
 		return;
+	d->luns.loop_gone = true;
 	luns_tick(&d->luns);
 	if (list_empty(&d->luns.all)) {
 		untold_save(d, d->hba && !d->unflushed);
@@ -284,7 +263,7 @@ static void take_down(struct hbad *d)
 	else
 		hba_close(d->hba);
 	if (list_empty(&d->luns.all))
-		loop_destroy(d->loop);
+		io_destroy(&d->io);
 	hbad_returned_end(d);
 	g_main_loop_unref(d->main);
 	events_free(d->events);
@@ -295,7 +274,7 @@ static void take_down(struct hbad *d)
 int hbad_run(struct hbad *d)
 {
 	/* On failure nothing is taken yet: the end of the process frees all. */
-	if (start_io_thread(d) || start_services(d))
+	if (start_first_thread(d) || start_services(d))
 		return 1;
 	d->main = g_main_loop_new(NULL, FALSE);
 	hbad_boot(d, false);

@@ -8,6 +8,7 @@
 #include "control/config.h"
 #include "control/events.h"
 #include "control/handoff.h"
+#include "control/io.h"
 #include "control/kept.h"
 #include "control/luns.h"
 #include "control/server.h"
@@ -74,8 +75,7 @@ struct hbad {
 	GMainLoop *main;
 	int lock_fd, handoff_fd, control_fd, signal_fd;
 
-	struct loop *loop; /* of the I/O thread */
-	pthread_t io_thread;
+	struct io io;
 
 	struct worker *worker;
 	struct scsi_host *host;
@@ -106,6 +106,7 @@ struct hbad {
 	char product[sizeof(((struct hba_info *)0)->product)];
 	char serial[sizeof(((struct hba_info *)0)->serial)];
 	unsigned n_units;
+	unsigned n_lanes; /* of the host, once it was attached; 0: not yet */
 	char status[256]; /* what systemd was told last */
 
 	struct events *events;
@@ -159,8 +160,7 @@ bool hbad_hand_over(struct hbad *d, bool drained);
 /* First of all: what the hbad before has left. */
 void hbad_take_over(struct hbad *d);
 /* In place of hba_open(), hba_attach() and hba_start(). Closes what k has in any case. Set-up thread. */
-int hbad_adopt(
-	struct kept *k, const struct hba_config *hc, struct loop *loop, struct hba **ret, struct err *e);
+int hbad_adopt(struct kept *k, const struct hba_config *hc, struct io *io, struct hba **ret, struct err *e);
 /* untold.c. The host's, without LUNs, when the I/O thread has ended; ... */
 void untold_save(const struct hbad *d, bool flushed);
 /* ... and before it begins. An hbad that does not come so far as to serve leaves it as it is, ... */

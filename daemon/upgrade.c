@@ -158,8 +158,7 @@ static int check_kept(const struct hba_config *hc, const struct kept *k, struct 
 	return 0;
 }
 
-int hbad_adopt(
-	struct kept *k, const struct hba_config *hc, struct loop *loop, struct hba **ret, struct err *e)
+int hbad_adopt(struct kept *k, const struct hba_config *hc, struct io *io, struct hba **ret, struct err *e)
 {
 	const struct pci_descriptors fds = k->pci;
 	struct hba *h = NULL;
@@ -167,10 +166,12 @@ int hbad_adopt(
 
 	if (r == 0) {
 		k->pci = (struct pci_descriptors){-1, -1, -1};
-		r = hba_import(hc, &fds, loop, &h, e);
+		r = hba_import(hc, &fds, io->loop[0], &h, e);
 	}
 	if (r == 0)
 		r = hba_adopt(h, &k->hba, e);
+	if (r == 0)
+		r = io_start(io, h->n_lanes, e);
 	if (r == 0)
 		r = hba_start(h, e);
 	kept_close(k);

@@ -13,6 +13,9 @@
  *   hold_s=0                    so long commands wait for a controller that is gone before they fail, 0 to
  *                               3600 s; 0 or left out: not at all. LUNs may say otherwise (hold= of their
  *                               cfgstring)
+ *   io_threads=0                threads that carry commands, each with a reply queue of the controller and LUNs of its own,
+ *                               1 to 8; 0 or left out: one for each processor, 8 at most. Controllers with fewer
+ *                               reply queues get fewer
  *   bounce_mib=64               memory for data in flight, 8 to 1024 MiB; left out: 64
  *
  *   [log]
@@ -37,6 +40,7 @@
 #define CONFIG_MAX_BOUNCE_MIB  1024
 #define CONFIG_DEF_BOUNCE_MIB  64
 #define CONFIG_MAX_HOLD_S      3600
+#define CONFIG_MAX_IO_THREADS  8
 
 struct config {
 	char device[96];
@@ -46,6 +50,7 @@ struct config {
 	enum log_level log_level;
 	char capture[128]; /* empty: none */
 	uint32_t hold_s;
+	uint32_t io_threads; /* 0: by processors */
 };
 
 /* Every field at its default; device empty. */

@@ -18,6 +18,7 @@ enum key {
 	KEY_QUEUE_DEPTH,
 	KEY_BOUNCE_MIB,
 	KEY_HOLD_S,
+	KEY_IO_THREADS,
 	KEY_LOG_LEVEL,
 	KEY_CAPTURE,
 	N_KEYS
@@ -31,6 +32,7 @@ static const struct {
 	[KEY_QUEUE_DEPTH] = {"controller", "queue_depth"},
 	[KEY_BOUNCE_MIB] = {"controller", "bounce_mib"},
 	[KEY_HOLD_S] = {"controller", "hold_s"},
+	[KEY_IO_THREADS] = {"controller", "io_threads"},
 	[KEY_LOG_LEVEL] = {"log", "level"},
 	[KEY_CAPTURE] = {"log", "capture"},
 };
@@ -193,6 +195,8 @@ static int read_values(const struct reading *rd, GKeyFile *kf, struct config *c)
 	if (!r)
 		r = read_number(rd, kf, KEY_HOLD_S, 0, CONFIG_MAX_HOLD_S, &c->hold_s);
 	if (!r)
+		r = read_number(rd, kf, KEY_IO_THREADS, 0, CONFIG_MAX_IO_THREADS, &c->io_threads);
+	if (!r)
 		r = read_level(rd, kf, &c->log_level);
 	if (!r)
 		r = read_text(rd, kf, KEY_CAPTURE, config_check_capture, c->capture, sizeof(c->capture));
@@ -292,6 +296,8 @@ static char *to_text(const struct config *c, gsize *ret_len)
 	g_key_file_set_uint64(kf, "controller", "bounce_mib", c->bounce_mib);
 	if (c->hold_s)
 		g_key_file_set_uint64(kf, "controller", "hold_s", c->hold_s);
+	if (c->io_threads)
+		g_key_file_set_uint64(kf, "controller", "io_threads", c->io_threads);
 	g_key_file_set_string(kf, "log", "level", config_level_name(c->log_level));
 	if (c->capture[0])
 		g_key_file_set_string(kf, "log", "capture", c->capture);

@@ -185,12 +185,12 @@ static bool on_watch(struct handoff_conn *c, const union handoff_msg *m)
 	       (c->service->luns->state != HANDOFF_STOPPING || send_stopping(c));
 }
 
-/* Silence is the answer of a hung I/O thread: the handler proves this process dead after HANDOFF_SILENT_MS. */
+/* Silence is the answer of hung I/O threads, or of one: the handler proves this process dead after HANDOFF_SILENT_MS. */
 static bool on_ping(struct handoff_conn *c, const union handoff_msg *m)
 {
 	struct luns *l = c->service->luns;
 
-	if (loop_heartbeat_ns(l->loop) + LUNS_ALIVE_AGE_MS * NS_PER_MS < clock_ns())
+	if (io_heartbeat_ns(l->io) + LUNS_ALIVE_AGE_MS * NS_PER_MS < clock_ns())
 		return true;
 	return handoff_answer(c, &m->head, l->away ? 0 : luns_next_dropped(l), 0, NULL);
 }

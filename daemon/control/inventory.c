@@ -155,6 +155,7 @@ static void add_lun(JsonBuilder *b, const struct inventory *inv, const struct lu
 	add_str(b, "state", lun_states[lun->state]);
 	add_str(b, "reason", lun->reason ? lun->reason : "");
 	add_str(b, "gate", gates[lun->scsi ? scsi_lun_gate(lun->scsi) : SCSI_GATE_GONE]);
+	add_int(b, "io_thread", lun->lane);
 	add_bool(b, "ro", lun->cfg.ro);
 	add_int(b, "blocks", lun->cfg.blocks);
 	add_int(b, "block_size", lun->cfg.block_size);
@@ -171,6 +172,47 @@ static void add_luns(JsonBuilder *b, const struct inventory *inv)
 	list_for_each(pos, &inv->luns->all) {
 		add_lun(b, inv, container_of(pos, struct lun, link));
 	}
+	json_builder_end_array(b);
+}
+
+/* --- I/O threads --- */
+
+static uint64_t age_ms(uint64_t beat_ns)
+{
+	uint64_t now = clock_ns();
+
+	return now > beat_ns ? (now - beat_ns) / NS_PER_MS : 0;
+}
+
+static void add_thread(JsonBuilder *b, const struct inventory *inv, unsigned n)
+{
+	const struct hba *h = inv->hba;
+
+	json_builder_begin_object(b);
+	add_int(b, "thread", n);
+	add_int(b, "inflight", h && n < h->n_lanes ? hba_lane_inflight(h, n) : 0);
+	add_int(b, "heartbeat_age_ms", age_ms(loop_heartbeat_ns(inv->luns->io->loop[n])));
+	json_builder_set_member_name(b, "luns");
+	json_builder_begin_array(b);
+	list_for_each(pos, &inv->luns->all) {
+		const struct lun *lun = container_of(pos, struct lun, link);
+		g_autofree char *valid = g_utf8_make_valid(lun->device, -1);
+
+		if (lun->lane == n)
+			json_builder_add_string_value(b, valid);
+	}
+	json_builder_end_array(b);
+	json_builder_end_object(b);
+}
+
+static void add_threads(JsonBuilder *b, const struct inventory *inv)
+{
+	unsigned n = __atomic_load_n(&inv->luns->io->n_threads, __ATOMIC_ACQUIRE);
+
+	json_builder_set_member_name(b, "io_threads");
+	json_builder_begin_array(b);
+	for (unsigned i = 0; i < n; i++)
+		add_thread(b, inv, i);
 	json_builder_end_array(b);
 }
 
@@ -202,7 +244,6 @@ static void add_refused(JsonBuilder *b, const struct refusals *r)
 
 static void add_stats(JsonBuilder *b, const struct inventory *inv)
 {
-	uint64_t beat = loop_heartbeat_ns(inv->luns->loop), now = clock_ns();
 	struct hba_stats s = {0};
 
 	if (inv->hba)
@@ -218,7 +259,7 @@ static void add_stats(JsonBuilder *b, const struct inventory *inv)
 	add_int(b, "interrupts", s.interrupts);
 	add_int(b, "flushes", s.flushes);
 	add_int(b, "inflight", inv->hba ? hba_inflight(inv->hba) : 0);
-	add_int(b, "heartbeat_age_ms", now > beat ? (now - beat) / NS_PER_MS : 0);
+	add_int(b, "heartbeat_age_ms", age_ms(io_heartbeat_ns(inv->luns->io)));
 	json_builder_end_object(b);
 }
 
@@ -306,6 +347,7 @@ static void add_status(JsonBuilder *b, const struct inventory *inv)
 	add_rescans(b, inv, inv->rescanning);
 	add_units(b, inv);
 	add_luns(b, inv);
+	add_threads(b, inv);
 	add_refused(b, &inv->luns->refusals);
 	add_stats(b, inv);
 }

@@ -12,12 +12,13 @@
 #include "luns_private.h"
 #include "sizes.h"
 
-void luns_init(struct luns *l, const char *name, struct scsi_host *host, struct loop *loop)
+void luns_init(struct luns *l, const char *name, struct scsi_host *host, const struct io *io)
 {
 	memset(l, 0, sizeof(*l));
 	l->name = name;
 	l->host = host;
-	l->loop = loop;
+	l->io = io;
+	l->place.n_lanes = io->n_loops == 1;
 	l->state = HANDOFF_BOOTING;
 	list_init(&l->all);
 	/* A handle that an earlier hbad gave must not name a LUN of this one. */
@@ -69,6 +70,53 @@ bool luns_same_unit(const struct luns *l, const struct scsi_lun_config *a, const
 	return ua && ub ? ua == ub : !strcmp(a->unit, b->unit);
 }
 
+/* --- lanes --- */
+
+/* A LUN whose unit nobody has seen may turn out to be of one that has a lane already. */
+static unsigned lane_for(struct luns *l, const char *device, const struct scsi_lun_config *cfg)
+{
+	const struct scsi_unit *u = unit_of(l, cfg);
+	unsigned load[HBA_MAX_LANES] = {0}, lane;
+	bool apart;
+
+	if (l->place.n_lanes == 1)
+		return 0;
+	if (!l->place.n_lanes || !u || !u->identified)
+		return SCSI_UNSETTLED;
+	list_for_each(pos, &l->all) {
+		const struct lun *lun = container_of(pos, struct lun, link);
+
+		if (is_user(lun) && lun->settled)
+			load[lun->lane]++;
+	}
+	lane = place_unit(&l->place, u->id.naa_text, cfg->allow & ALLOW_COPY, load, &apart);
+	if (apart)
+		log_warn("%s: its unit was served before copies were allowed, by another I/O thread than "
+			 "other LUNs with allow=copy: copies to and from those end with an error until hbad "
+			 "is restarted",
+			device);
+	return lane;
+}
+
+void luns_settle(struct luns *l, struct lun *lun)
+{
+	struct err e = {""};
+	unsigned lane;
+
+	if (lun->settled || !lun->ring || !is_user(lun))
+		return;
+	lane = lane_for(l, lun->device, &lun->cfg);
+	if (lane == SCSI_UNSETTLED)
+		return;
+	/* Whatever is wrong with it, its I/O thread or its ring, is noticed elsewhere. */
+	if (front_settle(lun->ring, lane, &e)) {
+		log_debug("%s: %s", lun->device, e.text);
+		return;
+	}
+	lun->settled = true;
+	lun->lane = lane;
+}
+
 /* An older LUN that serves the same unit. */
 static bool is_second(const struct luns *l, const struct lun *lun)
 {
@@ -97,6 +145,8 @@ void luns_attached(struct luns *l)
 	uint64_t deadline = clock_ns() + LUNS_RELEASE_MS * NS_PER_MS;
 
 	l->attached = true;
+	if (!l->place.n_lanes)
+		l->place.n_lanes = scsi_host_lanes(l->host);
 	list_for_each(pos, &l->all) {
 		const struct lun *lun = container_of(pos, struct lun, link);
 
@@ -111,6 +161,9 @@ void luns_attached(struct luns *l)
 
 		if (is_user(lun) && is_second(l, lun))
 			luns_drop_whole(lun, deadline, "its unit is served as another LUN already");
+	}
+	list_for_each(pos, &l->all) {
+		luns_settle(l, container_of(pos, struct lun, link));
 	}
 }
 
@@ -256,7 +309,7 @@ static int make_ring(struct luns *l, struct lun *lun, const struct handoff_open 
 		.map_len = msg->map_len,
 		.map_offset = msg->map_offset,
 		.lun = lun->scsi,
-		.loop = l->loop,
+		.loop = scsi_lun_loop(lun->scsi),
 		.name = lun->device,
 		.abort_after_ms = ABORT_AFTER_MS,
 	};
@@ -272,6 +325,7 @@ int luns_open(struct luns *l, const struct handoff_open *msg, int *fd, const voi
 {
 	struct scsi_lun_config cfg;
 	struct lun *lun;
+	unsigned lane;
 	int r = check_open(l, msg, &cfg, e);
 
 	if (r)
@@ -282,7 +336,10 @@ int luns_open(struct luns *l, const struct handoff_open *msg, int *fd, const voi
 		cfg.hold_s = l->hold_s;
 	forget_dropped(l, msg->device);
 	lun = new_lun(l, msg, &cfg, owner);
-	r = scsi_lun_create(l->host, &cfg, &lun->scsi);
+	lane = lane_for(l, msg->device, &cfg);
+	lun->settled = lane != SCSI_UNSETTLED;
+	lun->lane = lun->settled ? lane : 0;
+	r = scsi_lun_create_on(l->host, lane, &cfg, &lun->scsi);
 	if (r) {
 		g_free(lun);
 		return err_set(e, r, "cannot prepare \"%s\": %s", msg->device, strerror(-r));

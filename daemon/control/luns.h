@@ -10,6 +10,8 @@
 #include "events.h"
 #include "front/front.h"
 #include "hbad/handoff.h"
+#include "io.h"
+#include "place.h"
 #include "refusals.h"
 #include "scsi/scsi.h"
 
@@ -32,6 +34,8 @@ struct lun {
 	char cfgstring[HANDOFF_CFG_LEN];
 	char device[HANDOFF_NAME_LEN];
 	struct scsi_lun_config cfg;
+	bool settled;		 /* on its lane; before, it is on the first one and has never been open */
+	unsigned lane;		 /* of the controller, and so I/O thread */
 	struct scsi_lun *scsi;	 /* NULL once nothing of it is at the controller any more */
 	struct front_ring *ring; /* NULL once unmapped and closed */
 	bool stopped;		 /* luns_drain() has stopped the ring */
@@ -45,20 +49,22 @@ struct luns {
 	struct events *events; /* NULL: nobody is told */
 	uint32_t hold_s;       /* of LUNs whose cfgstring does not say */
 	struct scsi_host *host;
-	struct loop *loop;
+	const struct io *io;
+	struct placement place;
 	enum handoff_state state; /* of the instance */
 	bool attached;		  /* the host knows its units */
 	bool away;		  /* luns_drain() has the rings: nothing here may be changed */
-	bool loop_gone;		  /* the I/O thread has ended */
+	bool loop_gone;		  /* the I/O threads have ended */
 	struct list all;
 	struct refusals refusals;
 	uint64_t last_handle;
 	uint64_t told_dropped; /* handle that luns_next_dropped() returned last */
 };
 
-void luns_init(struct luns *l, const char *name, struct scsi_host *host, struct loop *loop);
-/* The host knows its units now. Of LUNs that turn out to name the same one, all but the oldest are dropped. Within
- * LUNS_RELEASE_MS. */
+/* With loops for several lanes, the first luns_attached() tells how many there are. */
+void luns_init(struct luns *l, const char *name, struct scsi_host *host, const struct io *io);
+/* The host knows its units now, and its lanes. Of LUNs that turn out to name the same one, all but the oldest are dropped;
+ * those whose unit is known go to its lane. Within LUNS_RELEASE_MS, if the I/O threads answer. */
 void luns_attached(struct luns *l);
 
 /* Would a new LUN with this cfgstring work? */
@@ -86,7 +92,7 @@ void luns_release_idle(struct luns *l);
 /* All. Within LUNS_RELEASE_MS. */
 int luns_release_all(struct luns *l, struct err *e);
 
-/* Now and then: drops rings that the kernel took away, ends orphans, starts what was held. */
+/* Now and then: drops rings that the kernel took away, ends orphans, starts what was held, settles what was not. */
 void luns_tick(struct luns *l);
 
 /* For a worker thread while l->away is set. gated: the kernel's gates are closed (hazard H2), so consume and

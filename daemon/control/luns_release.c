@@ -29,7 +29,7 @@ static void end_scsi(struct luns *l, struct lun *lun)
 	lun->scsi = NULL;
 	if (l->loop_gone)
 		scsi_lun_destroy(scsi);
-	else if (loop_call(l->loop, destroy_scsi, scsi, REAP_CALL_MS))
+	else if (loop_call(scsi_lun_loop(scsi), destroy_scsi, scsi, REAP_CALL_MS))
 		log_warn("%s: the I/O thread is slow to forget it", lun->device);
 }
 
@@ -203,6 +203,7 @@ void luns_tick(struct luns *l)
 
 		if (lun->ring && front_dropped(lun->ring, &reason))
 			luns_drop(lun, reason);
+		luns_settle(l, lun);
 	}
 	luns_reap(l);
 	luns_start_held(l);

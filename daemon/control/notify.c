@@ -16,7 +16,7 @@
 #define STOP_STEP_US "30000000" /* each beat while stopping buys so much more time */
 
 static struct {
-	const struct loop *io;
+	const struct io *io;
 	guint source;
 	bool ready, stopping, silent;
 } notify; /* control thread only */
@@ -47,10 +47,10 @@ void notify_stopping(void)
 
 static gboolean beat(gpointer user)
 {
-	bool alive = loop_heartbeat_ns(notify.io) + LUNS_ALIVE_AGE_MS * NS_PER_MS >= clock_ns();
+	bool alive = io_heartbeat_ns(notify.io) + LUNS_ALIVE_AGE_MS * NS_PER_MS >= clock_ns();
 
 	if (!alive && !notify.silent)
-		log_err("the I/O thread has not moved for %d s: the watchdog is not fed",
+		log_err("an I/O thread has not moved for %d s: the watchdog is not fed",
 			LUNS_ALIVE_AGE_MS / 1000);
 	notify.silent = !alive;
 	if (alive)
@@ -59,7 +59,7 @@ static gboolean beat(gpointer user)
 	return G_SOURCE_CONTINUE;
 }
 
-void notify_watchdog_start(const struct loop *io)
+void notify_watchdog_start(const struct io *io)
 {
 	uint64_t us;
 

@@ -32,6 +32,8 @@
  *   rescanning     bool: one is going on
  *   rescan_problem what was wrong with the last one, a sentence; ""
  *   units, luns, stats    as below
+ *   io_threads     [ {thread (number, from 0), inflight (commands at the controller), heartbeat_age_ms, luns ([ names of the
+ *                  LIO backstores that it serves ])} ]
  *   refused        [ {time ("2026-11-21T11:20:33Z", UTC), device (name of the LIO backstore), cfgstring, reason (a
  *                  sentence)} ]: backstores that were not taken, or did not get another size, the newest first; at
  *                  most 8. Each of them once, until it is taken
@@ -62,6 +64,7 @@
  *                  commands still at the controller)
  *   reason         why it was dropped, "" otherwise
  *   gate           "open", "becoming ready", "no unit", "gone", "held" (commands wait for a controller that is gone)
+ *   io_thread      number of the I/O thread that serves it
  *   ro             bool
  *   blocks, block_size    as the backstore was created
  *   busy           commands taken and not yet answered
@@ -70,7 +73,7 @@
  *                  writes, read_bytes, write_bytes, flushes, errors}
  *
  * verb "stats": {"stats": {requests, errors, timeouts, aborts, resets, reissues, interrupts, flushes,
- *                inflight, heartbeat_age_ms (of the I/O thread)}, "luns": as above}
+ *                inflight, heartbeat_age_ms (the oldest of all I/O threads)}, "luns": as above}
  *
  * verb "events": with {"since": N}, a whole number, those behind number N that are still known (the last 512)
  *   pid            numbers begin again when another process answers

@@ -472,12 +472,17 @@ enum hba_state hba_state(const struct hba *h)
 	return __atomic_load_n(&h->core->state, __ATOMIC_ACQUIRE);
 }
 
+unsigned hba_lane_inflight(const struct hba *h, unsigned lane)
+{
+	return __atomic_load_n(&h->core->lane[lane].accepted, __ATOMIC_RELAXED);
+}
+
 unsigned hba_inflight(const struct hba *h)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < h->n_lanes; i++)
-		n += __atomic_load_n(&h->core->lane[i].accepted, __ATOMIC_RELAXED);
+		n += hba_lane_inflight(h, i);
 	return n;
 }
 

@@ -292,8 +292,9 @@ int hba_adopt(struct hba *h, struct hba_frozen *f, struct err *e);
 
 /* --- I/O thread --- */
 
-enum hba_state hba_state(const struct hba *h); /* any thread */
-unsigned hba_inflight(const struct hba *h);    /* any thread, a snapshot */
+enum hba_state hba_state(const struct hba *h);			/* any thread */
+unsigned hba_inflight(const struct hba *h);			/* any thread, a snapshot */
+unsigned hba_lane_inflight(const struct hba *h, unsigned lane); /* likewise */
 
 /* A free slot of this lane, zeroed but for the core's fields, or NULL: none free, or not RUNNING (see hba->listener). */
 struct hba_req *hba_lane_req_get(struct hba *h, unsigned lane);

@@ -82,6 +82,15 @@ JsonObject *json_arr_obj(JsonArray *a, unsigned i)
 	return JSON_NODE_HOLDS_OBJECT(n) ? json_node_get_object(n) : NULL;
 }
 
+const char *json_arr_str(JsonArray *a, unsigned i)
+{
+	JsonNode *n = json_array_get_element(a, i);
+
+	if (!JSON_NODE_HOLDS_VALUE(n) || json_node_get_value_type(n) != G_TYPE_STRING)
+		return "";
+	return json_node_get_string(n);
+}
+
 void json_print(JsonNode *root, FILE *out)
 {
 	g_autoptr(JsonGenerator) gen = json_generator_new();

@@ -22,6 +22,7 @@ JsonArray *json_arr(JsonObject *o, const char *member);	 /* NULL; o may be NULL 
 unsigned json_arr_len(JsonArray *a);			 /* a may be NULL */
 JsonObject *json_arr_obj(
 	JsonArray *a, unsigned i); /* NULL when the element is no object: readers take that */
+const char *json_arr_str(JsonArray *a, unsigned i); /* "" */
 
 /* Pretty-printed, with a newline at the end. */
 void json_print(JsonNode *root, FILE *out);

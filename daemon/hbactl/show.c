@@ -127,6 +127,32 @@ static void print_luns(FILE *out, JsonArray *luns)
 		fputs("  none\n", out);
 }
 
+static void add_thread(struct table *t, JsonObject *thread)
+{
+	JsonArray *luns = json_arr(thread, "luns");
+	g_autoptr(GString) names = g_string_new(NULL);
+
+	for (unsigned i = 0; i < json_arr_len(luns); i++)
+		g_string_append_printf(names, "%s%s", i ? ", " : "", json_arr_str(luns, i));
+	table_cellf(t, "%" PRIu64, json_u64(thread, "thread"));
+	table_cellf(t, "%" PRIu64, json_u64(thread, "inflight"));
+	table_cell(t, names->str);
+}
+
+/* An hbad of before tells nothing of them. */
+static void print_threads(FILE *out, JsonArray *threads)
+{
+	static const char *const headings[] = {">THREAD", ">IN FLIGHT", "BACKSTORES", NULL};
+	g_autoptr(table_t) t = table_new(headings);
+
+	if (json_arr_len(threads) == 0)
+		return;
+	fputs("\nI/O threads\n", out);
+	for (unsigned i = 0; i < json_arr_len(threads); i++)
+		add_thread(t, json_arr_obj(threads, i));
+	table_print(t, "  ", out);
+}
+
 /* In local time, as the journal has it. */
 static char *local_time(const char *utc)
 {
@@ -177,6 +203,7 @@ static void print_text(struct ctl *c, const struct instance *i)
 		export_print_units(json_arr(o, "units"), "  ", c->out);
 	}
 	print_luns(c->out, json_arr(o, "luns"));
+	print_threads(c->out, json_arr(o, "io_threads"));
 	print_refused(c->out, json_arr(o, "refused"));
 	if (json_obj(o, "stats"))
 		print_stats(c->out, json_obj(o, "stats"));
@@ -190,6 +217,7 @@ static void put_config(JsonBuilder *b, const struct config *config)
 	json_put_str(b, "kernel_driver", config->kernel_driver);
 	json_put_int(b, "queue_depth", config->queue_depth);
 	json_put_int(b, "hold_s", config->hold_s);
+	json_put_int(b, "io_threads", config->io_threads);
 	json_put_int(b, "bounce_mib", config->bounce_mib);
 	json_put_str(b, "log_level", config_level_name(config->log_level));
 	json_put_str(b, "capture", config->capture);

@@ -80,7 +80,7 @@ START_TEST(units_come_and_go_and_change)
 }
 END_TEST
 
-static void io_destroy(void *lun)
+static void retire(void *lun)
 {
 	scsi_lun_destroy(lun);
 }
@@ -98,7 +98,7 @@ static void lun_of(const char *text, enum scsi_gate gate)
 		ck_assert_msg(i < LIMIT_MS, "%s: gate %d", text, scsi_lun_gate(lun));
 		clock_sleep_ms(1);
 	}
-	ck_assert_int_eq(loop_call(d.loop, io_destroy, lun, LIMIT_MS), 0);
+	ck_assert_int_eq(loop_call(d.io.loop[0], retire, lun, LIMIT_MS), 0);
 }
 
 START_TEST(new_units_are_served_and_old_ones_open_again)

@@ -194,7 +194,7 @@ static struct loop_hook hook = {.cb = on_hook};
 static void io_begin(void *arg)
 {
 	loading = true;
-	loop_add_hook(d.loop, &hook);
+	loop_add_hook(d.io.loop[0], &hook);
 }
 
 static void io_end(void *arg)
@@ -205,7 +205,7 @@ static void io_end(void *arg)
 
 static void io(void (*fn)(void *arg))
 {
-	ck_assert_int_eq(loop_call(d.loop, fn, NULL, LIMIT_MS), 0);
+	ck_assert_int_eq(loop_call(d.io.loop[0], fn, NULL, LIMIT_MS), 0);
 }
 
 static void load_begin(void)
@@ -308,7 +308,7 @@ static void luns_make(void)
 	gates_become(SCSI_GATE_OPEN);
 }
 
-static void io_destroy(void *arg)
+static void retire(void *arg)
 {
 	for (unsigned l = 0; l < LUNS; l++)
 		scsi_lun_destroy(lun[l]);
@@ -337,7 +337,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	io(io_destroy);
+	io(retire);
 	daemon_stop(&emu);
 	emu_end_proc(&emu);
 }

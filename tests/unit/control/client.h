@@ -36,7 +36,7 @@ static inline void service_start_for(uid_t uid)
 	ck_assert_int_eq(mkdir(temp_path("g2"), 0755), 0);
 	ck_assert_msg(!sock_listen(temp_dir, "g2", "handoff.sock", SOCK_SEQPACKET, 0600, &cfg.listen_fd, &e),
 		"%s", e.text);
-	luns_init(&luns, "g2", fake_host(), fake_loop);
+	luns_init(&luns, "g2", fake_host(), &fake_io);
 	luns.state = HANDOFF_READY;
 	luns.attached = true;
 	service = handoff_service_new(&cfg);

@@ -20,6 +20,7 @@ static char heard[8192]; /* what systemd was told, newline separated */
 static unsigned stop_boot_ms, retry_ms;
 static bool is_next; /* an hbad before has left something */
 static const char *device;
+static unsigned io_threads;
 
 static inline void start(void)
 {
@@ -37,6 +38,7 @@ static inline void start(void)
 	pid = 0;
 	is_next = false;
 	device = "0000:03:00.0";
+	io_threads = 1;
 	stop_boot_ms = 60000;
 	retry_ms = 3600000;
 }
@@ -84,6 +86,7 @@ static inline void run_daemon(void)
 	d.times.retry_max_ms = retry_ms < 100 ? 100 : retry_ms;
 	config_init(&d.config);
 	strcpy(d.config.device, device);
+	d.config.io_threads = io_threads;
 	if (is_next)
 		leave_something();
 	hbad_take_over(&d);

@@ -14,6 +14,8 @@
 
 struct fake_answers *fake_shared;
 struct loop *fake_loop;
+struct io fake_io;
+static struct loop *host_loop; /* the daemon's */
 
 static pthread_t io_thread;
 static struct shared {
@@ -117,6 +119,7 @@ void fakes_start(void)
 {
 	fakes_reset();
 	loop_create(&fake_loop);
+	fake_io = (struct io){.n_loops = 1, .n_threads = 1, .loop = {fake_loop}};
 	pthread_create(&io_thread, NULL, io_main, NULL);
 	while (!loop_heartbeat_ns(fake_loop))
 		clock_sleep_ms(1);
@@ -198,6 +201,7 @@ int scsi_lun_parse(const char *text, struct scsi_lun_config *ret, struct err *e)
 		return err_set(e, -EINVAL, "no unit in the configuration string");
 	memcpy(ret->unit, text, len);
 	ret->ro = !strcmp(text + len, ";ro=1");
+	ret->allow = strcmp(text + len, ";allow=copy") ? 0 : ALLOW_COPY;
 	return 0;
 }
 
@@ -221,12 +225,24 @@ int scsi_lun_check(const struct scsi_host *s, const struct scsi_lun_config *cfg,
 	return 0;
 }
 
-int scsi_lun_create(struct scsi_host *s, const struct scsi_lun_config *cfg, struct scsi_lun **ret)
+unsigned scsi_host_lanes(const struct scsi_host *s)
+{
+	return fake.lanes ? fake.lanes : 1;
+}
+
+struct loop *scsi_lun_loop(const struct scsi_lun *lun)
+{
+	return host_loop ? host_loop : fake_loop;
+}
+
+int scsi_lun_create_on(
+	struct scsi_host *s, unsigned lane, const struct scsi_lun_config *cfg, struct scsi_lun **ret)
 {
 	if (fake.create_lun)
 		return fake.create_lun;
 	*ret = calloc(1, sizeof(**ret));
 	(*ret)->cfg = *cfg;
+	(*ret)->lane = lane;
 	scsi_luns[n_luns++ % ARRAY_SIZE(scsi_luns)] = *ret;
 	note("lun", cfg->unit);
 	return 0;
@@ -292,6 +308,16 @@ int front_start(struct front_ring *r, struct err *e)
 	return 0;
 }
 
+int front_settle(struct front_ring *r, unsigned lane, struct err *e)
+{
+	note("settle", r->name);
+	if (fake.settle)
+		return err_set(e, fake.settle, "the I/O thread does not answer");
+	if (r->lun->lane == SCSI_UNSETTLED)
+		r->lun->lane = lane;
+	return 0;
+}
+
 int front_drain(struct front_ring *r, unsigned timeout_ms)
 {
 	note("drain", r->name);
@@ -352,8 +378,10 @@ static void leave_pci(struct pci_dev *dev)
 
 static const struct pci_ops the_pci_ops = {.name = "fake", .export = export_pci, .leave = leave_pci};
 static struct pci_dev the_pci = {.ops = &the_pci_ops, .uri = "0000:03:00.0"};
-static struct hba the_hba = {
-	.pci = &the_pci, .info = {.product = "Fake", .firmware = "1"}, .limits = {.queue_depth = 8}};
+static struct hba the_hba = {.pci = &the_pci,
+	.info = {.product = "Fake", .firmware = "1"},
+	.limits = {.queue_depth = 8},
+	.n_lanes = 1};
 
 static int step(const char *what, int result, struct err *e)
 {
@@ -412,6 +440,7 @@ struct pci_dev *hba_leave(struct hba *h)
 
 int hba_attach(struct hba *h, struct err *e)
 {
+	h->n_lanes = fake.lanes ? fake.lanes : 1;
 	return step("attach", fake.hba_attach, e);
 }
 
@@ -449,6 +478,7 @@ void hba_close(struct hba *h)
 int scsi_host_create(struct loop *loop, struct scsi_host **ret)
 {
 	*ret = fake_host();
+	host_loop = loop;
 	return 0;
 }
 
@@ -522,6 +552,11 @@ uint32_t hba_unit_news(const struct hba *h)
 unsigned hba_inflight(const struct hba *h)
 {
 	return 3;
+}
+
+unsigned hba_lane_inflight(const struct hba *h, unsigned lane)
+{
+	return lane ? 1 : 2;
 }
 
 void hba_get_stats(const struct hba *h, struct hba_stats *ret)

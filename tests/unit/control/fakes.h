@@ -3,6 +3,7 @@
 #ifndef TESTS_CONTROL_FAKES_H
 #define TESTS_CONTROL_FAKES_H
 
+#include "control/io.h"
 #include "front/front.h"
 #include "scsi/scsi.h"
 
@@ -10,6 +11,7 @@ struct scsi_lun {
 	struct scsi_lun_config cfg;
 	unsigned busy;
 	bool destroyed;
+	unsigned lane; /* SCSI_UNSETTLED: not settled yet */
 };
 
 struct front_ring {
@@ -28,6 +30,8 @@ struct fake_answers {
 	int create_lun, create_ring, start, stop, drain; /* -errno; stop: or a number of orphans */
 	int check;					 /* scsi_lun_check() */
 	int resize;
+	unsigned lanes;		  /* that the host has after an attach; 0: one */
+	int settle;		  /* front_settle() */
 	const char *unidentified; /* unit ld2's problem */
 	unsigned stop_sleep_ms;	  /* how long front_stop() takes; it is never longer than it may be */
 	bool boot_held;		  /* hba_start() takes until it is false */
@@ -45,7 +49,8 @@ struct fake_answers {
 
 extern struct fake_answers *fake_shared;
 #define fake (*fake_shared)
-extern struct loop *fake_loop; /* runs on a thread of its own */
+extern struct loop *fake_loop; /* runs on a thread of its own, ... */
+extern struct io fake_io;      /* ... the only one of these */
 
 void fakes_reset(void);
 void fakes_start(void);

@@ -108,6 +108,69 @@ START_TEST(slow_controller_is_announced_and_its_known_luns_are_taken)
 }
 END_TEST
 
+static void events_become(int64_t since, const char *words)
+{
+	for (unsigned left = FAKE_LIMIT_MS / 10;; left--) {
+		struct err e = {""};
+		char *reply = NULL;
+		bool has;
+
+		ck_assert_msg(!proto_events(temp_dir, "g2", since, FAKE_LIMIT_MS, &reply, &e), "%s", e.text);
+		has = strstr(reply, words);
+		ck_assert_msg(has || left, "%s is not in %s", words, reply);
+		free(reply);
+		if (has)
+			return;
+		clock_sleep_ms(10);
+	}
+}
+
+/* As many I/O threads as the controller takes; LUNs that were taken before that was known are distributed then. */
+START_TEST(io_threads_are_told_with_their_luns)
+{
+	int fd;
+
+	io_threads = 3;
+	fake.lanes = 2;
+	fake.boot_held = true;
+	spawn();
+	wait_for_socket();
+	fake_boot_reached();
+	fd = client_connect();
+	client_hello(fd, 1);
+	client_serve(fd, "a", "hba/g2/ld0", 1);
+	client_serve(fd, "b", "hba/g2/ld1", 1);
+	fake_calls();
+	fake_boot_go();
+	status_becomes("\"state\":\"ready\"");
+	ck_assert_str_eq(fake_calls(), "start, host-attach, settle a, settle b, trim");
+	expect_status("\"io_threads\":[{\"thread\":0,\"inflight\":2,\"heartbeat_age_ms\":");
+	expect_status(",\"luns\":[\"a\"]},{\"thread\":1,\"inflight\":1,\"heartbeat_age_ms\":");
+	expect_status(",\"luns\":[\"b\"]}]");
+	kill(pid, SIGTERM);
+	ck_assert_int_eq(ended(), 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_controller_that_is_back_with_fewer_queues_is_refused)
+{
+	io_threads = 0;
+	retry_ms = 10;
+	fake.lanes = 1;
+	spawn();
+	ck_assert(told("STATUS=Fake"));
+	fake.host_attach = -ERANGE;
+	fake.state = HBA_REMOVED;
+	status_becomes("host-attach failed");
+	expect_status("\"state\":\"removed\"");
+	events_become(0, "\"controller-refused\"");
+	fake.state = HBA_RUNNING;
+	fake.host_attach = 0;
+	status_becomes("\"state\":\"ready\"");
+}
+END_TEST
+
 START_TEST(failed_start_lets_go_of_the_luns_taken_meanwhile)
 {
 	struct handoff_open m = open_msg("a", "hba/g2/ld0", 1);
@@ -401,23 +464,6 @@ START_TEST(another_controller_in_its_place_is_refused)
 }
 END_TEST
 
-static void events_become(int64_t since, const char *words)
-{
-	for (unsigned left = FAKE_LIMIT_MS / 10;; left--) {
-		struct err e = {""};
-		char *reply = NULL;
-		bool has;
-
-		ck_assert_msg(!proto_events(temp_dir, "g2", since, FAKE_LIMIT_MS, &reply, &e), "%s", e.text);
-		has = strstr(reply, words);
-		ck_assert_msg(has || left, "%s is not in %s", words, reply);
-		free(reply);
-		if (has)
-			return;
-		clock_sleep_ms(10);
-	}
-}
-
 START_TEST(events_are_told_and_units_looked_at_when_firmware_says_so)
 {
 	spawn();
@@ -522,6 +568,8 @@ int main(void)
 	tcase_add_loop_test(t, lost_controller_is_looked_for_until_it_is_back, 0, ARRAY_SIZE(losses));
 	tcase_add_test(t, one_that_is_plugged_in_again_is_asked_for);
 	tcase_add_test(t, another_controller_in_its_place_is_refused);
+	tcase_add_test(t, a_controller_that_is_back_with_fewer_queues_is_refused);
+	tcase_add_test(t, io_threads_are_told_with_their_luns);
 	tcase_add_test(t, events_are_told_and_units_looked_at_when_firmware_says_so);
 	tcase_add_loop_test(t, stop_while_it_is_looked_for_does_not_wait_for_it, 0, 2);
 	tcase_add_test(t, second_daemon_of_a_name_is_refused);

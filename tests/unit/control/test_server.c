@@ -111,9 +111,10 @@ static JsonObject *element(JsonObject *o, const char *list, unsigned i)
 
 START_TEST(status_tells_everything)
 {
-	static const char *const members[] = {"controller", "device", "handler", "kernel_driver", "limits",
-		"luns", "name", "pid", "problem", "protocol", "refused", "rescan_problem", "rescanning",
-		"rescans", "start_note", "state", "stats", "taken_over", "units", "uptime_s", "version"};
+	static const char *const members[] = {"controller", "device", "handler", "io_threads",
+		"kernel_driver", "limits", "luns", "name", "pid", "problem", "protocol", "refused",
+		"rescan_problem", "rescanning", "rescans", "start_note", "state", "stats", "taken_over",
+		"units", "uptime_s", "version"};
 	JsonObject *o = ask("status");
 
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++)

@@ -278,7 +278,7 @@ START_TEST(watchdog_is_fed_only_while_the_io_thread_moves)
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	setenv("NOTIFY_SOCKET", sa.sun_path, 1);
 	setenv("WATCHDOG_USEC", "400000", 1);
-	notify_watchdog_start(fake_loop);
+	notify_watchdog_start(&fake_io);
 	expect_beats(fd, 6);
 	fakes_hang_io(true);
 	count_beats(fd, LUNS_ALIVE_AGE_MS + 200);
