@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The SAS3108 as the bus sees it: registers, scratch pads, interrupts, and the model's table [1.3, 2.4, 5.2]. */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fusion.h"
 
@@ -120,6 +123,20 @@ static void irq_changed(struct ctrl *c)
 	fusion_look(m);
 }
 
+static void describe(const struct ctrl *c, char *buf, size_t size)
+{
+	const struct fusion *fx = mfi_of((struct ctrl *)c)->fx;
+	size_t n;
+
+	mfi_describe(c, buf, size);
+	n = strlen(buf);
+	for (unsigned v = 0; v < FUSION_VECTORS && n < size; v++)
+		n += (size_t)snprintf(
+			buf + n, size - n, "%s%" PRIu64, v ? "," : ",\"queue_replies\":[", fx->posted[v]);
+	if (n < size)
+		snprintf(buf + n, size - n, "]");
+}
+
 static int create(struct model_env *env, struct ctrl **ret, struct err *e)
 {
 	struct fusion *fx = calloc(1, sizeof(*fx));
@@ -164,5 +181,5 @@ const struct model model_sas3108 = {
 	.unit_changed = mfi_unit_changed,
 	.event_storm = mfi_event_storm,
 	.fault = mfi_fault,
-	.describe = mfi_describe,
+	.describe = describe,
 };

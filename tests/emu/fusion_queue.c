@@ -50,6 +50,7 @@ static void post(struct mfi *m, unsigned vector, uint16_t smid)
 	if (bus_write(m->env->bus, fx->queue[vector] + fx->producer[vector] * 8ull, entry, sizeof(entry)) < 0)
 		return;
 	fx->producer[vector] = (fx->producer[vector] + 1) % fx->depth;
+	fx->posted[vector]++;
 	fx->unsent |= 1u << vector;
 	m->env->stats->replies++;
 	m->fam->look(m);

@@ -41,7 +41,7 @@ void status_becomes(struct emu_proc *p, const char *words)
 	}
 }
 
-void daemon_start(struct emu_proc *p)
+void daemon_begin(struct emu_proc *p, unsigned io_threads)
 {
 	struct err e = {""};
 
@@ -53,8 +53,14 @@ void daemon_start(struct emu_proc *p)
 	config_init(&d.config);
 	strcpy(d.config.device, p->uri);
 	d.config.bounce_mib = 8;
+	d.config.io_threads = io_threads;
 	ck_assert_msg(hbad_prepare(&d, &e) == 0, "%s", e.text);
 	ck_assert_int_eq(pthread_create(&thread, NULL, daemon_main, NULL), 0);
+}
+
+void daemon_start(struct emu_proc *p)
+{
+	daemon_begin(p, 0);
 	status_becomes(p, "\"state\":\"ready\"");
 }
 

@@ -12,6 +12,8 @@ extern struct hbad d;
 
 /* Waits until the controller is ready. Its sockets are below p->dir. */
 void daemon_start(struct emu_proc *p);
+/* The same without waiting; io_threads as in the configuration. */
+void daemon_begin(struct emu_proc *p, unsigned io_threads);
 void daemon_stop(struct emu_proc *p);
 bool status_has(struct emu_proc *p, const char *words);
 void status_becomes(struct emu_proc *p, const char *words);
