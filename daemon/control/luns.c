@@ -72,7 +72,8 @@ bool luns_same_unit(const struct luns *l, const struct scsi_lun_config *a, const
 
 /* --- lanes --- */
 
-/* A LUN whose unit nobody has seen may turn out to be of one that has a lane already. */
+/* A LUN whose unit nobody has seen may turn out to be of one that has a lane already; one that does not fit its unit now may
+ * be of another unit when it does. */
 static unsigned lane_for(struct luns *l, const char *device, const struct scsi_lun_config *cfg)
 {
 	const struct scsi_unit *u = unit_of(l, cfg);
@@ -81,7 +82,7 @@ static unsigned lane_for(struct luns *l, const char *device, const struct scsi_l
 
 	if (l->place.n_lanes == 1)
 		return 0;
-	if (!l->place.n_lanes || !u || !u->identified)
+	if (!l->place.n_lanes || !u || !u->identified || scsi_lun_check(l->host, cfg, NULL))
 		return SCSI_UNSETTLED;
 	list_for_each(pos, &l->all) {
 		const struct lun *lun = container_of(pos, struct lun, link);

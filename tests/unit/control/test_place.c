@@ -159,6 +159,23 @@ START_TEST(a_lun_without_a_unit_waits_for_one)
 }
 END_TEST
 
+START_TEST(a_lun_that_does_not_fit_is_not_placed)
+{
+	int fd = client_connect();
+
+	client_hello(fd, 7);
+	client_serve(fd, "a", "hba/g2/ld0", 7);
+	fake.check = -EINVAL;
+	attached();
+	luns_tick(&luns);
+	ck_assert_uint_eq(fake_ring(0)->lun->lane, SCSI_UNSETTLED);
+	fake.check = 0;
+	luns_tick(&luns);
+	ck_assert_uint_eq(fake_ring(0)->lun->lane, 0);
+	close(fd);
+}
+END_TEST
+
 START_TEST(a_thread_that_is_slow_gets_its_lun_later)
 {
 	int fd = client_connect();
@@ -239,6 +256,7 @@ int main(void)
 	tcase_add_test(t, luns_are_distributed_when_the_lanes_are_known);
 	tcase_add_test(t, a_unit_comes_back_to_its_lane);
 	tcase_add_test(t, a_lun_without_a_unit_waits_for_one);
+	tcase_add_test(t, a_lun_that_does_not_fit_is_not_placed);
 	tcase_add_test(t, a_thread_that_is_slow_gets_its_lun_later);
 	tcase_add_test(t, a_controller_with_one_queue_has_all_on_one_thread);
 	tcase_add_test(t, one_thread_has_nothing_to_distribute);

@@ -291,6 +291,32 @@ START_TEST(watchdog_is_fed_only_while_the_io_thread_moves)
 }
 END_TEST
 
+/* All have to move; this one has hung from the beginning. */
+START_TEST(watchdog_is_starved_by_any_io_thread)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct io io = fake_io;
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/notify", temp_dir);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	setenv("NOTIFY_SOCKET", sa.sun_path, 1);
+	setenv("WATCHDOG_USEC", "400000", 1);
+	ck_assert_int_eq(loop_create(&io.loop[1]), 0);
+	io.n_loops = io.n_threads = 2;
+	notify_watchdog_start(&io);
+	expect_beats(fd, 1);
+	count_beats(fd, LUNS_ALIVE_AGE_MS + 200);
+	ck_assert_uint_eq(count_beats(fd, 800), 0);
+	/* It is no thread. */
+	io.n_threads = 1;
+	expect_beats(fd, 1);
+	notify_watchdog_stop();
+	loop_destroy(io.loop[1]);
+	close(fd);
+}
+END_TEST
+
 /* --- worker --- */
 
 static char order[8];
@@ -350,6 +376,7 @@ int main(void)
 	tcase_add_test(t, idle_rings_are_let_go_of_before_draining);
 	tcase_add_test(t, luns_end_without_io_thread_after_it_is_joined);
 	tcase_add_test(t, watchdog_is_fed_only_while_the_io_thread_moves);
+	tcase_add_test(t, watchdog_is_starved_by_any_io_thread);
 	tcase_add_test(t, jobs_run_in_order_and_end_on_the_main_loop);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
