@@ -36,6 +36,8 @@ static void make_lanes(struct rig *r)
 	r->lane_loop[0] = r->loop;
 	r->lane_io[0] = r->io;
 	for (unsigned i = 1; i < r->n_lanes; i++) {
+		if (r->lane_loop[i])
+			continue;
 		ck_assert_int_eq(loop_create(&r->lane_loop[i]), 0);
 		ck_assert_int_eq(pthread_create(&r->lane_io[i], NULL, io_main, r->lane_loop[i]), 0);
 	}

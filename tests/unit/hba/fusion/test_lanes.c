@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Several I/O threads with one controller. rig_down() asserts that every request was done once, on its own thread. */
 #include "rig.h"
+#include "hba/handover.h"
 #include "tests/unit/run_suite.h"
 
 #include <errno.h>
@@ -581,6 +582,32 @@ START_TEST(a_drain_waits_for_all)
 }
 END_TEST
 
+/* One that has left the controller running, and the next: each has its own configuration. */
+START_TEST(the_next_process_may_have_more_or_fewer)
+{
+	static const unsigned lanes[] = {1, LANES, 2, LANES};
+	struct rig *r = lanes_up((enum model_gen)_i);
+	struct hba_frozen f;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(lanes); i++) {
+		rig_leave(r, &f);
+		r->n_lanes = lanes[i];
+		rig_must_adopt(r, &f);
+		ck_assert_uint_eq(r->h->n_lanes, lanes[i]);
+		for (unsigned n = 0; n < 4 * lanes[i]; n++) {
+			struct job *job = on_lane(job_rw(r, n, LD0, DMA_TO_DEVICE, n, 1), n % lanes[i]);
+
+			job_fill(job, n + i);
+			job_run_well(job);
+			ck_assert_mem_eq(r->model->disk[LD0] + n * 512, job->buf, 512);
+			job_run_well(on_lane(job_flush(r, n, LD0), n % lanes[i]));
+		}
+	}
+	ck_assert_uint_eq(seen(r, n_init), 1);
+	rig_down(r);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("fusion lanes");
@@ -613,6 +640,7 @@ int main(void)
 	tcase_add_test(t, an_answer_that_waits_for_its_thread_came_in_time);
 	tcase_add_test(t, a_stop_ends_what_others_have_at_the_controller);
 	tcase_add_test(t, a_drain_waits_for_all);
+	tcase_add_loop_test(t, the_next_process_may_have_more_or_fewer, INVADER, VENTURA + 1);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
