@@ -59,12 +59,6 @@ static int os_kick(int fd)
 
 const struct front_os front_os_uio = {.map = os_map, .ack = os_ack, .kick = os_kick, .now = clock_ns};
 
-void ring_disk_add(struct ring_disk *k)
-{
-	must(n_disks < ARRAY_SIZE(disks));
-	disks[n_disks++] = k;
-}
-
 /* --- what blocks hold --- */
 
 static void stamp(uint8_t *p, unsigned disk, uint32_t lba, uint32_t generation)
@@ -122,7 +116,7 @@ static void send_next(struct ring_disk *k, struct disk_slot *s)
 {
 	if (s->sent > s->acked) {
 		s->write = true; /* again */
-	} else if (get(k->stop)) {
+	} else if (get(k->stop) && !s->write) {
 		return;
 	} else {
 		s->write = !s->write;
@@ -175,9 +169,10 @@ static unsigned answers(struct ring_disk *k, const struct model_cmd *c)
 	return n;
 }
 
+/* What was written last is read once more in any case. */
 static bool is_busy(const struct disk_slot *s)
 {
-	return s->c || s->sent > s->acked;
+	return s->c || s->sent > s->acked || s->write;
 }
 
 static void *disk_main(void *arg)
@@ -209,7 +204,8 @@ void ring_disk_init(struct ring_disk *k, unsigned index)
 	model_init(&k->model, 16 * 4096 - MODEL_CMDR_OFF, 256);
 	k->index = index;
 	k->fd = fcntl(k->model.event[0], F_DUPFD_CLOEXEC, 0);
-	ring_disk_add(k);
+	must(n_disks < ARRAY_SIZE(disks));
+	disks[n_disks++] = k;
 }
 
 void ring_disk_start(struct ring_disk *k)

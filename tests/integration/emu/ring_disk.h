@@ -16,8 +16,8 @@
 struct disk_slot {
 	struct model_cmd *c; /* NULL: none in the ring */
 	bool write;
-	uint32_t acked,
-		sent;	 /* generations; sent > acked: the write is to be repeated until it is acknowledged */
+	/* Generations; sent is the higher one: the write is to be repeated until it is acknowledged. */
+	uint32_t acked, sent;
 	uint32_t n;	 /* blocks of the last write */
 	uint64_t due_ns; /* of the next try */
 };
@@ -33,16 +33,14 @@ struct ring_disk {
 	uint64_t n_reads, n_writes, n_retries, n_wrong, n_twice, n_aborted;
 };
 
+/* Before there are other threads. */
 void ring_disk_init(struct ring_disk *k, unsigned index);
 void ring_disk_start(struct ring_disk *k);
-/* When all commands have been answered; reads everything back after that, if the LUN is served. */
+/* When all commands have been answered, and what each slot has written last has been read back. */
 void ring_disk_stop(struct ring_disk *k);
 void ring_disk_fini(struct ring_disk *k);
 /* A task management function for all commands in the ring. */
 void ring_disk_abort_all(struct ring_disk *k);
 uint64_t ring_disk_done(struct ring_disk *k);
-
-/* front_os_uio, for descriptors of these. */
-void ring_disk_add(struct ring_disk *k);
 
 #endif

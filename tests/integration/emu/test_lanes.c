@@ -64,11 +64,12 @@ static void setup(void)
 	static const char *const options[] = {"--model", "sas3108", "--unit", "ld0,size=16M", "--unit",
 		"ld1,size=16M", "--unit", "ld2,size=16M", "--boot-ms", "1500", NULL};
 
+	for (unsigned i = 0; i < LUNS; i++)
+		ring_disk_init(&disk[i], i);
 	emu_start_proc(&emu, options);
 	daemon_begin(&emu, threads);
 	status_becomes(&emu, "\"state\":\"booting\"");
 	for (unsigned i = 0; i < LUNS; i++) {
-		ring_disk_init(&disk[i], i);
 		hand_over(&disk[i]);
 		ring_disk_start(&disk[i]);
 	}
