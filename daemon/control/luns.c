@@ -93,9 +93,9 @@ static unsigned lane_for(struct luns *l, const char *device, const struct scsi_l
 	lane = place_unit(&l->place, u->id.naa_text, cfg->allow & ALLOW_COPY, load, &apart);
 	if (apart)
 		log_warn("%s: its unit was served before copies were allowed, by another I/O thread than "
-			 "other LUNs with allow=copy: copies to and from those end with an error until hbad "
-			 "is restarted",
-			device);
+			 "other LUNs with allow=copy: copies to and from those end with an error until "
+			 "\"hbactl upgrade %s\" or a restart",
+			device, l->name);
 	return lane;
 }
 

@@ -130,15 +130,29 @@ static bool fail_range(struct copy *c, unsigned segment, unsigned field, bool of
 }
 
 /* Code set, association with the unit, type, length and the bytes. */
-static bool has_designator(const struct scsi_lun *lun, const uint8_t *want)
+static bool has_designator(const struct scsi_facts *facts, const uint8_t *want)
 {
-	const struct scsi_page *page = &lun->facts.page[PAGE_VPD_83];
+	const struct scsi_page *page = &facts->page[PAGE_VPD_83];
 	size_t at = 4, len;
 	const uint8_t *d;
 
 	while (scsi_next_designator(page, &at, &d, &len))
 		if (d[0] == (want[0] & 0x0f) && d[1] == (want[1] & 0x3f) && d[3] == want[3] &&
 			len - 4 <= DESIG_MAX && memcmp(d + 4, want + 4, len - 4) == 0)
+			return true;
+	return false;
+}
+
+/* LUNs of other lanes are out of sight. All units are not. */
+static bool is_anothers_elsewhere(const struct scsi_lun *lun, const uint8_t *designator)
+{
+	const struct scsi_units *units = lun->host->io_units;
+
+	if (scsi_host_lanes(lun->first) == 1)
+		return false;
+	for (unsigned i = 0; units && i < units->n; i++)
+		if (units->unit[i].identified && has_designator(&units->facts[i], designator) &&
+			strcmp(units->unit[i].id.naa_text, lun->facts.id.naa_text) != 0)
 			return true;
 	return false;
 }
@@ -152,14 +166,14 @@ static struct scsi_lun *find_lun(struct scsi_host *s, const uint8_t *designator)
 	list_for_each(pos, &s->luns) {
 		struct scsi_lun *lun = container_of(pos, struct scsi_lun, all);
 
-		if (!lun->known || !has_designator(lun, designator))
+		if (!lun->known || !has_designator(&lun->facts, designator))
 			continue;
 		if (found && strcmp(found->facts.id.naa_text, lun->facts.id.naa_text) != 0)
 			return NULL;
 		if (!found || lun->serving)
 			found = lun;
 	}
-	return found;
+	return found && !is_anothers_elsewhere(found, designator) ? found : NULL;
 }
 
 static bool is_permitted(const struct scsi_lun *own, const struct scsi_lun *lun)

@@ -243,6 +243,33 @@ START_TEST(a_designator_of_two_luns_names_none)
 }
 END_TEST
 
+static void setup_lanes(void)
+{
+	struct fake *f = fake_new(UNITS, BLOCKS, 512);
+
+	f->hba.n_lanes = 2;
+	fx_attach(&x, f);
+}
+
+/* Whether others are served is another I/O thread's knowledge. */
+START_TEST(a_designator_of_two_units_names_none_with_several_lanes)
+{
+	static const uint8_t t10[] = "\x02\x01\x00\x0cLSI     XYZ1";
+	struct list_bytes l;
+	struct tst t;
+
+	in_lun(&l, 8, 0, 100);
+	xcopy(&t, &l);
+	assert_good(&t);
+	tst_fini(&t);
+	memset(l.data + 20, 0, 24);
+	memcpy(l.data + 20, t10, 16);
+	xcopy(&t, &l);
+	assert_check(&t, 0x0a, 0x08, 0x04);
+	tst_fini(&t);
+}
+END_TEST
+
 START_TEST(ranges_beyond_the_end_abort_it)
 {
 	static const struct {
@@ -354,5 +381,10 @@ int main(void)
 	tcase_add_checked_fixture(o, setup_allowed, teardown);
 	tcase_add_test(o, a_read_only_lun_is_copied_from_and_not_to);
 	suite_add_tcase(s, o);
+
+	c = tcase_create("lanes");
+	tcase_add_checked_fixture(c, setup_lanes, teardown);
+	tcase_add_test(c, a_designator_of_two_units_names_none_with_several_lanes);
+	suite_add_tcase(s, c);
 	return run_suite(s);
 }
