@@ -292,7 +292,10 @@ int hba_adopt(struct hba *h, struct hba_frozen *f, struct err *e);
 
 /* --- I/O thread --- */
 
-enum hba_state hba_state(const struct hba *h);			/* any thread */
+enum hba_state hba_state(const struct hba *h); /* any thread */
+/* What the lane goes by, on its thread: the controller's state, but it learns of a change later than the first one. As
+ * long as it is RUNNING here answers are taken, whatever hba_state() says; behind FAILED and REMOVED there are none. */
+enum hba_state hba_lane_state(const struct hba *h, unsigned lane);
 unsigned hba_inflight(const struct hba *h);			/* any thread, a snapshot */
 unsigned hba_lane_inflight(const struct hba *h, unsigned lane); /* likewise */
 

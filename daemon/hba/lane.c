@@ -288,7 +288,11 @@ static void part_first(void *arg)
 static void end_rest(void *arg)
 {
 	struct hba_lane *l = arg;
+	enum hba_state state = hba_state(l->h);
 
+	/* Who is told of what ends here asks why. */
+	if (state == HBA_FAILED || state == HBA_REMOVED)
+		l->state = state;
 	recover_end_all(l);
 	requests_finish(l);
 }
@@ -407,9 +411,14 @@ void hba_lane_fault(struct hba *h, unsigned lane, const char *why)
 	lane_trouble(&h->core->lane[lane], -EIO, why);
 }
 
+enum hba_state hba_lane_state(const struct hba *h, unsigned lane)
+{
+	return h->core->lane[lane].state;
+}
+
 bool hba_lane_runs(const struct hba *h, unsigned lane)
 {
-	return h->core->lane[lane].state == HBA_RUNNING;
+	return hba_lane_state(h, lane) == HBA_RUNNING;
 }
 
 struct loop *hba_lane_loop(const struct hba *h, unsigned lane)

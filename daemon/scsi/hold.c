@@ -4,10 +4,10 @@
  *
  * When it is gone for good nobody can say which of the requests it had were carried out. A command of which none has
  * been answered can be done again from its beginning: reads and writes, flushes, whatever the layer below would issue
- * again after a reset. While a LUN is held nothing of it is at a controller and none of its commands is answered, so no
- * later write has been acknowledged that such a repetition could undo, but one that was under way together with it;
- * and between those two no order was ever promised (SAM-5 8.6, SIMPLE). What must not be done twice ends as it does
- * after a reset.
+ * again after a reset. While a LUN is held nothing new of it goes to a controller, and of what was there an answer may
+ * still come, so no later write has been acknowledged that such a repetition could undo, but one that was under way
+ * together with it; and between those two no order was ever promised (SAM-5 8.6, SIMPLE). What must not be done twice
+ * ends as it does after a reset.
  */
 #include "task.h"
 

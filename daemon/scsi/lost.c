@@ -221,6 +221,16 @@ void lost_gate_changes(struct scsi_lun *lun, enum scsi_gate now)
 	look_for_pull(lun);
 }
 
+void lost_written(struct scsi_lun *lun)
+{
+	enum scsi_gate gate = lun_gate(lun);
+
+	lun->written++;
+	/* The gate's change has not counted it, and nobody looks again. */
+	if ((gate == SCSI_GATE_HELD || gate == SCSI_GATE_GONE) && lun->forgetful)
+		lun->lost = true;
+}
+
 bool lost_flush_is_true(struct scsi_task *t)
 {
 	struct scsi_lun *lun = t->lun;

@@ -211,9 +211,11 @@ static bool kick_round(struct scsi_host *s)
 	return true;
 }
 
+/* As this lane knows it: before that it still takes answers, and what has been answered must not look like what came
+ * before the loss. */
 static bool controller_lost(const struct scsi_host *s)
 {
-	enum hba_state state = hba_state(s->hba);
+	enum hba_state state = hba_lane_state(s->hba, s->lane);
 
 	return state == HBA_FAILED || state == HBA_REMOVED;
 }

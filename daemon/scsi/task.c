@@ -17,7 +17,7 @@ static void count_result(struct scsi_lun *lun, const struct scsi_task *t)
 	bool good = t->status == SCSI_GOOD;
 
 	if (good && may_be_cached(t))
-		lun->written++;
+		lost_written(lun);
 	if (!good)
 		stat_add(&lun->stats.errors, 1);
 	if (!t->op || t->op->fate != FATE_TRANSLATE)

@@ -116,6 +116,8 @@ void task_again(struct scsi_task *t);
 /* A flush of t comes back GOOD: false if it must not be, for writes before it may have been lost with the controller.
  * That is said once. */
 bool lost_flush_is_true(struct scsi_task *t);
+/* A write was answered GOOD: if that comes behind the loss of the controller, it may be lost, too. */
+void lost_written(struct scsi_lun *lun);
 
 /* --- queue.c --- */
 

@@ -71,6 +71,11 @@ struct loop *hba_lane_loop(const struct hba *hba, unsigned lane)
 	return NULL;
 }
 
+enum hba_state hba_lane_state(const struct hba *hba, unsigned lane)
+{
+	return HBA_RUNNING;
+}
+
 bool hba_lane_runs(const struct hba *hba, unsigned lane)
 {
 	return true;

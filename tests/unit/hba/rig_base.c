@@ -221,6 +221,7 @@ static void on_done(struct hba_req *req)
 	job->sense_len = req->sense_len;
 	memcpy(job->sense, req->sense, sizeof(job->sense));
 	job->moved = req->moved;
+	job->lane_state = hba_lane_state(r->h, job->lane);
 	job->elsewhere = !pthread_equal(pthread_self(), r->lane_io[job->lane]);
 	job->order = __atomic_add_fetch(&r->n_done, 1, __ATOMIC_RELAXED);
 	fn_do_locked(r->fn, job->quiet = !r->fn->bus_master && !r->fn->irq_on);

@@ -29,9 +29,10 @@ struct job {
 	enum hba_result result;
 	uint8_t scsi_status, fw_status, sense_len, sense[HBA_SENSE_SIZE];
 	uint32_t moved;
-	unsigned order; /* n-th to be done, from 1 */
-	bool quiet;	/* bus mastering was off when done() was called */
-	bool elsewhere; /* done() was called by another thread than its lane's */
+	unsigned order;		   /* n-th to be done, from 1 */
+	bool quiet;		   /* bus mastering was off when done() was called */
+	enum hba_state lane_state; /* what its lane went by then */
+	bool elsewhere;		   /* done() was called by another thread than its lane's */
 	/* called in done(), after the outcome was noted and the slot was put */
 	void (*then)(struct job *job);
 };

@@ -456,6 +456,11 @@ enum hba_state hba_state(const struct hba *h)
 	return __atomic_load_n(&container_of(h, const struct fake, hba)->state, __ATOMIC_ACQUIRE);
 }
 
+enum hba_state hba_lane_state(const struct hba *h, unsigned lane)
+{
+	return lane && container_of(h, const struct fake, hba)->late ? HBA_RUNNING : hba_state(h);
+}
+
 struct loop *hba_lane_loop(const struct hba *h, unsigned lane)
 {
 	return (struct loop *)(uintptr_t)(lane + 1);

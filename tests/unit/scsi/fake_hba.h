@@ -73,6 +73,7 @@ struct fake {
 	unsigned refuse_eagain; /* this many submits answer -EAGAIN */
 	int refuse;		/* ... or each of them this */
 	enum hba_state state;
+	bool late;	    /* other lanes than the first have not heard of it yet: they run */
 	unsigned last_lane; /* that a slot was asked of */
 	struct fake_entry log[FAKE_LOG];
 	unsigned n_log;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* LUNs while their controller comes and goes, and tasks that are aborted. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/endian.h"
@@ -339,6 +340,82 @@ START_TEST(what_was_inherited_is_told_on_any_lane_and_once)
 	scsi_lun_destroy(lun);
 	ck_assert_uint_eq(scsi_host_leave(y.host, true, left), 1);
 	ck_assert_str_eq(left[0].naa, u.naa);
+	lanes_teardown(&y);
+}
+END_TEST
+
+/* The first lane has lost the controller, this one still takes answers. They are counted before the loss. */
+START_TEST(what_is_answered_before_its_lane_hears_of_the_loss_may_be_lost)
+{
+	struct scsi_lun *a, *b;
+	struct tst read, write, flush;
+	struct fx y;
+
+	lanes_setup(&y);
+	y.fake->hba.unit[0].write_back = y.fake->hba.unit[1].write_back = true;
+	attach(&y);
+	a = lun_on(&y, 1, "ld0;hold=60");
+	b = lun_on(&y, 1, "ld1;hold=60");
+	tst_init(&read, a, "\x28\0\0\0\0\x01\0\0\x01\0", 10, 512, 1);
+	tst_submit(&read);
+	tst_init(&write, b, "\x2a\0\0\0\0\x01\0\0\x01\0", 10, 512, 1);
+	tst_fill(&write, 1);
+	tst_submit(&write);
+	ck_assert_uint_eq(y.fake->n_flight, 2);
+	y.fake->late = true;
+	__atomic_store_n(&y.fake->state, HBA_REMOVED, __ATOMIC_RELEASE);
+	fake_complete(y.fake, 0);
+	assert_good(&read);
+	ck_assert_int_eq(scsi_lun_gate(b), SCSI_GATE_OPEN);
+	fake_complete(y.fake, 0);
+	assert_good(&write);
+	y.fake->late = false;
+	fake_ready(y.fake);
+	ck_assert_int_eq(scsi_lun_gate(b), SCSI_GATE_HELD);
+	scsi_host_detach(y.host, SCSI_GATE_GONE);
+	__atomic_store_n(&y.fake->state, HBA_RUNNING, __ATOMIC_RELEASE);
+	attach(&y);
+	tst_init(&flush, b, "\x35\0\0\0\0\0\0\0\0\0", 10, 0, 1);
+	tst_submit(&flush);
+	fake_run(y.fake, 0);
+	assert_check(&flush, 0x03, 0x0c, 0x00);
+	tst_fini(&read);
+	tst_fini(&write);
+	tst_fini(&flush);
+	scsi_lun_destroy(a);
+	scsi_lun_destroy(b);
+	lanes_teardown(&y);
+}
+END_TEST
+
+/* The detach is here sooner than the lane's own news of the loss. */
+START_TEST(what_is_answered_behind_the_gate_may_be_lost)
+{
+	char cfg[16];
+	struct scsi_lun *lun;
+	struct tst write, flush;
+	struct fx y;
+
+	lanes_setup(&y);
+	y.fake->hba.unit[0].write_back = true;
+	attach(&y);
+	snprintf(cfg, sizeof(cfg), "ld0;hold=%d", _i);
+	lun = lun_on(&y, 1, cfg);
+	tst_init(&write, lun, "\x2a\0\0\0\0\x01\0\0\x01\0", 10, 512, 1);
+	tst_fill(&write, 1);
+	tst_submit(&write);
+	scsi_host_detach(y.host, SCSI_GATE_GONE);
+	ck_assert_int_eq(scsi_lun_gate(lun), _i ? SCSI_GATE_HELD : SCSI_GATE_GONE);
+	fake_complete(y.fake, 0);
+	assert_good(&write);
+	attach(&y);
+	tst_init(&flush, lun, "\x35\0\0\0\0\0\0\0\0\0", 10, 0, 1);
+	tst_submit(&flush);
+	fake_run(y.fake, 0);
+	assert_check(&flush, 0x03, 0x0c, 0x00);
+	tst_fini(&write);
+	tst_fini(&flush);
+	scsi_lun_destroy(lun);
 	lanes_teardown(&y);
 }
 END_TEST
@@ -844,6 +921,8 @@ int main(void)
 	suite_add_tcase(s, c);
 	c = tcase_create("lanes");
 	tcase_add_test(c, luns_have_their_requests_from_their_lane);
+	tcase_add_test(c, what_is_answered_before_its_lane_hears_of_the_loss_may_be_lost);
+	tcase_add_loop_test(c, what_is_answered_behind_the_gate_may_be_lost, 0, 2);
 	tcase_add_test(c, a_lun_opens_on_its_lane_and_not_before);
 	tcase_add_test(c, what_a_lun_holds_goes_with_it_to_its_lane);
 	tcase_add_test(c, a_lun_on_its_way_may_be_destroyed);

@@ -520,6 +520,33 @@ START_TEST(a_reset_waits_for_a_thread_that_does_not_answer)
 }
 END_TEST
 
+/* What a lane still takes when all but it may know that the controller is gone: it does not know itself then. Behind that
+ * there are no answers. */
+START_TEST(a_lane_takes_answers_until_it_hears_of_the_loss)
+{
+	struct rig *r = lanes_up(INVADER);
+
+	stalled = released = 0;
+	hold_on_all(r, 12);
+	ck_assert_int_eq(loop_call(r->lane_loop[2], stall, NULL, 10), -ETIMEDOUT);
+	rig_wait(__atomic_load_n(&stalled, __ATOMIC_ACQUIRE));
+	for (unsigned i = 0; i < 8; i++)
+		model_complete(r->model, 0);
+	tell(r, fn.gone, true);
+	rig_wait(hba_state(r->h) == HBA_REMOVED);
+	ck_assert_uint_eq(job_done(&r->job[2]) + job_done(&r->job[6]) + job_done(&r->job[10]), 0);
+	__atomic_store_n(&released, 1, __ATOMIC_RELEASE);
+	for (unsigned i = 0; i < 12; i++) {
+		job_wait(&r->job[i]);
+		ck_assert_int_eq(
+			r->job[i].lane_state, r->job[i].result == HBA_DONE ? HBA_RUNNING : HBA_REMOVED);
+	}
+	job_ends(&r->job[2], HBA_DONE);
+	job_ends(&r->job[10], HBA_GONE);
+	rig_down(r);
+}
+END_TEST
+
 /* The thread was held up, and its deadlines are over; but the first one has an answer for it. */
 START_TEST(an_answer_that_waits_for_its_thread_came_in_time)
 {
@@ -558,8 +585,10 @@ START_TEST(a_stop_ends_what_others_have_at_the_controller)
 	r->h->core->times.flush_ms = 10;
 	hba_stop(r->h);
 	jobs_end(r, 0, 12, HBA_GONE);
-	for (unsigned i = 0; i < 12; i++)
+	for (unsigned i = 0; i < 12; i++) {
 		ck_assert(r->job[i].quiet);
+		ck_assert_int_eq(r->job[i].lane_state, HBA_FAILED);
+	}
 	rig_down(r);
 }
 END_TEST
@@ -637,6 +666,7 @@ int main(void)
 	tcase_add_test(t, a_reset_that_never_helps_ends_everything);
 	tcase_add_test(t, a_device_that_is_gone_ends_everything);
 	tcase_add_test(t, a_reset_waits_for_a_thread_that_does_not_answer);
+	tcase_add_test(t, a_lane_takes_answers_until_it_hears_of_the_loss);
 	tcase_add_test(t, an_answer_that_waits_for_its_thread_came_in_time);
 	tcase_add_test(t, a_stop_ends_what_others_have_at_the_controller);
 	tcase_add_test(t, a_drain_waits_for_all);
