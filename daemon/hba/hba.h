@@ -30,6 +30,7 @@
 #define HBA_MAX_SEGMENTS 128
 
 #define HBA_MAX_LANES	 8
+#define HBA_LANE_SLOTS	 16 /* each of several has at least so many; a thread for less is not worth it */
 
 struct hba;
 
@@ -253,7 +254,8 @@ struct hba_config {
 	uint32_t queue_depth;  /* cap, 0: what the controller takes */
 	uint32_t bounce_bytes; /* 0: default 64 MiB */
 	const char *capture;   /* file for pci_capture(); NULL: none */
-	/* Loops of further I/O threads, which run as long as the hba is attached: each a lane, if the driver can. */
+	/* Loops of further I/O threads, which run as long as the hba is attached: each a lane, if the driver can, and if there
+	 * are HBA_LANE_SLOTS requests for each. */
 	struct loop *const *more_loops;
 	unsigned n_more_loops;
 };

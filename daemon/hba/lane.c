@@ -385,6 +385,9 @@ int lanes_create(struct hba *h, struct loop *loop, const struct hba_config *cfg)
 	unsigned n = h->ops->poll_lane ? 1 + MIN(cfg->n_more_loops, HBA_MAX_LANES - 1u) : 1;
 	int r = 0;
 
+	/* Of few requests each would have fewer, or none, and the first one's are also those of set-up and stop. */
+	if (cfg->queue_depth)
+		n = MIN(n, MAX(cfg->queue_depth / HBA_LANE_SLOTS, 1u));
 	h->loop = loop;
 	h->core->h = h;
 	list_init(&h->core->runs);

@@ -15,6 +15,7 @@ static int lane_init(struct hba_lane *l, struct err *e)
 	uint32_t n;
 
 	l->first_tag = hba_lane_tags(h, l->n, &n);
+	assert(n > 0);
 	if (tags_init(&l->tags, n) < 0)
 		return err_set(e, -ENOMEM, "out of memory for %u requests", n);
 	for (uint32_t i = l->first_tag; i < l->first_tag + n; i++)

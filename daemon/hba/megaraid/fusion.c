@@ -40,8 +40,6 @@ static void pick_queues(struct fusion *f)
 	f->combined = f->m.boot.word & MFI_STATE_BIT26 && f->fw_queues > f->gen->combined_above;
 }
 
-#define LANE_MIN 16 /* requests: a thread for less is not worth it */
-
 /* As many as were asked for, if there is a reply queue for each, if descriptors arrive whole when several threads post them,
  * and if firmware takes enough commands. A capture is made of one thread's view: whoever plays it again has one. */
 static void take_lanes(struct fusion *f)
@@ -51,7 +49,9 @@ static void take_lanes(struct fusion *f)
 	if (pci_is_noted(h->pci) || !pci_can_write64(h->pci, f->m.bar, FUSION_REG_QUEUE_LOW))
 		h->n_lanes = 1;
 	h->n_lanes = MIN(h->n_lanes, f->n_queues);
-	h->n_lanes = MAX(MIN(h->n_lanes, f->n_io / (LANE_MIN + FUSION_SPARE)), 1u);
+	h->n_lanes = MIN(h->n_lanes, f->n_io / (HBA_LANE_SLOTS + FUSION_SPARE));
+	/* There may be many numbers, and few of them that may be used at once. */
+	h->n_lanes = MAX(MIN(h->n_lanes, f->m.depth / HBA_LANE_SLOTS), 1u);
 	/* A lane has numbers for all its requests, and as many to spare as a controller with one. */
 	if (h->n_lanes > 1)
 		f->m.depth = MIN(f->m.depth, (f->n_io / h->n_lanes - FUSION_SPARE) * h->n_lanes);

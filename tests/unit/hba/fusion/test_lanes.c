@@ -92,11 +92,11 @@ START_TEST(a_full_lane_is_nobody_elses_business)
 	struct rig *r = lanes_new(INVADER, LANES);
 	uint32_t n;
 
-	r->cfg.queue_depth = 35; /* 8, 8, 8 and 11 */
+	r->cfg.queue_depth = 67; /* 16, 16, 16 and 19 */
 	rig_must_start(r);
 	tell(r, hold, true);
 	hba_lane_tags(r->h, 3, &n);
-	ck_assert_uint_eq(n, 11);
+	ck_assert_uint_eq(n, 19);
 	for (unsigned i = 0; i < n; i++)
 		job_submit(on_lane(job_rw(r, i, LD0, DMA_FROM_DEVICE, i, 1), 3));
 	job_try(on_lane(job_rw(r, n, LD0, DMA_FROM_DEVICE, 0, 1), 3));
@@ -187,6 +187,46 @@ START_TEST(small_firmware_is_not_shared_by_many)
 		ck_assert_uint_ge(n, 16);
 		job_run_well(on_lane(job_rw(r, i, LD0, DMA_FROM_DEVICE, 0, 1), i));
 	}
+	rig_down(r);
+}
+END_TEST
+
+/* Firmware knows many numbers, and takes few of them at once. */
+START_TEST(few_at_once_are_not_shared_by_many)
+{
+	struct rig *r = lanes_new(INVADER, HBA_MAX_LANES);
+	uint32_t n;
+
+	r->model->fw_cmds = 40; /* of 500 */
+	rig_must_start(r);
+	ck_assert_uint_eq(r->h->n_lanes, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		hba_lane_tags(r->h, i, &n);
+		ck_assert_uint_ge(n, HBA_LANE_SLOTS);
+		job_run_well(on_lane(job_rw(r, i, LD0, DMA_FROM_DEVICE, 0, 1), i));
+	}
+	rig_down(r);
+}
+END_TEST
+
+/* What the administrator allows. The first lane's are also those of hba_run(), without which nothing begins. */
+static const struct {
+	uint32_t depth;
+	unsigned lanes;
+} caps[] = {{1, 1}, {3, 1}, {31, 1}, {32, 2}, {63, 3}, {64, LANES}};
+
+START_TEST(a_small_cap_is_not_shared_by_many)
+{
+	struct rig *r = lanes_new(INVADER, LANES);
+	struct hba_req flush;
+
+	r->cfg.queue_depth = caps[_i].depth;
+	rig_must_start(r);
+	ck_assert_uint_eq(r->h->n_lanes, caps[_i].lanes);
+	flush = (struct hba_req){.unit = &r->h->unit[LD0], .kind = HBA_REQ_FLUSH, .timeout_ms = 30000};
+	ck_assert_int_eq(hba_run(r->h, &flush), 0);
+	for (unsigned i = 0; i < caps[_i].lanes; i++)
+		job_run_well(on_lane(job_rw(r, i, LD0, DMA_FROM_DEVICE, 0, 1), i));
 	rig_down(r);
 }
 END_TEST
@@ -650,6 +690,8 @@ int main(void)
 	tcase_add_test(t, flushes_of_all_lanes_share_rounds);
 	tcase_add_test(t, halves_of_descriptors_would_be_mixed);
 	tcase_add_test(t, small_firmware_is_not_shared_by_many);
+	tcase_add_test(t, few_at_once_are_not_shared_by_many);
+	tcase_add_loop_test(t, a_small_cap_is_not_shared_by_many, 0, ARRAY_SIZE(caps));
 	tcase_add_test(t, a_thread_without_a_queue_is_not_worth_it);
 	tcase_add_test(t, without_vectors_all_comes_through_the_first);
 	tcase_add_loop_test(t, a_reply_in_anothers_queue_is_handed_on, 0, LANES);
