@@ -234,9 +234,10 @@ static void on_answered(struct loop_msg *m)
 	uint32_t smid = (uint32_t)(s - f->smid);
 	unsigned lane = owner_of(f, smid);
 
-	/* From another lane than the first it may come behind the message that has halted this one: then it is as if it had
-	 * come too late for the reset. */
-	if (s->stray && !hba_lane_runs(f->m.h, lane))
+	/* From another lane than the first it may come behind the message that has halted this one, and from any behind that
+	 * with which this one has left its loop: then it is as if it had come too late. The first one may be at work on what
+	 * this would touch, and the end of a stop must not acknowledge what no flush has covered. */
+	if ((s->stray || is_io(f, smid)) && !hba_lane_runs(f->m.h, lane))
 		return;
 	if (take_reply(f, lane, smid, 0) < 0)
 		hba_lane_fault(f->m.h, lane, "firmware misbehaved");

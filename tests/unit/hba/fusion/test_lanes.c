@@ -529,30 +529,52 @@ START_TEST(a_device_that_is_gone_ends_everything)
 }
 END_TEST
 
-static unsigned stalled, released; /* atomic */
+/* A thread that is held up. */
+struct stall {
+	struct loop_msg msg;
+	unsigned begun, over; /* atomic */
+};
 
-static void stall(void *arg)
+static void stall(struct loop_msg *m)
 {
-	__atomic_store_n(&stalled, 1, __ATOMIC_RELEASE);
-	while (!__atomic_load_n(&released, __ATOMIC_ACQUIRE))
+	struct stall *s = container_of(m, struct stall, msg);
+
+	__atomic_store_n(&s->begun, 1, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&s->over, __ATOMIC_ACQUIRE))
 		clock_sleep_ms(1);
+}
+
+static void stall_begin(struct rig *r, unsigned lane, struct stall *s)
+{
+	*s = (struct stall){.msg.cb = stall};
+	loop_post(r->lane_loop[lane], &s->msg);
+	rig_wait(__atomic_load_n(&s->begun, __ATOMIC_ACQUIRE));
+}
+
+static void stall_end(struct stall *s)
+{
+	__atomic_store_n(&s->over, 1, __ATOMIC_RELEASE);
+}
+
+static bool was_handed_on(struct rig *r, uint16_t smid)
+{
+	return __atomic_load_n(&rig_fusion(r)->smid[smid].fired, __ATOMIC_RELAXED) == FUSION_HANDED_ON;
 }
 
 /* Whatever that thread is in the middle of, nothing is done to the controller before it has let go. */
 START_TEST(a_reset_waits_for_a_thread_that_does_not_answer)
 {
 	struct rig *r = lanes_up(INVADER);
+	struct stall second;
 
-	stalled = released = 0;
 	hold_on_all(r, 8);
-	ck_assert_int_eq(loop_call(r->lane_loop[2], stall, NULL, 10), -ETIMEDOUT);
-	rig_wait(__atomic_load_n(&stalled, __ATOMIC_ACQUIRE));
+	stall_begin(r, 2, &second);
 	model_set_state(r->model, 0xf);
 	rig_wait(hba_state(r->h) == HBA_RESETTING);
 	clock_sleep_ms(100);
 	ck_assert_uint_eq(seen(r, n_chip_reset), 0);
 	ck_assert_int_eq(hba_state(r->h), HBA_RESETTING);
-	__atomic_store_n(&released, 1, __ATOMIC_RELEASE);
+	stall_end(&second);
 	rig_wait(rig_was_reset(r, 1));
 	rig_wait(model_pending(r->model) == 8);
 	release_all(r, 8);
@@ -565,17 +587,16 @@ END_TEST
 START_TEST(a_lane_takes_answers_until_it_hears_of_the_loss)
 {
 	struct rig *r = lanes_up(INVADER);
+	struct stall second;
 
-	stalled = released = 0;
 	hold_on_all(r, 12);
-	ck_assert_int_eq(loop_call(r->lane_loop[2], stall, NULL, 10), -ETIMEDOUT);
-	rig_wait(__atomic_load_n(&stalled, __ATOMIC_ACQUIRE));
+	stall_begin(r, 2, &second);
 	for (unsigned i = 0; i < 8; i++)
 		model_complete(r->model, 0);
 	tell(r, fn.gone, true);
 	rig_wait(hba_state(r->h) == HBA_REMOVED);
 	ck_assert_uint_eq(job_done(&r->job[2]) + job_done(&r->job[6]) + job_done(&r->job[10]), 0);
-	__atomic_store_n(&released, 1, __ATOMIC_RELEASE);
+	stall_end(&second);
 	for (unsigned i = 0; i < 12; i++) {
 		job_wait(&r->job[i]);
 		ck_assert_int_eq(
@@ -593,20 +614,18 @@ START_TEST(an_answer_that_waits_for_its_thread_came_in_time)
 	static const uint8_t inquiry[6] = {0x12, 0, 0, 0, 36};
 	struct rig *r = lanes_up(INVADER);
 	struct job *job = on_lane(job_cdb(r, 0, LD0, inquiry, 6, DMA_FROM_DEVICE, 36), 2);
-	struct fusion *f = rig_fusion(r);
+	struct stall second;
 	uint16_t smid;
 
-	stalled = released = 0;
 	job->tmpl.timeout_ms = 3000;
 	tell(r, hold, true);
 	job_submit(job);
 	smid = model_smid(r->model, 0);
-	ck_assert_int_eq(loop_call(r->lane_loop[2], stall, NULL, 10), -ETIMEDOUT);
-	rig_wait(__atomic_load_n(&stalled, __ATOMIC_ACQUIRE));
+	stall_begin(r, 2, &second);
 	model_complete(r->model, 0);
-	rig_wait(__atomic_load_n(&f->smid[smid].fired, __ATOMIC_RELAXED) == FUSION_HANDED_ON);
+	rig_wait(was_handed_on(r, smid));
 	clock_sleep_ms(3500);
-	__atomic_store_n(&released, 1, __ATOMIC_RELEASE);
+	stall_end(&second);
 	job_ends_well(job);
 	ck_assert_int_eq(stat_of(r, timeouts), 0);
 	ck_assert_int_eq(stat_of(r, resets), 0);
@@ -629,6 +648,74 @@ START_TEST(a_stop_ends_what_others_have_at_the_controller)
 		ck_assert(r->job[i].quiet);
 		ck_assert_int_eq(r->job[i].lane_state, HBA_FAILED);
 	}
+	rig_down(r);
+}
+END_TEST
+
+static void *stop_main(void *arg)
+{
+	struct rig *r = arg;
+
+	return (void *)(intptr_t)hba_stop(r->h);
+}
+
+struct asked {
+	struct rig *r;
+	enum hba_state state;
+};
+
+static void ask_second(void *arg)
+{
+	struct asked *a = arg;
+
+	a->state = hba_lane_state(a->r->h, 2);
+}
+
+static bool second_has_left(struct rig *r)
+{
+	struct asked a = {.r = r};
+
+	rig_lane_io(r, 2, ask_second, &a);
+	return a.state != HBA_RUNNING;
+}
+
+/* Firmware answers a write when the last flush is over and its lane has left: nobody may take that for an answer, because
+ * the stop says that all that was acknowledged is flushed. */
+START_TEST(nothing_is_acknowledged_behind_the_last_flush_of_a_stop)
+{
+	static const uint8_t write_and_verify[10] = {0x2e, 0, 0, 0, 0, 0, 0, 0, 1};
+	struct rig *r = lanes_new(INVADER, LANES);
+	struct stall second, third;
+	struct job *job;
+	uint16_t smid;
+	pthread_t t;
+	void *stopped;
+
+	r->ladder.flush_ms = RIG_WAIT_MS;
+	rig_must_start(r);
+	job = on_lane(job_cdb(r, 0, LD0, write_and_verify, 10, DMA_TO_DEVICE, 512), 2);
+	job->tmpl.timeout_ms = 600000;
+	job_fill(job, 1);
+	tell(r, hold, true);
+	job_submit(job);
+	smid = model_smid(r->model, 0);
+	tell(r, hold, false);
+	tell(r, hold_flush, true);
+	ck_assert_int_eq(pthread_create(&t, NULL, stop_main, r), 0);
+	rig_wait(model_flush_waits(r->model));
+	stall_begin(r, 3, &third);
+	tell(r, hold_flush, false);
+	model_finish_flush(r->model);
+	rig_wait(second_has_left(r));
+	stall_begin(r, 2, &second);
+	model_complete(r->model, 0);
+	rig_wait(was_handed_on(r, smid));
+	stall_end(&third);
+	rig_wait(hba_state(r->h) == HBA_FAILED);
+	stall_end(&second);
+	pthread_join(t, &stopped);
+	ck_assert_int_eq((intptr_t)stopped, 0);
+	job_ends(job, HBA_GONE);
 	rig_down(r);
 }
 END_TEST
@@ -711,6 +798,7 @@ int main(void)
 	tcase_add_test(t, a_lane_takes_answers_until_it_hears_of_the_loss);
 	tcase_add_test(t, an_answer_that_waits_for_its_thread_came_in_time);
 	tcase_add_test(t, a_stop_ends_what_others_have_at_the_controller);
+	tcase_add_test(t, nothing_is_acknowledged_behind_the_last_flush_of_a_stop);
 	tcase_add_test(t, a_drain_waits_for_all);
 	tcase_add_loop_test(t, the_next_process_may_have_more_or_fewer, INVADER, VENTURA + 1);
 	suite_add_tcase(s, t);
