@@ -59,6 +59,7 @@ struct hba_lane {
 	struct loop_timer tick;
 	struct loop_msg look; /* at the deadlines, of a lane that is not the first */
 	struct loop_hook hook;
+	bool looking;	      /* look is on its way */
 	struct log_limit late_limit, timeout_limit;
 	struct hba_stats stats;
 	/* what it has to tell the first lane */

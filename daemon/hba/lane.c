@@ -349,7 +349,10 @@ int lanes_join(struct hba *h)
 		r = join(&h->core->lane[i]);
 	if (r == 0 || r == -ETIMEDOUT)
 		return r;
-	return call_others(h, part) == -ETIMEDOUT ? -ETIMEDOUT : r;
+	if (call_others(h, part) == -ETIMEDOUT)
+		return -ETIMEDOUT;
+	/* What those that had joined have sent to the first one, and what came back. */
+	return lanes_call(h, nothing) == -ETIMEDOUT ? -ETIMEDOUT : r;
 }
 
 int lanes_leave(struct hba *h)

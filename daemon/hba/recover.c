@@ -70,7 +70,21 @@ static void look_at_deadlines(struct hba_lane *l)
 
 static void on_look(struct loop_msg *m)
 {
-	look_at_deadlines(container_of(m, struct hba_lane, look));
+	struct hba_lane *l = container_of(m, struct hba_lane, look);
+
+	l->looking = false;
+	look_at_deadlines(l);
+}
+
+/* The first lane: what it finds now, and what it has found, comes to the other one before the look does. */
+static void before_look(struct loop_msg *m)
+{
+	struct hba_lane *l = container_of(m, struct hba_lane, look), *first = &l->h->core->lane[0];
+
+	if (first->state == HBA_RUNNING)
+		recover_poll(first);
+	m->cb = on_look;
+	loop_post(l->loop, m);
 }
 
 void recover_tick(struct loop_timer *t)
@@ -86,9 +100,13 @@ void recover_tick(struct loop_timer *t)
 		look_at_deadlines(l);
 		return;
 	}
-	/* What the first lane has handed on is waiting among the messages: behind those, in this iteration of the loop. */
-	l->look.cb = on_look;
-	loop_post(l->loop, &l->look);
+	/* Many of this lane's replies are found by the first one, which may have been held up, too. One that does not come
+	 * round at all is noticed by those who watch its heartbeat. */
+	if (l->looking)
+		return;
+	l->looking = true;
+	l->look.cb = before_look;
+	loop_post(h->loop, &l->look);
 }
 
 /* --- reset --- */

@@ -634,6 +634,30 @@ START_TEST(an_answer_that_waits_for_its_thread_came_in_time)
 }
 END_TEST
 
+/* Firmware had answered in time, but all were held up, and the first one, which has to find it, for longest. */
+START_TEST(an_answer_that_the_first_has_not_found_yet_came_in_time)
+{
+	struct rig *r = lanes_up(INVADER);
+	struct job *job = on_lane(job_flush(r, 0, LD0), 2);
+	struct stall first;
+
+	job->tmpl.timeout_ms = 3000;
+	tell(r, hold_flush, true);
+	job_submit(job);
+	rig_wait(model_flush_waits(r->model));
+	stall_begin(r, 0, &first);
+	tell(r, hold_flush, false);
+	model_finish_flush(r->model);
+	clock_sleep_ms(3500);
+	stall_end(&first);
+	job_ends_well(job);
+	rig_sync(r);
+	ck_assert_int_eq(stat_of(r, timeouts), 0);
+	ck_assert_int_eq(stat_of(r, resets), 0);
+	rig_down(r);
+}
+END_TEST
+
 /* --- the end --- */
 
 START_TEST(a_stop_ends_what_others_have_at_the_controller)
@@ -797,6 +821,7 @@ int main(void)
 	tcase_add_test(t, a_reset_waits_for_a_thread_that_does_not_answer);
 	tcase_add_test(t, a_lane_takes_answers_until_it_hears_of_the_loss);
 	tcase_add_test(t, an_answer_that_waits_for_its_thread_came_in_time);
+	tcase_add_test(t, an_answer_that_the_first_has_not_found_yet_came_in_time);
 	tcase_add_test(t, a_stop_ends_what_others_have_at_the_controller);
 	tcase_add_test(t, nothing_is_acknowledged_behind_the_last_flush_of_a_stop);
 	tcase_add_test(t, a_drain_waits_for_all);
