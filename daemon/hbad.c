@@ -70,10 +70,7 @@ void hbad_init(struct hbad *d, const char *name, const char *runtime_dir)
 	d->started_ns = clock_ns();
 }
 
-static unsigned count_loops(const struct config *c)
-{
-	return c->io_threads ? c->io_threads : MIN(g_get_num_processors(), HBA_MAX_LANES);
-}
+static_assert(CONFIG_MAX_IO_THREADS <= HBA_MAX_LANES, "each may have a lane");
 
 int hbad_prepare(struct hbad *d, struct err *e)
 {
@@ -86,7 +83,7 @@ int hbad_prepare(struct hbad *d, struct err *e)
 			&d->handoff_fd, e);
 	if (!r)
 		r = sock_listen(d->runtime_dir, d->name, PROTO_SOCKET, SOCK_STREAM, 0660, &d->control_fd, e);
-	if (!r && io_create(&d->io, count_loops(&d->config)))
+	if (!r && io_create(&d->io, config_count_threads(&d->config)))
 		r = err_set(
 			e, -ENOMEM, "cannot make the I/O threads' event loops: out of memory or descriptors");
 	if (!r && scsi_host_create(d->io.loop[0], &d->host))

@@ -94,7 +94,7 @@ static int configure(struct hbad *d, const struct options *o, struct err *e)
 	/* A process that serves the device does its DMA through page tables: nothing has to be pinned for it. */
 	if (pci_uri_is_served(d->config.device))
 		return 0;
-	return process_check_memlock(d->config.bounce_mib, e);
+	return process_check_memlock(d->config.bounce_mib, config_count_threads(&d->config), e);
 }
 
 int main(int argc, char **argv)

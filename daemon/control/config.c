@@ -13,7 +13,14 @@ void config_init(struct config *c)
 {
 	memset(c, 0, sizeof(*c));
 	c->bounce_mib = CONFIG_DEF_BOUNCE_MIB;
+	/* Slots and bounce memory are divided among threads, which one busy LUN would pay for. */
+	c->io_threads = 1;
 	c->log_level = LOG_LV_INFO;
+}
+
+unsigned config_count_threads(const struct config *c)
+{
+	return c->io_threads ? c->io_threads : MIN(g_get_num_processors(), CONFIG_MAX_IO_THREADS);
 }
 
 int config_check_name(const char *name, struct err *e)
@@ -149,7 +156,7 @@ int config_check(const struct config *c, struct err *e)
 			"queue_depth is %u: use 1 to %d, or 0 for what the controller takes", c->queue_depth,
 			CONFIG_MAX_QUEUE_DEPTH);
 	if (c->io_threads > CONFIG_MAX_IO_THREADS)
-		return err_set(e, -EINVAL, "io_threads is %u: use 1 to %d, or 0 for one per processor",
+		return err_set(e, -EINVAL, "io_threads is %u: use 1 to %d, or 0 for one for each processor",
 			c->io_threads, CONFIG_MAX_IO_THREADS);
 	if (c->hold_s > CONFIG_MAX_HOLD_S)
 		return err_set(e, -EINVAL, "hold_s is %u: use 0 to %d", c->hold_s, CONFIG_MAX_HOLD_S);

@@ -13,8 +13,8 @@
  *   hold_s=0                    so long commands wait for a controller that is gone before they fail, 0 to
  *                               3600 s; 0 or left out: not at all. LUNs may say otherwise (hold= of their
  *                               cfgstring)
- *   io_threads=0                threads that carry commands, each with a reply queue of the controller and LUNs of its own,
- *                               1 to 8; 0 or left out: one for each processor, 8 at most. Controllers with fewer
+ *   io_threads=1                threads that carry commands, each with a reply queue of the controller and LUNs of its own,
+ *                               1 to 8, or "auto": one for each processor, 8 at most; left out: 1. Controllers with fewer
  *                               reply queues get fewer
  *   bounce_mib=64               memory for data in flight, 8 to 1024 MiB; left out: 64
  *
@@ -50,11 +50,14 @@ struct config {
 	enum log_level log_level;
 	char capture[128]; /* empty: none */
 	uint32_t hold_s;
-	uint32_t io_threads; /* 0: by processors */
+	uint32_t io_threads; /* 0: "auto" */
 };
 
 /* Every field at its default; device empty. */
 void config_init(struct config *c);
+
+/* How many I/O threads there may be: what io_threads says, or one for each processor. */
+unsigned config_count_threads(const struct config *c);
 
 /* Instance names: 1 to 32 of [a-z0-9_-], the first of [a-z0-9] (HANDOFF_NAME_MAX). -EINVAL with a sentence. */
 int config_check_name(const char *name, struct err *e);

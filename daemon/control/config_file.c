@@ -164,6 +164,24 @@ static int read_text(const struct reading *rd, GKeyFile *kf, enum key k,
 	return 0;
 }
 
+/* 0: "auto" */
+static int read_threads(const struct reading *rd, GKeyFile *kf, uint32_t *ret)
+{
+	g_autofree char *text = value_of(rd, kf, KEY_IO_THREADS);
+	guint64 v = 0;
+
+	if (!rd->line[KEY_IO_THREADS])
+		return 0;
+	if (!text || (strcmp(text, "auto") != 0 &&
+			     !g_ascii_string_to_unsigned(text, 10, 1, CONFIG_MAX_IO_THREADS, &v, NULL)))
+		return err_set(rd->e, -EINVAL,
+			"%s line %u: io_threads is \"%.40s\": use a whole number from 1 to %u, or auto for "
+			"one for each processor",
+			rd->path, rd->line[KEY_IO_THREADS], text ? text : "", CONFIG_MAX_IO_THREADS);
+	*ret = (uint32_t)v;
+	return 0;
+}
+
 static int read_level(const struct reading *rd, GKeyFile *kf, enum log_level *ret)
 {
 	g_autofree char *text = value_of(rd, kf, KEY_LOG_LEVEL);
@@ -195,7 +213,7 @@ static int read_values(const struct reading *rd, GKeyFile *kf, struct config *c)
 	if (!r)
 		r = read_number(rd, kf, KEY_HOLD_S, 0, CONFIG_MAX_HOLD_S, &c->hold_s);
 	if (!r)
-		r = read_number(rd, kf, KEY_IO_THREADS, 0, CONFIG_MAX_IO_THREADS, &c->io_threads);
+		r = read_threads(rd, kf, &c->io_threads);
 	if (!r)
 		r = read_level(rd, kf, &c->log_level);
 	if (!r)
@@ -296,7 +314,9 @@ static char *to_text(const struct config *c, gsize *ret_len)
 	g_key_file_set_uint64(kf, "controller", "bounce_mib", c->bounce_mib);
 	if (c->hold_s)
 		g_key_file_set_uint64(kf, "controller", "hold_s", c->hold_s);
-	if (c->io_threads)
+	if (!c->io_threads)
+		g_key_file_set_string(kf, "controller", "io_threads", "auto");
+	else if (c->io_threads > 1)
 		g_key_file_set_uint64(kf, "controller", "io_threads", c->io_threads);
 	g_key_file_set_string(kf, "log", "level", config_level_name(c->log_level));
 	if (c->capture[0])

@@ -19,8 +19,10 @@
 #define MCL_ONFAULT 4
 #endif
 
-#define OWN_MIB	 64   /* code, stacks, frames, inventory */
-#define RING_MIB 1032 /* one LUN: data area of 1 GiB and command ring of 8 MiB, TCMU's default */
+#define OWN_MIB	   64	/* code, stacks, frames, inventory */
+#define THREAD_MIB 16	/* an I/O thread that is not the first: its stack, and memory of its own */
+#define LANE_MIB   8	/* each of several has at least so much bounce memory */
+#define RING_MIB   1032 /* one LUN: data area of 1 GiB and command ring of 8 MiB, TCMU's default */
 
 void process_io_flusher(void)
 {
@@ -51,9 +53,11 @@ static bool may_lock_all(void)
 	return !syscall(SYS_capget, &head, data) && data[0].effective & (1u << CAP_IPC_LOCK);
 }
 
-int process_check_memlock(uint32_t bounce_mib, struct err *e)
+int process_check_memlock(uint32_t bounce_mib, unsigned n_threads, struct err *e)
 {
-	uint64_t need = bounce_mib + OWN_MIB + RING_MIB;
+	uint32_t bounce = n_threads > 1 ? MAX(bounce_mib, n_threads * LANE_MIB) : bounce_mib;
+	uint32_t own = OWN_MIB + (n_threads - 1) * THREAD_MIB;
+	uint64_t need = bounce + own + RING_MIB;
 	struct rlimit rl;
 
 	if (may_lock_all() || getrlimit(RLIMIT_MEMLOCK, &rl) || rl.rlim_cur == RLIM_INFINITY ||
@@ -61,10 +65,9 @@ int process_check_memlock(uint32_t bounce_mib, struct err *e)
 		return 0;
 	return err_set(e, -ENOMEM,
 		"the limit on locked memory is %llu MiB, and hbad needs %llu MiB with one LUN (%u of bounce "
-		"memory, %d of its "
+		"memory, %u of its "
 		"own, %d for each LUN): set LimitMEMLOCK=infinity in the unit, or \"ulimit -l unlimited\"",
-		(unsigned long long)(rl.rlim_cur >> 20), (unsigned long long)need, bounce_mib, OWN_MIB,
-		RING_MIB);
+		(unsigned long long)(rl.rlim_cur >> 20), (unsigned long long)need, bounce, own, RING_MIB);
 }
 
 void process_lock_memory(void)

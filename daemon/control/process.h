@@ -16,8 +16,8 @@ void process_io_flusher(void);
  * before any other thread, after process_io_flusher(). Warns when the kernel refuses. */
 void process_drop_capabilities(void);
 /* May so much be locked? -ENOMEM with the sums when the limit on locked memory is too low for the bounce
- * memory and one LUN's ring. */
-int process_check_memlock(uint32_t bounce_mib, struct err *e);
+ * memory, so many I/O threads, and one LUN's ring. */
+int process_check_memlock(uint32_t bounce_mib, unsigned n_threads, struct err *e);
 /* Locks what is there and what comes, each page when it is first touched: a ring of 1 GiB is mapped whole and
  * used in part. Warns on failure. */
 void process_lock_memory(void);

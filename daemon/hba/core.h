@@ -30,6 +30,7 @@ struct hba_times {
 #define HBA_BARREN_NS	      (600 * NS_PER_SEC) /* resets further apart are no row */
 #define HBA_CHUNK	      (16 * 1024)
 #define HBA_BOUNCE_BYTES      (64u * 1024 * 1024)
+#define HBA_LANE_TRANSFERS    4 /* of the largest kind fit in a lane's bounce memory, if there are several */
 #define HBA_IO_CALL_MS	      5000 /* how long set-up calls wait for the I/O thread */
 #define FLUSHES_BESIDE	      3	   /* so often again, when requests came back beside the last one */
 
@@ -58,8 +59,8 @@ struct hba_lane {
 	struct loop_fd irq;
 	struct loop_timer tick;
 	struct loop_msg look; /* at the deadlines, of a lane that is not the first */
-	struct loop_hook hook;
 	bool looking;	      /* look is on its way */
+	struct loop_hook hook;
 	struct log_limit late_limit, timeout_limit;
 	struct hba_stats stats;
 	/* what it has to tell the first lane */
@@ -85,7 +86,8 @@ struct hba_core {
 	bool runs_over; /* hba_end_runs() */
 	struct loop_msg end_runs;
 	bool end_runs_posted; /* atomic */
-	unsigned beside, left; /* in flight when the last flush of a stop began, and when the loops were left */
+	unsigned beside,
+		left; /* in flight when the last flush of a stop began, and when the loops were left */
 	unsigned reset_phase;
 	unsigned barren_resets; /* atomic: any lane's answer ends the row */
 	uint64_t reset_ended_ns;

@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Its share of slots and bounce memory. One command of the largest kind fits in any case. */
+/* Its share of slots and bounce memory. One command of the largest kind fits in any case, and a few if the memory is
+ * divided: the default is enough for that in any case. */
 static int lane_init(struct hba_lane *l, struct err *e)
 {
 	struct hba *h = l->h;
+	uint32_t least = h->n_lanes > 1 ? HBA_LANE_TRANSFERS : 1;
 	uint32_t chunks = MAX(h->core->bounce_bytes / h->n_lanes / HBA_CHUNK,
-		DIV_ROUND_UP(h->limits.max_transfer, HBA_CHUNK));
+		least * DIV_ROUND_UP(h->limits.max_transfer, HBA_CHUNK));
 	uint32_t n;
 
 	l->first_tag = hba_lane_tags(h, l->n, &n);

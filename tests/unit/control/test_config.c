@@ -58,19 +58,23 @@ static const struct {
 	const char *text;
 	struct config want;
 } good[] = {
-	{"[controller]\ndevice=0000:03:00.0\n", {"0000:03:00.0", "", 0, 64, LOG_LV_INFO}},
+	{"[controller]\ndevice=0000:03:00.0\n", {"0000:03:00.0", "", 0, 64, LOG_LV_INFO, .io_threads = 1}},
 	{"# c\n\n[controller]\n\ndevice = 0000:03:00.0 \nkernel_driver=megaraid_sas\nqueue_depth=1\n"
 	 "bounce_mib=8\n[log]\nlevel=debug\n",
-		{"0000:03:00.0", "megaraid_sas", 1, 8, LOG_LV_DEBUG}},
+		{"0000:03:00.0", "megaraid_sas", 1, 8, LOG_LV_DEBUG, .io_threads = 1}},
 	{"[log]\nlevel=error\n[controller]\ndevice=ffff:ff:1f.7\nqueue_depth=4096\nhold_s=3600\nbounce_mib="
 	 "1024",
-		{"ffff:ff:1f.7", "", 4096, 1024, LOG_LV_ERR, "", 3600}},
+		{"ffff:ff:1f.7", "", 4096, 1024, LOG_LV_ERR, "", 3600, .io_threads = 1}},
 	{"[controller]\r\ndevice=vfio-user:/run/x.sock\r\nkernel_driver=\r\nqueue_depth=0\r\n",
-		{"vfio-user:/run/x.sock", "", 0, 64, LOG_LV_INFO}},
+		{"vfio-user:/run/x.sock", "", 0, 64, LOG_LV_INFO, .io_threads = 1}},
 	{"[controller]\ndevice=0000:03:00.0\n[log]\nlevel=warning\n[controller]\nqueue_depth=7\n",
-		{"0000:03:00.0", "", 7, 64, LOG_LV_WARN}},
+		{"0000:03:00.0", "", 7, 64, LOG_LV_WARN, .io_threads = 1}},
 	{"[controller]\ndevice=0000:03:00.0\n[log]\ncapture=/var/lib/hbad/x.cap\n",
-		{"0000:03:00.0", "", 0, 64, LOG_LV_INFO, "/var/lib/hbad/x.cap"}},
+		{"0000:03:00.0", "", 0, 64, LOG_LV_INFO, "/var/lib/hbad/x.cap", .io_threads = 1}},
+	{"[controller]\ndevice=0000:03:00.0\nio_threads=8\n",
+		{"0000:03:00.0", "", 0, 64, LOG_LV_INFO, .io_threads = 8}},
+	{"[controller]\ndevice=0000:03:00.0\nio_threads = auto \n",
+		{"0000:03:00.0", "", 0, 64, LOG_LV_INFO, .io_threads = 0}},
 };
 
 static void check_same(const struct config *got, const struct config *want)
@@ -80,6 +84,7 @@ static void check_same(const struct config *got, const struct config *want)
 	ck_assert_uint_eq(got->queue_depth, want->queue_depth);
 	ck_assert_uint_eq(got->bounce_mib, want->bounce_mib);
 	ck_assert_uint_eq(got->hold_s, want->hold_s);
+	ck_assert_uint_eq(got->io_threads, want->io_threads);
 	ck_assert_int_eq(got->log_level, want->log_level);
 	ck_assert_str_eq(got->capture, want->capture);
 }
@@ -133,6 +138,11 @@ static const struct {
 	{DEV "queue_depth=18446744073709551617\n", "line 3"},
 	{DEV "queue_depth=\n", "line 3: queue_depth is \"\""},
 	{DEV "hold_s=3601\n", "use a whole number from 0 to 3600"},
+	{DEV "io_threads=0\n", "line 3: io_threads is \"0\": use a whole number from 1 to 8, or auto"},
+	{DEV "io_threads=9\n", "line 3: io_threads"},
+	{DEV "io_threads=-1\n", "line 3: io_threads"},
+	{DEV "io_threads=all\n", "line 3: io_threads"},
+	{DEV "io_threads=\n", "line 3: io_threads"},
 	{DEV "bounce_mib=7\n", "use a whole number from 8 to 1024"},
 	{DEV "bounce_mib=1025\n", "use a whole number from 8 to 1024"},
 	{DEV "kernel_driver=a b\n", "line 3: \"a b\" is no name of a kernel driver"},

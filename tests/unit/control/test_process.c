@@ -116,12 +116,20 @@ static int limits(void)
 
 	getrlimit(RLIMIT_MEMLOCK, &rl);
 	drop_capabilities();
-	if (high && (process_check_memlock(BOUNCE_MIB, &e) || e.text[0]))
+	if (high && (process_check_memlock(BOUNCE_MIB, 1, &e) || e.text[0]))
 		return WRONG;
+	/* More threads have stacks, and bounce memory of which each has some. */
+	if (process_check_memlock(BOUNCE_MIB, 2, &e) != -ENOMEM ||
+		!strstr(e.text, "needs 1176 MiB with one LUN (64 of bounce memory, 80 of its own"))
+		return WRONG;
+	if (process_check_memlock(8, 8, &e) != -ENOMEM ||
+		!strstr(e.text, "needs 1272 MiB with one LUN (64 of bounce memory, 176 of its own"))
+		return WRONG;
+	e.text[0] = 0;
 	if (rl.rlim_max >> 20 < low)
 		low = rl.rlim_max >> 20;
 	snprintf(want, sizeof(want), "is %u MiB, and hbad needs %u MiB", (unsigned)low, NEED_MIB);
-	if (!limit_to(low) || process_check_memlock(BOUNCE_MIB, &e) != -ENOMEM)
+	if (!limit_to(low) || process_check_memlock(BOUNCE_MIB, 1, &e) != -ENOMEM)
 		return WRONG;
 	printf("%s\n", e.text);
 	return strstr(e.text, want) && strstr(e.text, "LimitMEMLOCK=infinity") && strstr(e.text, "ulimit -l")
