@@ -121,7 +121,7 @@ static int check_request(const struct hba *h, const struct hba_req *req)
 {
 	bool data = req->xfer.dir != DMA_NONE;
 
-	if (!req->unit || req->unit < h->unit || req->unit >= h->unit + h->n_units || !req->done ||
+	if (!req->unit || req->unit < h->unit || req->unit >= h->unit + hba_n_units(h) || !req->done ||
 		!req->timeout_ms || data != (req->xfer.len > 0))
 		return -EINVAL;
 	if (req->xfer.len > h->limits.max_transfer)

@@ -44,13 +44,14 @@ static uint16_t handle_of(const struct fusion *f, const struct hba_unit *u)
 	return u->kind == HBA_UNIT_LD ? u->target : fusion_drive_of(f, u).handle;
 }
 
-static void send(struct fusion *f, struct fusion_tm *t, enum fusion_task_type type, const struct hba_req *req)
+/* handle: of its unit, looked up once, for the first lane may take it away at any time. */
+static void send(struct fusion *f, struct fusion_tm *t, enum fusion_task_type type, const struct hba_req *req,
+	uint16_t handle)
 {
 	uint32_t smid = f->task_smid + (uint32_t)(t - f->task);
 	uint16_t victim = type == FUSION_TASK_ABORT ? f->tag[req->tag].smid : 0;
 
-	fusion_build_task(
-		fusion_frame(f, smid), type, req->unit->kind == HBA_UNIT_LD, handle_of(f, req->unit), victim);
+	fusion_build_task(fusion_frame(f, smid), type, req->unit->kind == HBA_UNIT_LD, handle, victim);
 	if (victim)
 		fusion_smid_name(f, victim);
 	*t = (struct fusion_tm){
@@ -76,14 +77,15 @@ static bool at_firmware(const struct fusion *f, const struct hba_req *req)
 int fusion_abort(struct hba *h, struct hba_req *req)
 {
 	struct fusion *f = fusion_of(mfi_of(h));
+	uint16_t handle = handle_of(f, req->unit);
 	struct fusion_tm *t;
 
-	if (!at_firmware(f, req) || handle_of(f, req->unit) == FUSION_NO_HANDLE)
+	if (!at_firmware(f, req) || handle == FUSION_NO_HANDLE)
 		return -EOPNOTSUPP;
 	t = free_one(f, req->lane);
 	if (!t)
 		return -EAGAIN;
-	send(f, t, FUSION_TASK_ABORT, req);
+	send(f, t, FUSION_TASK_ABORT, req, handle);
 	return 0;
 }
 
@@ -117,16 +119,18 @@ static uint8_t all_lanes(const struct fusion *f)
 static void escalate(struct fusion *f, struct fusion_tm *t)
 {
 	struct hba_req *req = victim_of(f, t);
+	uint16_t handle = req ? handle_of(f, req->unit) : FUSION_NO_HANDLE;
 	uint8_t none = 0;
 
-	if (!req || !__atomic_compare_exchange_n(&f->unit[req->unit->index].resetting, &none, all_lanes(f),
-			    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	if (handle == FUSION_NO_HANDLE ||
+		!__atomic_compare_exchange_n(&f->unit[req->unit->index].resetting, &none, all_lanes(f), false,
+			__ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		return;
 	if (log_limit_ok(&f->lane[req->lane].unit_limit, 5, 60 * NS_PER_SEC))
 		log_warn("%s: %s: firmware does not abort request %u; resetting the unit", f->m.h->pci->uri,
 			req->unit->name, req->tag);
 	__atomic_fetch_add(&f->count.unit_resets, 1, __ATOMIC_RELAXED);
-	send(f, t, FUSION_TASK_TARGET_RESET, req);
+	send(f, t, FUSION_TASK_TARGET_RESET, req, handle);
 }
 
 /* --- after the reset of a unit --- */
