@@ -66,7 +66,17 @@ static int bring_up(struct boot *b)
 		/* Once the LUNs are distributed, more would be of no use. */
 		.n_more_loops = (b->d->n_lanes ? b->d->n_lanes : b->d->io.n_loops) - 1,
 	};
-	int r = start_controller(b, &hc);
+	int r;
+
+	/* It makes one lane of them all, which LUNs that are distributed could not be served with. */
+	if (hc.capture && b->d->n_lanes > 1) {
+		log_warn("there is no capture until the service is restarted: it takes one I/O thread, and "
+			 "the "
+			 "LUNs have %u",
+			b->d->n_lanes);
+		hc.capture = NULL;
+	}
+	r = start_controller(b, &hc);
 
 	/* Before any LUN is opened onto it. */
 	if (!r && b->again)

@@ -198,7 +198,8 @@ static void add_thread(JsonBuilder *b, const struct inventory *inv, unsigned n)
 		const struct lun *lun = container_of(pos, struct lun, link);
 		g_autofree char *valid = g_utf8_make_valid(lun->device, -1);
 
-		if (lun->lane == n)
+		/* What is shown of others beside these is not served any more. */
+		if (lun->lane == n && lun->state != LUN_DROPPED && lun->state != LUN_ORPHAN)
 			json_builder_add_string_value(b, valid);
 	}
 	json_builder_end_array(b);
