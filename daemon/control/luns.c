@@ -72,16 +72,24 @@ bool luns_same_unit(const struct luns *l, const struct scsi_lun_config *a, const
 
 /* --- lanes --- */
 
+struct lane_choice {
+	unsigned lane;
+	const char *
+		naa; /* of the unit that it is for: the host's, so it is to be used at once; NULL: there is one lane */
+	bool apart;
+};
+
 /* A LUN whose unit nobody has seen may turn out to be of one that has a lane already; one that does not fit its unit now may
  * be of another unit when it does. */
-static unsigned lane_for(struct luns *l, const char *device, const struct scsi_lun_config *cfg)
+static unsigned choose_lane(struct luns *l, const struct scsi_lun_config *cfg, struct lane_choice *ret)
 {
 	const struct scsi_unit *u = unit_of(l, cfg);
-	unsigned load[HBA_MAX_LANES] = {0}, lane;
-	bool apart;
+	unsigned load[HBA_MAX_LANES] = {0};
 
+	*ret = (struct lane_choice){.lane = 0};
 	if (l->place.n_lanes == 1)
 		return 0;
+	ret->lane = SCSI_UNSETTLED;
 	if (!l->place.n_lanes || !u || !u->identified || scsi_lun_check(l->host, cfg, NULL))
 		return SCSI_UNSETTLED;
 	list_for_each(pos, &l->all) {
@@ -90,32 +98,46 @@ static unsigned lane_for(struct luns *l, const char *device, const struct scsi_l
 		if (is_user(lun) && lun->settled)
 			load[lun->lane]++;
 	}
-	lane = place_unit(&l->place, u->id.naa_text, cfg->allow & ALLOW_COPY, load, &apart);
-	if (apart)
+	ret->naa = u->id.naa_text;
+	ret->lane = place_unit(&l->place, ret->naa, cfg->allow & ALLOW_COPY, load, &ret->apart);
+	return ret->lane;
+}
+
+static void tell_if_apart(const struct luns *l, const char *device, const struct lane_choice *c)
+{
+	if (c->apart)
 		log_warn("%s: its unit was served before copies were allowed, by another I/O thread than "
 			 "other LUNs with allow=copy: copies to and from those end with an error until "
 			 "\"hbactl upgrade %s\" or a restart",
 			device, l->name);
-	return lane;
 }
 
-void luns_settle(struct luns *l, struct lun *lun)
+bool luns_settle(struct luns *l, struct lun *lun)
 {
+	struct lane_choice choice;
 	struct err e = {""};
-	unsigned lane;
+	int r;
 
-	if (lun->settled || !lun->ring || !is_user(lun))
-		return;
-	lane = lane_for(l, lun->device, &lun->cfg);
-	if (lane == SCSI_UNSETTLED)
-		return;
+	if (lun->settled || !lun->ring || !is_user(lun) || l->loop_gone ||
+		choose_lane(l, &lun->cfg, &choice) == SCSI_UNSETTLED)
+		return true;
 	/* Whatever is wrong with it, its I/O thread or its ring, is noticed elsewhere. */
-	if (front_settle(lun->ring, lane, &e)) {
+	r = front_settle(lun->ring, choice.lane, choice.naa ? choice.naa : "", &e);
+	if (r) {
 		log_debug("%s: %s", lun->device, e.text);
-		return;
+		return r != -ETIMEDOUT;
 	}
 	lun->settled = true;
-	lun->lane = lane;
+	lun->lane = scsi_lun_lane(lun->scsi);
+	tell_if_apart(l, lun->device, &choice);
+	return true;
+}
+
+static void settle_all(struct luns *l)
+{
+	list_for_each(pos, &l->all)
+		if (!luns_settle(l, container_of(pos, struct lun, link)))
+			return;
 }
 
 /* An older LUN that serves the same unit. */
@@ -163,9 +185,7 @@ void luns_attached(struct luns *l)
 		if (is_user(lun) && is_second(l, lun))
 			luns_drop_whole(lun, deadline, "its unit is served as another LUN already");
 	}
-	list_for_each(pos, &l->all) {
-		luns_settle(l, container_of(pos, struct lun, link));
-	}
+	settle_all(l);
 }
 
 static int check_free(const struct luns *l, const struct scsi_lun_config *cfg, struct err *e)
@@ -325,8 +345,8 @@ int luns_open(struct luns *l, const struct handoff_open *msg, int *fd, const voi
 	struct err *e)
 {
 	struct scsi_lun_config cfg;
+	struct lane_choice choice;
 	struct lun *lun;
-	unsigned lane;
 	int r = check_open(l, msg, &cfg, e);
 
 	if (r)
@@ -337,10 +357,10 @@ int luns_open(struct luns *l, const struct handoff_open *msg, int *fd, const voi
 		cfg.hold_s = l->hold_s;
 	forget_dropped(l, msg->device);
 	lun = new_lun(l, msg, &cfg, owner);
-	lane = lane_for(l, msg->device, &cfg);
-	lun->settled = lane != SCSI_UNSETTLED;
-	lun->lane = lun->settled ? lane : 0;
-	r = scsi_lun_create_on(l->host, lane, &cfg, &lun->scsi);
+	choose_lane(l, &cfg, &choice);
+	lun->settled = choice.lane != SCSI_UNSETTLED;
+	lun->lane = lun->settled ? choice.lane : 0;
+	r = scsi_lun_create_on(l->host, choice.lane, choice.naa, &cfg, &lun->scsi);
 	if (r) {
 		g_free(lun);
 		return err_set(e, r, "cannot prepare \"%s\": %s", msg->device, strerror(-r));
@@ -352,6 +372,7 @@ int luns_open(struct luns *l, const struct handoff_open *msg, int *fd, const voi
 		luns_reap(l);
 		return r;
 	}
+	tell_if_apart(l, lun->device, &choice);
 	log_info("%s: %s is prepared (%s)", lun->device, lun->cfgstring, msg->known ? "known" : "new");
 	*ret = lun;
 	return 0;
@@ -362,7 +383,8 @@ int luns_resize(struct luns *l, struct lun *lun, uint64_t blocks, struct err *e)
 	const struct scsi_unit *u = unit_of(l, &lun->cfg);
 	int r;
 
-	if (l->away || lun->state != LUN_SERVING)
+	/* On its way to its I/O thread neither of them would find it. */
+	if (l->away || lun->state != LUN_SERVING || !lun->settled)
 		return err_set(e, -EAGAIN, "\"%s\" is not served now: try again when it is", lun->device);
 	if (blocks == lun->cfg.blocks)
 		return 0;

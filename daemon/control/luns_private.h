@@ -14,7 +14,7 @@ void luns_drop(struct lun *lun, const char *reason);
 /* The same for a ring that is whole: its commands have until deadline_ns. */
 void luns_drop_whole(struct lun *lun, uint64_t deadline_ns, const char *reason);
 void luns_start_held(struct luns *l);
-/* To its lane, if that can be told by now. */
-void luns_settle(struct luns *l, struct lun *lun);
+/* To its lane, if that can be told by now. False: an I/O thread does not answer, which took seconds. */
+bool luns_settle(struct luns *l, struct lun *lun);
 
 #endif

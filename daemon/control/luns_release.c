@@ -195,6 +195,8 @@ uint64_t luns_next_dropped(struct luns *l)
 
 void luns_tick(struct luns *l)
 {
+	bool answers = true;
+
 	if (l->away)
 		return;
 	list_for_each(pos, &l->all) {
@@ -203,7 +205,8 @@ void luns_tick(struct luns *l)
 
 		if (lun->ring && front_dropped(lun->ring, &reason))
 			luns_drop(lun, reason);
-		luns_settle(l, lun);
+		/* Whoever waits for a thread that hangs does so for seconds: once for all LUNs. */
+		answers = answers && luns_settle(l, lun);
 	}
 	luns_reap(l);
 	luns_start_held(l);

@@ -517,7 +517,7 @@ static void leave_hook(struct front_ring *r)
 int front_io_leave(struct front_ring *r)
 {
 	if (scsi_lun_is_settled(r->lun))
-		return 0;
+		return 1;
 	if (r->hook.link.next && (r->state == FRONT_RUNNING || r->state == FRONT_QUIET))
 		flush(r);
 	if (r->state == FRONT_DETACHED)
@@ -553,7 +553,7 @@ int front_io_join(struct front_ring *r)
 	/* On the way the ring may have been stopped. */
 	if (r->state == FRONT_DETACHED)
 		return -EIO;
-	scsi_lun_settle(r->lun, r->lane);
+	scsi_lun_settle(r->lun, r->lane, r->unit);
 	if (r->state == FRONT_IDLE)
 		return 0;
 	if (rejoin(r) < 0)

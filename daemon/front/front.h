@@ -51,10 +51,11 @@ int front_create(const struct front_config *cfg, struct front_ring **ret, struct
  * front_destroy(). */
 int front_start(struct front_ring *r, struct err *e);
 /* Of a LUN that is not settled (scsi.h): ring and LUN go to the I/O thread of this lane, which must be there, started or not,
- * and with all commands that were taken; the LUN opens there if it can. Nothing is consumed meanwhile. Waits for both
- * threads, 5 s each at most. 0 also when it was settled before. After any failure it may be tried again: then the ring is
+ * and with all commands that were taken; the LUN opens there if it can, and if its unit is still naa. Nothing is consumed
+ * meanwhile. Waits for both threads, 5 s each at most. 0 also when it was settled before, on this lane or another
+ * (scsi_lun_lane()). After any failure it may be tried again: then the ring is
  * where it was, or on its way, which front_stop() can deal with as well. */
-int front_settle(struct front_ring *r, unsigned lane, struct err *e);
+int front_settle(struct front_ring *r, unsigned lane, const char *naa, struct err *e);
 /* Drain for a ring that changes hands (hazard H2): the gate is closed outside; consume everything, complete
  * everything. 0 when the ring is empty, -ETIMEDOUT when time is over (it goes on consuming), -EIO when it was
  * dropped: it will never be empty. */

@@ -119,7 +119,7 @@ static int do_leave(struct front_ring *r, struct err *e)
 {
 	int ret = front_io_leave(r);
 
-	return ret < 0 ? err_set(e, ret, "the ring of %s is not served any more", r->name) : 0;
+	return ret < 0 ? err_set(e, ret, "the ring of %s is not served any more", r->name) : ret;
 }
 
 static int do_join(struct front_ring *r, struct err *e)
@@ -235,7 +235,7 @@ int front_start(struct front_ring *r, struct err *e)
 	return call_io(r, do_start, CALL_MS, &r->in_loop, e);
 }
 
-int front_settle(struct front_ring *r, unsigned lane, struct err *e)
+int front_settle(struct front_ring *r, unsigned lane, const char *naa, struct err *e)
 {
 	struct loop *was = r->loop;
 	bool ran;
@@ -244,7 +244,11 @@ int front_settle(struct front_ring *r, unsigned lane, struct err *e)
 	/* Also when it goes on leaving at this moment: the next call finds it out. */
 	if (ret < 0)
 		return ret;
+	/* A call before this one has settled it after all, on the lane that was chosen then. */
+	if (ret > 0)
+		return 0;
 	r->lane = lane;
+	snprintf(r->unit, sizeof(r->unit), "%s", naa);
 	r->loop = scsi_lane_loop(r->lun, lane);
 	ret = call_io(r, do_join, CALL_MS, &ran, e);
 	/* On its way it is still the old thread's: that one need not hang too. */

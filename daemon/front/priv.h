@@ -39,6 +39,7 @@ struct front_ring {
 	/* Changes while no I/O thread has the ring. */
 	struct loop *loop;
 	unsigned lane;
+	char unit[sizeof(((struct scsi_identity *)0)->naa_text)]; /* that the lane was chosen for */
 
 	/* Any thread. */
 	atomic_uint refs;
@@ -79,7 +80,8 @@ void front_put(struct front_ring *r); /* the last one unmaps, closes and frees *
 int front_io_start(struct front_ring *r, struct err *e);
 /* Takes and replies. 0: the ring is empty, -EAGAIN: not yet, -EIO: it was dropped. */
 int front_io_drain(struct front_ring *r);
-/* Out of the loop, with the LUN, and into the one of r->lane: see front_settle(). Both idempotent. -EIO: it was dropped. */
+/* Out of the loop, with the LUN, and into the one of r->lane: see front_settle(). Both idempotent. -EIO: it was dropped. The
+ * former returns 1 when the LUN is settled. */
 int front_io_leave(struct front_ring *r);
 int front_io_join(struct front_ring *r);
 /* Takes nothing more; still replies. */

@@ -259,15 +259,32 @@ static bool read_segment(struct copy *c, unsigned i)
 	return true;
 }
 
+/* One that is not may be on its way to this lane: LUNs come one after the other when their controller does. The initiator
+ * tries again. */
+static bool all_are_here(struct copy *c)
+{
+	if (!atomic_load(&c->t->lun->first->awaited))
+		return true;
+	for (unsigned i = 0; i < c->n_cscds; i++) {
+		if (c->cscd[i])
+			continue;
+		task_fail_status(c->t, 0, SCSI_BUSY);
+		return false;
+	}
+	return true;
+}
+
 bool copy_parse(struct copy *c)
 {
 	/* One look at the initiator's memory: it may change at any time. */
 	iov_get(c->t->iov, c->t->niov, 0, c->list, MIN(c->t->iov_bytes, sizeof(c->list)));
 	if (!check_header(c) || !check_cscds(c) || !check_segments(c))
 		return false;
-	c->accepted = true;
 	for (unsigned i = 0; i < c->n_cscds; i++)
 		c->cscd[i] = find_lun(c->host, c->list + cscd_at(i) + 4);
+	if (!all_are_here(c))
+		return false;
+	c->accepted = true;
 	for (unsigned i = 0; i < c->n_segments; i++)
 		if (!read_segment(c, i))
 			return false;

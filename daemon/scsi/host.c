@@ -244,7 +244,7 @@ static int have_lanes(struct scsi_host *s, struct hba *h, struct err *e)
 
 	if (h->n_lanes < n)
 		return err_set(e, -ERANGE,
-			"the controller has request queues for %u I/O threads, and had them for %u when its "
+			"the controller can have %u I/O threads, and could have %u when its "
 			"LUNs were distributed: restart the service",
 			h->n_lanes, n);
 	for (unsigned i = n; !s->attaching && i < h->n_lanes && r == 0; i++) {

@@ -68,6 +68,8 @@ struct scsi_host {
 	atomic_bool close_posted;
 	struct loop_msg close_msg;
 	atomic_uint holding; /* LUNs whose gate is SCSI_GATE_HELD */
+	atomic_uint
+		awaited; /* of the first lane: LUNs that copies may be from or to, and whose lane is still to be chosen */
 	atomic_bool tick_posted;
 	struct loop_msg tick_msg;
 
@@ -104,6 +106,9 @@ struct scsi_lun {
 	struct loop_msg join;
 	bool joined, dead; /* dead: destroyed; its memory is kept for what goes on without it */
 	bool unsettled;	   /* its lane is still to be chosen: it does not open */
+	bool awaited;	   /* counted in first->awaited */
+	/* The unit that its lane was chosen for; empty: whichever. */
+	char placed[sizeof(((struct scsi_identity *)0)->naa_text)];
 	/* Its ring was started and not let go of since: only then a copy of another LUN may use it. Before, the last
 	 * owner of the ring may still be at work, and after, the next one. I/O thread. */
 	bool serving;

@@ -12,6 +12,19 @@
 
 /* --- the gate --- */
 
+/* A copy that names its unit has to wait for it, unless it is known that there is none. */
+static void lun_await(struct scsi_lun *lun)
+{
+	bool now = lun->unsettled && !lun->dead && lun->cfg.allow & ALLOW_COPY &&
+		   lun_gate(lun) != SCSI_GATE_NO_UNIT;
+
+	if (now && !lun->awaited)
+		atomic_fetch_add(&lun->first->awaited, 1);
+	if (!now && lun->awaited)
+		atomic_fetch_sub(&lun->first->awaited, 1);
+	lun->awaited = now;
+}
+
 static struct scsi_task *first_starved(struct scsi_lun *lun)
 {
 	list_for_each_safe(pos, &lun->host->starved) {
@@ -59,6 +72,7 @@ void lun_close(struct scsi_lun *lun, enum scsi_gate why)
 		return;
 	hold_gate_changes(lun, why);
 	atomic_store_explicit(&lun->gate, (int)why, memory_order_relaxed);
+	lun_await(lun);
 	fail_waiting(lun);
 	lun->unit = NULL;
 }
@@ -87,11 +101,25 @@ static void lun_open(struct scsi_lun *lun, const struct scsi_unit *u, const stru
 	atomic_store_explicit(&lun->gate, SCSI_GATE_OPEN, memory_order_relaxed);
 }
 
-/* A unit of the same name, but another disk: an initiator's cache and file systems belong to the old one. */
+/* A unit of the same name, but another disk: an initiator's cache and file systems belong to the old one. Before it has
+ * been open: its lane was chosen for the old one, and what is known of the new one may be on another. */
 static bool is_another(const struct scsi_lun *lun, const struct scsi_unit *u)
 {
-	return lun->known && (strcmp(lun->facts.id.naa_text, u->id.naa_text) != 0 ||
-				     lun->facts.id.block_size != u->id.block_size);
+	if (!lun->known)
+		return lun->placed[0] && strcmp(lun->placed, u->id.naa_text) != 0;
+	return strcmp(lun->facts.id.naa_text, u->id.naa_text) != 0 ||
+	       lun->facts.id.block_size != u->id.block_size;
+}
+
+static void say_another(const struct scsi_lun *lun, const struct scsi_unit *u, struct err *why)
+{
+	if (lun->known)
+		err_set(why, 0,
+			"it was %s with blocks of %u bytes and is now %s with %u: remove the LUN to use it",
+			lun->facts.id.naa_text, lun->facts.id.block_size, u->id.naa_text, u->id.block_size);
+	else
+		err_set(why, 0, "it was %s when the LUN was made, and is now %s: remove the LUN to use it",
+			lun->placed, u->id.naa_text);
 }
 
 void lun_resolve(struct scsi_lun *lun)
@@ -112,9 +140,7 @@ void lun_resolve(struct scsi_lun *lun)
 		return;
 	}
 	if (u && u->identified && is_another(lun, u))
-		err_set(&why, 0,
-			"it was %s with blocks of %u bytes and is now %s with %u: remove the LUN to use it",
-			lun->facts.id.naa_text, lun->facts.id.block_size, u->id.naa_text, u->id.block_size);
+		say_another(lun, u, &why);
 	/* Drives may need longer than their controller. Another disk in place of the LUN's is not waited for. */
 	if (lun_gate(lun) == SCSI_GATE_HELD && !(u && u->identified && is_another(lun, u)) &&
 		loop_now(s->loop) < lun->hold_end_ns) {
@@ -227,11 +253,18 @@ static void lun_join(struct loop_msg *msg)
  * posted to the loop later (the start of its ring) finds it joined. */
 int scsi_lun_create(struct scsi_host *s, const struct scsi_lun_config *cfg, struct scsi_lun **ret)
 {
-	return scsi_lun_create_on(s, 0, cfg, ret);
+	return scsi_lun_create_on(s, 0, NULL, cfg, ret);
 }
 
-int scsi_lun_create_on(
-	struct scsi_host *s, unsigned lane, const struct scsi_lun_config *cfg, struct scsi_lun **ret)
+static void place(struct scsi_lun *lun, const char *naa)
+{
+	lun->placed[0] = '\0';
+	if (naa)
+		strncat(lun->placed, naa, sizeof(lun->placed) - 1);
+}
+
+int scsi_lun_create_on(struct scsi_host *s, unsigned lane, const char *naa, const struct scsi_lun_config *cfg,
+	struct scsi_lun **ret)
 {
 	struct scsi_lun *lun;
 
@@ -251,6 +284,8 @@ int scsi_lun_create_on(
 	list_init(&lun->turn);
 	lun->join.cb = lun_join;
 	atomic_init(&lun->gate, SCSI_GATE_BECOMING_READY);
+	place(lun, naa);
+	lun_await(lun);
 	*ret = lun;
 	loop_post(lun->host->loop, &lun->join);
 	return 0;
@@ -264,6 +299,11 @@ bool scsi_lun_is_settled(const struct scsi_lun *lun)
 struct loop *scsi_lun_loop(const struct scsi_lun *lun)
 {
 	return lun->host->loop;
+}
+
+unsigned scsi_lun_lane(const struct scsi_lun *lun)
+{
+	return lun->host->lane;
 }
 
 struct loop *scsi_lane_loop(const struct scsi_lun *lun, unsigned lane)
@@ -282,7 +322,7 @@ void scsi_lun_leave(struct scsi_lun *lun)
 	list_remove(&lun->all);
 }
 
-void scsi_lun_settle(struct scsi_lun *lun, unsigned lane)
+void scsi_lun_settle(struct scsi_lun *lun, unsigned lane, const char *naa)
 {
 	if (!lun->unsettled)
 		return;
@@ -293,9 +333,12 @@ void scsi_lun_settle(struct scsi_lun *lun, unsigned lane)
 		atomic_fetch_add(&host_lane(lun->first, lane)->holding, 1);
 	}
 	lun->host = host_lane(lun->first, lane);
+	place(lun, naa);
 	wipe_sweep(lun->host, false);
 	list_append(&lun->host->luns, &lun->all);
 	lun_resolve(lun);
+	/* Not before: what it holds may be a copy that needs it. */
+	lun_await(lun);
 	hold_release(lun);
 	host_kick(lun->host);
 }
@@ -309,6 +352,7 @@ void scsi_lun_destroy(struct scsi_lun *lun)
 	/* The message is still on its way: it frees. */
 	if (!lun->joined) {
 		lun->dead = true;
+		lun_await(lun);
 		return;
 	}
 	wipe_sweep(lun->host, false);
@@ -316,6 +360,7 @@ void scsi_lun_destroy(struct scsi_lun *lun)
 		lun_close(lun, SCSI_GATE_NO_UNIT);
 	lost_bequeath(lun);
 	lun->dead = true;
+	lun_await(lun);
 	if (lun->wipe.state != WIPE_NONE)
 		return;
 	list_remove(&lun->turn);

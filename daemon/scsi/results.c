@@ -125,7 +125,7 @@ void task_fail_at(
 	task_put_sense(t, code, detail);
 }
 
-static void fail_with_status(struct scsi_task *t, uint64_t offset, uint8_t status)
+void task_fail_status(struct scsi_task *t, uint64_t offset, uint8_t status)
 {
 	if (is_nearer(t, offset))
 		t->status = status;
@@ -165,7 +165,7 @@ static uint64_t arrived(const struct scsi_task *t, const struct hba_req *req)
 static void fail_aborted(struct scsi_task *t, uint64_t offset)
 {
 	if (t->flags & TASK_ABORTED)
-		fail_with_status(t, offset, SCSI_TASK_ABORTED);
+		task_fail_status(t, offset, SCSI_TASK_ABORTED);
 	else
 		task_fail_at(t, offset, SENSE_CLEARED, NULL);
 }
@@ -182,7 +182,7 @@ void task_fail_req(struct scsi_task *t, const struct hba_req *req, uint64_t offs
 	} else if (req_sense(req, &code)) {
 		fail_with_sense(t, offset, req->sense, req->sense_len);
 	} else if (is_plain_status(req->scsi_status)) {
-		fail_with_status(t, offset, req->scsi_status);
+		task_fail_status(t, offset, req->scsi_status);
 	} else {
 		/* CHECK CONDITION without sense, or a status that this layer does not know */
 		task_fail_at(t, offset, SENSE_INTERNAL_FAILURE, NULL);

@@ -197,17 +197,20 @@ int scsi_lun_check(const struct scsi_host *s, const struct scsi_lun_config *cfg,
 int scsi_lun_create(struct scsi_host *s, const struct scsi_lun_config *cfg, struct scsi_lun **ret);
 /* The same on a lane of the host: lanes know nothing of each other, so LUNs of one unit, ever, and LUNs between which
  * there are to be copies, belong to one lane. SCSI_UNSETTLED: that is not known yet, so it is on the first one, and does
- * not open before scsi_lun_settle(). -ERANGE: there is no such lane. */
+ * not open before scsi_lun_settle(). naa: of the unit that the lane was chosen for (NULL: the host has one lane); when
+ * there is another one under the name, the LUN does not open. -ERANGE: there is no such lane. */
 #define SCSI_UNSETTLED HBA_MAX_LANES
-int scsi_lun_create_on(
-	struct scsi_host *s, unsigned lane, const struct scsi_lun_config *cfg, struct scsi_lun **ret);
+int scsi_lun_create_on(struct scsi_host *s, unsigned lane, const char *naa, const struct scsi_lun_config *cfg,
+	struct scsi_lun **ret);
 /* For a LUN that is not settled. I/O thread that has it: takes it out, with the tasks that wait for its controller. From
  * then on nobody may touch it until its new I/O thread settles it, which opens it if its unit is there. Both idempotent,
  * and nothing happens to one that is settled. */
 void scsi_lun_leave(struct scsi_lun *lun);
-void scsi_lun_settle(struct scsi_lun *lun, unsigned lane);
+void scsi_lun_settle(struct scsi_lun *lun, unsigned lane, const char *naa);
 bool scsi_lun_is_settled(const struct scsi_lun *lun);
-/* Its I/O thread's; control thread, while it is not being settled. And that of a lane of its host, which must be there. */
+/* Its lane, and its I/O thread's loop; control thread, while it is not being settled. And that of a lane of its host, which
+ * must be there. */
+unsigned scsi_lun_lane(const struct scsi_lun *lun);
 struct loop *scsi_lun_loop(const struct scsi_lun *lun);
 struct loop *scsi_lane_loop(const struct scsi_lun *lun, unsigned lane);
 /* Control thread, for a LUN that runs: from now on it has so many blocks. The caller has seen that the unit has

@@ -89,6 +89,7 @@ void task_put_sense(struct scsi_task *t, enum scsi_sense code, const struct sens
  * down. */
 void task_fail_at(
 	struct scsi_task *t, uint64_t offset, enum scsi_sense code, const struct sense_detail *detail);
+void task_fail_status(struct scsi_task *t, uint64_t offset, uint8_t status);
 /* The task's scratch buffer, taken when it has none yet; NULL when none is free. */
 struct iovec *task_scratch(struct scsi_task *t);
 void scratch_release(struct scsi_host *s, int32_t scratch);

@@ -380,14 +380,15 @@ static int lun_up(struct soak *s, unsigned index)
 		r = initiator_create(i, index, name, s->opt.depth, rng_next(&s->rng));
 	i->held = i->disk.repeats = index % 2;
 	if (r == 0)
-		r = scsi_lun_create_on(s->host.scsi, s->host.n_lanes > 1 ? SCSI_UNSETTLED : 0, &cfg, &i->lun);
+		r = scsi_lun_create_on(
+			s->host.scsi, s->host.n_lanes > 1 ? SCSI_UNSETTLED : 0, NULL, &cfg, &i->lun);
 	if (r == 0)
 		r = ring_up(s, i);
 	if (r == 0)
 		r = initiator_start(i);
 	/* Each LUN has its own unit. It is told that it becomes ready until then. */
 	if (r == 0 && s->host.n_lanes > 1)
-		r = front_settle(i->ring, index % s->host.n_lanes, &e);
+		r = front_settle(i->ring, index % s->host.n_lanes, "", &e);
 	if (r < 0)
 		soak_wrong("FAILED: LUN %s cannot be made: %s %s", name, strerror(-r), e.text);
 	return r;

@@ -235,8 +235,13 @@ struct loop *scsi_lun_loop(const struct scsi_lun *lun)
 	return host_loop ? host_loop : fake_loop;
 }
 
-int scsi_lun_create_on(
-	struct scsi_host *s, unsigned lane, const struct scsi_lun_config *cfg, struct scsi_lun **ret)
+unsigned scsi_lun_lane(const struct scsi_lun *lun)
+{
+	return lun->lane;
+}
+
+int scsi_lun_create_on(struct scsi_host *s, unsigned lane, const char *naa, const struct scsi_lun_config *cfg,
+	struct scsi_lun **ret)
 {
 	if (fake.create_lun)
 		return fake.create_lun;
@@ -308,11 +313,14 @@ int front_start(struct front_ring *r, struct err *e)
 	return 0;
 }
 
-int front_settle(struct front_ring *r, unsigned lane, struct err *e)
+int front_settle(struct front_ring *r, unsigned lane, const char *naa, struct err *e)
 {
 	note("settle", r->name);
 	if (fake.settle)
 		return err_set(e, fake.settle, "the I/O thread does not answer");
+	/* Its unit is known as soon as it has a lane of several. */
+	if (naa[0] != (fake.lanes > 1 ? 'n' : '\0'))
+		abort();
 	if (r->lun->lane == SCSI_UNSETTLED)
 		r->lun->lane = lane;
 	return 0;

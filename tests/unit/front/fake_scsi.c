@@ -166,13 +166,14 @@ void scsi_lun_leave(struct scsi_lun *lun)
 	fake.left |= fake.unsettled;
 }
 
-void scsi_lun_settle(struct scsi_lun *lun, unsigned lane)
+void scsi_lun_settle(struct scsi_lun *lun, unsigned lane, const char *naa)
 {
 	if (!fake.unsettled)
 		return;
 	must(fake.left);
 	fake.unsettled = fake.left = false;
 	fake.lane = lane;
+	fake.naa = naa;
 }
 
 struct loop *scsi_lane_loop(const struct scsi_lun *lun, unsigned lane)

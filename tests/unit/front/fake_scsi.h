@@ -16,7 +16,8 @@ struct fake_scsi {
 	unsigned n;
 	bool serving; /* the LUN, of all rings */
 	bool unsettled, left;
-	unsigned lane; /* where it was settled */
+	const char *naa; /* that it was settled for */
+	unsigned lane;	 /* where it was settled */
 	struct loop *lane_loop[2];
 	unsigned submitted, aborts, bad_data, retired;
 	struct scsi_task *aborted[FAKE_MAX]; /* in order */

@@ -10,11 +10,13 @@
 #include "tests/unit/front/harness.h"
 
 #define LIMIT_MS 30000u
+#define NAA	 "naa.600507680c80"
 
 static struct loop *second;
 static pthread_t io[2];
 static bool runs[2];
-static pthread_t submitter; /* the thread that took the last command */
+static pthread_t submitter;  /* the thread that took the last command */
+static unsigned taken_by[2]; /* commands, of each thread */
 
 static struct loop *loop_of(unsigned n)
 {
@@ -46,6 +48,8 @@ static void io_join(unsigned n)
 static void on_submit(struct scsi_task *task)
 {
 	submitter = pthread_self();
+	for (unsigned n = 0; n < 2; n++)
+		taken_by[n] += runs[n] && pthread_equal(submitter, io[n]);
 }
 
 static void setup(void)
@@ -115,9 +119,10 @@ static void settle(unsigned lane)
 {
 	struct err e = {""};
 
-	ck_assert_msg(front_settle(h.r, lane, &e) == 0, "%s", e.text);
+	ck_assert_msg(front_settle(h.r, lane, NAA, &e) == 0, "%s", e.text);
 	ck_assert(!fake.unsettled);
 	ck_assert_uint_eq(fake.lane, lane);
+	ck_assert_str_eq(fake.naa, NAA);
 }
 
 /* A command that comes now is taken by the thread of this lane, and answered once. */
@@ -152,8 +157,11 @@ START_TEST(a_ring_goes_on_where_it_was)
 	settle((unsigned)_i);
 	for (unsigned i = 0; i < 100; i++)
 		is_served_by((unsigned)_i);
-	/* Once and for all. */
-	ck_assert_int_eq(front_settle(h.r, (unsigned)_i, NULL), 0);
+	/* Once and for all, also for those who have another one in mind by now. */
+	ck_assert_int_eq(front_settle(h.r, (unsigned)_i, NAA, NULL), 0);
+	ck_assert_int_eq(front_settle(h.r, 1 - (unsigned)_i, NAA, NULL), 0);
+	ck_assert_ptr_eq(h.r->loop, loop_of((unsigned)_i));
+	ck_assert_uint_eq(h.r->lane, (unsigned)_i);
 	is_served_by((unsigned)_i);
 	ck_assert_uint_eq(front_outstanding(h.r), 0);
 	ck_assert_int_eq(front_drain(h.r, LIMIT_MS), 0);
@@ -211,13 +219,19 @@ START_TEST(an_abort_that_waits_goes_with_it)
 }
 END_TEST
 
+static unsigned settled; /* atomic */
+
+/* Some are kept for the new thread. */
 static void *queue_all(void *arg)
 {
 	struct model_cmd **c = arg;
 
-	for (unsigned i = 0; i < 2000; i++)
+	for (unsigned i = 0; i < 2000; i++) {
+		while (i == 1900 && !__atomic_load_n(&settled, __ATOMIC_ACQUIRE))
+			clock_sleep_ms(1);
 		while (model_queue(&h.m, c[i]) != 0)
 			clock_sleep_ms(1);
+	}
 	return NULL;
 }
 
@@ -227,18 +241,23 @@ START_TEST(nothing_is_lost_or_done_twice_on_the_way)
 	pthread_t initiator;
 
 	fake.immediate = true;
+	settled = 0;
 	for (unsigned i = 0; i < ARRAY_SIZE(c); i++)
 		c[i] = model_cmd_new(0x8a, i, MODEL_WRITE, 1 + i % 3000);
 	ck_assert_int_eq(front_start(h.r, NULL), 0);
 	ck_assert_int_eq(pthread_create(&initiator, NULL, queue_all, c), 0);
 	eventually(harness_stats().commands > 100);
 	settle(1);
+	__atomic_store_n(&settled, 1, __ATOMIC_RELEASE);
 	pthread_join(initiator, NULL);
 	for (unsigned i = 0; i < ARRAY_SIZE(c); i++) {
 		eventually(answers(c[i]) == 1);
 		model_cmd_free(c[i]);
 	}
 	on_io(1, nothing);
+	ck_assert_uint_gt(taken_by[0], 100);
+	ck_assert_uint_ge(taken_by[1], 100);
+	ck_assert_uint_eq(taken_by[0] + taken_by[1], ARRAY_SIZE(c));
 	ck_assert_uint_eq(fake.submitted, ARRAY_SIZE(c));
 	ck_assert_uint_eq(fake.bad_data, 0);
 	ck_assert_uint_eq(h.m.bad_slots + h.m.unknown_ids, 0);
@@ -252,7 +271,7 @@ START_TEST(a_removed_device_goes_nowhere)
 	ck_assert_int_eq(front_start(h.r, NULL), 0);
 	model_remove(&h.m);
 	eventually(front_dropped(h.r, NULL));
-	ck_assert_int_eq(front_settle(h.r, 1, &e), -EIO);
+	ck_assert_int_eq(front_settle(h.r, 1, NAA, &e), -EIO);
 	ck_assert_uint_gt(strlen(e.text), 10);
 	ck_assert(fake.unsettled);
 	ck_assert_int_eq(front_stop(h.r, 0), 0);
@@ -267,7 +286,7 @@ START_TEST(a_thread_that_hangs_gets_the_ring_later)
 	ck_assert_int_eq(front_start(h.r, NULL), 0);
 	is_served_by(0);
 	io_join((unsigned)_i); /* hangs */
-	ck_assert_int_eq(front_settle(h.r, 1, &e), -ETIMEDOUT);
+	ck_assert_int_eq(front_settle(h.r, 1, NAA, &e), -ETIMEDOUT);
 	ck_assert(fake.unsettled);
 	io_start((unsigned)_i);
 	settle(1);
@@ -282,7 +301,7 @@ START_TEST(a_ring_on_its_way_can_be_stopped)
 	ck_assert_int_eq(front_start(h.r, NULL), 0);
 	eventually(front_outstanding(h.r) == 1);
 	io_join(1);
-	ck_assert_int_eq(front_settle(h.r, 1, NULL), -ETIMEDOUT);
+	ck_assert_int_eq(front_settle(h.r, 1, NAA, NULL), -ETIMEDOUT);
 	ck_assert_int_eq(front_stop(h.r, 0), 1);
 	front_destroy(h.r);
 	h.r = NULL;

@@ -166,21 +166,27 @@ static void lanes_teardown(struct fx *fx)
 	fake_free(fx->fake);
 }
 
-static struct scsi_lun *lun_on(struct fx *fx, unsigned lane, const char *text)
+static struct scsi_lun *lun_for(struct fx *fx, unsigned lane, const char *naa, const char *text)
 {
 	struct scsi_lun_config cfg;
 	struct scsi_lun *lun = NULL;
 
 	ck_assert_int_eq(scsi_lun_parse(text, &cfg, NULL), 0);
-	ck_assert_int_eq(scsi_lun_create_on(fx->host, lane, &cfg, &lun), 0);
+	ck_assert_int_eq(scsi_lun_create_on(fx->host, lane, naa, &cfg, &lun), 0);
 	scsi_lun_serve(lun);
 	return lun;
+}
+
+static struct scsi_lun *lun_on(struct fx *fx, unsigned lane, const char *text)
+{
+	return lun_for(fx, lane, NULL, text);
 }
 
 static void settle(struct scsi_lun *lun, unsigned lane)
 {
 	scsi_lun_leave(lun);
-	scsi_lun_settle(lun, lane);
+	scsi_lun_settle(lun, lane, NULL);
+	ck_assert_uint_lt(scsi_lun_lane(lun), 3);
 }
 
 static void read_from(struct fx *fx, struct scsi_lun *lun, unsigned lane)
@@ -201,10 +207,10 @@ START_TEST(luns_have_their_requests_from_their_lane)
 	struct fx y;
 
 	lanes_setup(&y);
-	ck_assert_int_eq(scsi_lun_create_on(y.host, 1, &cfg, &first), -ERANGE);
+	ck_assert_int_eq(scsi_lun_create_on(y.host, 1, NULL, &cfg, &first), -ERANGE);
 	attach(&y);
 	ck_assert_uint_eq(scsi_host_lanes(y.host), 3);
-	ck_assert_int_eq(scsi_lun_create_on(y.host, 3, &cfg, &first), -ERANGE);
+	ck_assert_int_eq(scsi_lun_create_on(y.host, 3, NULL, &cfg, &first), -ERANGE);
 	first = lun_on(&y, 0, "ld0");
 	third = lun_on(&y, 2, "ld1");
 	for (unsigned i = 0; i < 3; i++)
@@ -416,6 +422,157 @@ START_TEST(what_is_answered_behind_the_gate_may_be_lost)
 	tst_fini(&write);
 	tst_fini(&flush);
 	scsi_lun_destroy(lun);
+	lanes_teardown(&y);
+}
+END_TEST
+
+static const char *naa_of(struct fx *fx, unsigned unit)
+{
+	const struct scsi_unit *units;
+
+	ck_assert_uint_gt(scsi_host_units(fx->host, &units), unit);
+	return units[unit].id.naa_text;
+}
+
+/* The lane is chosen for the unit that is there, and when the LUN opens there is another one under the name. What is known of
+ * that is on a lane of its own. */
+START_TEST(a_lun_opens_for_the_unit_that_its_lane_was_chosen_for)
+{
+	struct scsi_lun *placed, *settled, *whole;
+	struct fx y;
+	char naa[2][sizeof(((struct scsi_identity *)0)->naa_text)];
+
+	lanes_setup(&y);
+	attach(&y);
+	for (unsigned i = 0; i < 2; i++)
+		strcpy(naa[i], naa_of(&y, i));
+	/* The I/O threads see the loss before the control thread does. */
+	__atomic_store_n(&y.fake->state, HBA_REMOVED, __ATOMIC_RELEASE);
+	fake_ready(y.fake);
+	placed = lun_for(&y, 1, naa[0], "ld0");
+	settled = lun_on(&y, SCSI_UNSETTLED, "ld0");
+	whole = lun_for(&y, 2, naa[1], "ld1");
+	scsi_lun_leave(settled);
+	scsi_lun_settle(settled, 1, naa[0]);
+	scsi_host_detach(y.host, SCSI_GATE_GONE);
+	__atomic_store_n(&y.fake->state, HBA_RUNNING, __ATOMIC_RELEASE);
+	fake_default_pages(&y.fake->disk[0], "ANOTHER0001");
+	attach(&y);
+	ck_assert_str_ne(naa_of(&y, 0), naa[0]);
+	ck_assert_int_eq(scsi_lun_gate(placed), SCSI_GATE_NO_UNIT);
+	ck_assert_int_eq(scsi_lun_gate(settled), SCSI_GATE_NO_UNIT);
+	ck_assert_int_eq(scsi_lun_gate(whole), SCSI_GATE_OPEN);
+	scsi_lun_destroy(placed);
+	scsi_lun_destroy(settled);
+	scsi_lun_destroy(whole);
+	lanes_teardown(&y);
+}
+END_TEST
+
+static void designator_of(struct scsi_lun *lun, uint8_t *to)
+{
+	struct tst t;
+
+	tst_init(&t, lun, "\x12\x01\x83\x00\xff\x00", 6, 255, 1);
+	tst_submit(&t);
+	assert_good(&t);
+	memcpy(to, t.buf + 4, 4U + t.buf[7]);
+	tst_fini(&t);
+}
+
+#define COPY_LEN (16 + 2 * 32 + 28)
+
+/* One block from the second to the first. */
+static void copy_init(struct tst *t, struct scsi_lun *lun, const uint8_t designators[2][64])
+{
+	static const uint8_t segment[28] = {
+		[0] = 0x02, [3] = 0x18, [7] = 0x01, [11] = 0x01, [19] = 0x05, [27] = 0x07};
+	uint8_t cdb[16] = {0x83, [13] = COPY_LEN};
+
+	tst_init(t, lun, (const char *)cdb, 16, COPY_LEN, 1);
+	memset(t->buf, 0, t->len);
+	t->filled = true;
+	t->buf[3] = 2 * 32;
+	t->buf[11] = 28;
+	for (unsigned i = 0; i < 2; i++) {
+		uint8_t *d = t->buf + 16 + i * 32;
+
+		d[0] = 0xe4;
+		memcpy(d + 4, designators[1 - i], 4U + designators[1 - i][3]);
+		d[30] = 0x02;
+	}
+	memcpy(t->buf + 80, segment, sizeof(segment));
+}
+
+/* LUNs come to their lanes one after the other, and a copy that waited may need one that is still to come. */
+START_TEST(a_copy_is_tried_again_until_its_luns_are_there)
+{
+	struct scsi_lun *a, *b;
+	uint8_t designator[2][64] = {{0}};
+	struct tst waited, again;
+	struct fx y;
+
+	lanes_setup(&y);
+	attach(&y);
+	a = lun_on(&y, 1, "ld0;hold=60;allow=copy");
+	b = lun_on(&y, 1, "ld1;allow=copy");
+	designator_of(a, designator[0]);
+	designator_of(b, designator[1]);
+	scsi_lun_destroy(b);
+	if (_i)
+		scsi_lun_destroy(a);
+	scsi_host_detach(y.host, SCSI_GATE_GONE);
+	if (_i)
+		a = lun_on(&y, SCSI_UNSETTLED, "ld0;hold=60;allow=copy");
+	b = lun_on(&y, SCSI_UNSETTLED, "ld1;hold=60;allow=copy");
+	copy_init(&waited, a, designator);
+	tst_submit(&waited);
+	ck_assert_uint_eq(waited.done, 0);
+	attach(&y);
+	if (_i)
+		settle(a, 1);
+	fake_run(y.fake, 0);
+	ck_assert_uint_eq(waited.done, 1);
+	ck_assert_uint_eq(waited.task.status, SCSI_BUSY);
+	settle(b, 1);
+	ck_assert_uint_eq(y.host->awaited, 0);
+	copy_init(&again, a, designator);
+	tst_submit(&again);
+	fake_run(y.fake, 0);
+	assert_good(&again);
+	/* What nobody has, nobody waits for. */
+	tst_fini(&again);
+	designator[1][8] ^= 0x55;
+	copy_init(&again, a, designator);
+	tst_submit(&again);
+	fake_run(y.fake, 0);
+	assert_check(&again, 0x0a, 0x08, 0x04);
+	tst_fini(&again);
+	tst_fini(&waited);
+	scsi_lun_destroy(a);
+	scsi_lun_destroy(b);
+	lanes_teardown(&y);
+}
+END_TEST
+
+/* ... nor for a LUN whose unit is not there, or that has gone. */
+START_TEST(copies_wait_for_no_lun_without_a_unit)
+{
+	struct scsi_lun *none, *gone, *plain;
+	struct fx y;
+
+	lanes_setup(&y);
+	none = lun_on(&y, SCSI_UNSETTLED, "ld7;allow=copy");
+	gone = lun_on(&y, SCSI_UNSETTLED, "ld0;allow=copy");
+	plain = lun_on(&y, SCSI_UNSETTLED, "ld1");
+	ck_assert_uint_eq(y.host->awaited, 2);
+	attach(&y);
+	ck_assert_int_eq(scsi_lun_gate(none), SCSI_GATE_NO_UNIT);
+	ck_assert_uint_eq(y.host->awaited, 1);
+	scsi_lun_destroy(gone);
+	ck_assert_uint_eq(y.host->awaited, 0);
+	scsi_lun_destroy(none);
+	scsi_lun_destroy(plain);
 	lanes_teardown(&y);
 }
 END_TEST
@@ -923,6 +1080,9 @@ int main(void)
 	tcase_add_test(c, luns_have_their_requests_from_their_lane);
 	tcase_add_test(c, what_is_answered_before_its_lane_hears_of_the_loss_may_be_lost);
 	tcase_add_loop_test(c, what_is_answered_behind_the_gate_may_be_lost, 0, 2);
+	tcase_add_test(c, a_lun_opens_for_the_unit_that_its_lane_was_chosen_for);
+	tcase_add_loop_test(c, a_copy_is_tried_again_until_its_luns_are_there, 0, 2);
+	tcase_add_test(c, copies_wait_for_no_lun_without_a_unit);
 	tcase_add_test(c, a_lun_opens_on_its_lane_and_not_before);
 	tcase_add_test(c, what_a_lun_holds_goes_with_it_to_its_lane);
 	tcase_add_test(c, a_lun_on_its_way_may_be_destroyed);
