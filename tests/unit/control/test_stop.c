@@ -291,6 +291,30 @@ START_TEST(watchdog_is_fed_only_while_the_io_thread_moves)
 }
 END_TEST
 
+/* So does the handler's watch. */
+START_TEST(a_ping_is_not_answered_while_any_io_thread_hangs)
+{
+	struct handoff_head h = head_of(HANDOFF_PING, sizeof(h));
+	struct io io = fake_io;
+	int fd;
+
+	ck_assert_int_eq(loop_create(&io.loop[1]), 0);
+	io.n_loops = io.n_threads = 2;
+	luns.io = &io;
+	fd = client_connect();
+	client_plain(fd, HANDOFF_PING);
+	clock_sleep_ms(LUNS_ALIVE_AGE_MS + 200);
+	client_send(fd, &h, sizeof(h), -1, 0);
+	ck_assert(!pump(fd, 300));
+	/* It is no thread. */
+	io.n_threads = 1;
+	client_plain(fd, HANDOFF_PING);
+	luns.io = &fake_io;
+	loop_destroy(io.loop[1]);
+	close(fd);
+}
+END_TEST
+
 /* All have to move; this one has hung from the beginning. */
 START_TEST(watchdog_is_starved_by_any_io_thread)
 {
@@ -376,6 +400,7 @@ int main(void)
 	tcase_add_test(t, idle_rings_are_let_go_of_before_draining);
 	tcase_add_test(t, luns_end_without_io_thread_after_it_is_joined);
 	tcase_add_test(t, watchdog_is_fed_only_while_the_io_thread_moves);
+	tcase_add_test(t, a_ping_is_not_answered_while_any_io_thread_hangs);
 	tcase_add_test(t, watchdog_is_starved_by_any_io_thread);
 	tcase_add_test(t, jobs_run_in_order_and_end_on_the_main_loop);
 	srunner_run_all(sr, CK_ENV);

@@ -234,7 +234,7 @@ static void on_done(struct hba_req *req)
 
 void job_submit_here(struct job *job)
 {
-	struct hba_req *req = hba_lane_req_get(job->rig->h, job->lane);
+	struct hba_req *req = job->req ? job->req : hba_lane_req_get(job->rig->h, job->lane);
 	const struct hba_req *t = &job->tmpl;
 	int rc;
 
@@ -263,6 +263,19 @@ void job_submit_here(struct job *job)
 		job->req = NULL;
 		hba_req_put(req);
 	}
+}
+
+static void take_cb(void *arg)
+{
+	struct job *job = arg;
+
+	job->req = hba_lane_req_get(job->rig->h, job->lane);
+}
+
+void job_take(struct job *job)
+{
+	rig_lane_io(job->rig, job->lane, take_cb, job);
+	ck_assert_ptr_nonnull(job->req);
 }
 
 static void submit_cb(void *arg)

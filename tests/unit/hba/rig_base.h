@@ -105,6 +105,7 @@ void job_fill(struct job *job, unsigned seed); /* its buffer, with a pattern tha
 /* Its lane is 0, unless the test has changed that before. */
 void job_submit(struct job *job);      /* asserts that it was accepted */
 void job_try(struct job *job);	       /* leaves submit_result to the test; 1: no slot */
+void job_take(struct job *job);	       /* its slot, on its lane; submitted with that later */
 void job_submit_here(struct job *job); /* as job_try(), on the I/O thread */
 int job_submitted(struct job *job);    /* its submit_result */
 unsigned job_done(struct job *job);

@@ -36,9 +36,10 @@ struct model {
 	unsigned init_faults; /* so many INITs kill firmware */
 	bool no_whole64;      /* its transport makes two writes of one */
 	bool init_silent, no_msix;
-	unsigned stray;	 /* replies come in the queue so many further than they should */
-	bool hold;	 /* requests wait for model_complete() */
-	bool hold_flush; /* the flush DCMD too */
+	unsigned stray;		/* replies come in the queue so many further than they should */
+	uint16_t silent_queues; /* a bit for each: no interrupt tells of its replies */
+	bool hold;		/* requests wait for model_complete() */
+	bool hold_flush;	/* the flush DCMD too */
 	bool hold_tasks;
 	uint8_t abort_response, reset_response;
 	bool abort_kills, reset_kills; /* the commands come back, failed */

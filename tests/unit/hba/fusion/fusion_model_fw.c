@@ -25,7 +25,7 @@ void fw_post_raw(struct model *m, unsigned queue, uint64_t desc)
 	m->n_posted[queue]++;
 	m->status |= 8;
 	/* Bit 3 masks replies. */
-	if (!(m->mask & 8))
+	if (!(m->mask & 8) && !(m->silent_queues >> queue & 1))
 		fn_interrupt_vector(&m->fn, m->fn.irq_kind == PCI_IRQ_MSIX ? queue : 0);
 }
 

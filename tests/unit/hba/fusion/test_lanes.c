@@ -54,6 +54,61 @@ static void release_all(struct rig *r, unsigned n_jobs)
 		ck_assert_int_eq(memcmp(r->model->disk[n % 3] + n * 512, r->job[n].buf, 512), 0);
 }
 
+/* --- threads --- */
+
+/* A thread that is held up. */
+struct stall {
+	struct loop_msg msg;
+	unsigned begun, over; /* atomic */
+};
+
+static void stall(struct loop_msg *m)
+{
+	struct stall *s = container_of(m, struct stall, msg);
+
+	__atomic_store_n(&s->begun, 1, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&s->over, __ATOMIC_ACQUIRE))
+		clock_sleep_ms(1);
+}
+
+static void stall_begin(struct rig *r, unsigned lane, struct stall *s)
+{
+	*s = (struct stall){.msg.cb = stall};
+	loop_post(r->lane_loop[lane], &s->msg);
+	rig_wait(__atomic_load_n(&s->begun, __ATOMIC_ACQUIRE));
+}
+
+static void stall_end(struct stall *s)
+{
+	__atomic_store_n(&s->over, 1, __ATOMIC_RELEASE);
+}
+
+static bool was_handed_on(struct rig *r, uint16_t smid)
+{
+	return __atomic_load_n(&rig_fusion(r)->smid[smid].fired, __ATOMIC_RELAXED) == FUSION_HANDED_ON;
+}
+
+struct asked {
+	struct rig *r;
+	unsigned lane;
+	enum hba_state state;
+};
+
+static void ask(void *arg)
+{
+	struct asked *a = arg;
+
+	a->state = hba_lane_state(a->r->h, a->lane);
+}
+
+static enum hba_state lane_state(struct rig *r, unsigned lane)
+{
+	struct asked a = {.r = r, .lane = lane};
+
+	rig_lane_io(r, lane, ask, &a);
+	return a.state;
+}
+
 /* --- shares --- */
 
 START_TEST(each_has_its_share_and_its_queue)
@@ -436,6 +491,39 @@ START_TEST(what_a_unit_reset_takes_along_is_sent_again_by_its_lane)
 }
 END_TEST
 
+/* What it ended lies in the queue of a lane that nobody has told: it is that lane's, as long as it puts aside what the reset
+ * ends. */
+START_TEST(a_unit_reset_ends_when_all_have_looked_into_their_queues)
+{
+	struct rig *r = lanes_new(INVADER, LANES);
+
+	r->ladder.tick_ms = 60000;
+	rig_must_start(r);
+	tell(r, hold, true);
+	tell(r, abort_response, 0x05);
+	tell(r, abort_kills, false);
+	for (unsigned i = 0; i < 8; i++)
+		job_submit(on_lane(job_rw(r, i, LD0, DMA_FROM_DEVICE, i, 1), i % LANES));
+	tell(r, hold_tasks, true);
+	job_abort(&r->job[2]);
+	rig_wait(model_task_waits(r->model));
+	model_finish_task(r->model);
+	rig_wait(seen(r, n_unit_reset) == 1);
+	tell(r, silent_queues, 1 << 3);
+	model_finish_task(r->model);
+	job_ends(&r->job[2], HBA_ABORTED);
+	rig_wait(model_pending(r->model) == 7);
+	tell(r, silent_queues, 0);
+	while (model_pending(r->model))
+		model_complete(r->model, 0);
+	for (unsigned i = 0; i < 8; i++)
+		if (i != 2)
+			job_ends(&r->job[i], HBA_DONE);
+	ck_assert_uint_eq(rig_fusion(r)->count.again, 7);
+	rig_down(r);
+}
+END_TEST
+
 /* --- controller resets --- */
 
 START_TEST(a_fault_sends_everything_again)
@@ -454,25 +542,71 @@ START_TEST(a_fault_sends_everything_again)
 }
 END_TEST
 
+/* Slots are not given out then, but who has one may use it. */
 START_TEST(what_comes_during_a_reset_waits_for_its_end)
 {
 	struct rig *r = lanes_up(INVADER);
+	struct stall second;
 
+	for (unsigned i = 8; i < 12; i++)
+		job_take(on_lane(job_rw(r, i, LD0, DMA_FROM_DEVICE, 40, 1), i % LANES));
 	hold_on_all(r, 8);
-	rig_times(r)->diag_reset = 50;
+	stall_begin(r, 1, &second); /* so that it cannot come to its end yet */
 	model_set_state(r->model, 0xf);
 	rig_wait(hba_state(r->h) == HBA_RESETTING);
-	rig_sync(r);
-	/* Slots are not given out then, but who has one may use it. */
-	for (unsigned i = 0; i < LANES; i++)
-		job_try(on_lane(job_rw(r, 8 + i, LD0, DMA_FROM_DEVICE, 40, 1), i));
+	rig_wait(lane_state(r, 2) == HBA_RESETTING && lane_state(r, 3) == HBA_RESETTING);
+	for (unsigned i = 8; i < 12; i++) {
+		if (i % LANES == 1)
+			continue;
+		job_submit(&r->job[i]);
+		job_try(on_lane(job_rw(r, 8 + i, LD0, DMA_FROM_DEVICE, 40, 1), i % LANES));
+		ck_assert_int_eq(job_submitted(&r->job[8 + i]), 1);
+	}
+	job_abort(&r->job[11]);
+	job_ends(&r->job[11], HBA_ABORTED);
+	ck_assert_uint_eq(model_pending(r->model), 8);
+	stall_end(&second);
 	rig_wait(rig_was_reset(r, 1));
-	rig_wait(model_pending(r->model) >= 8);
-	tell(r, hold, false);
+	job_submit(&r->job[9]);
+	rig_wait(model_pending(r->model) == 11);
 	while (model_pending(r->model))
 		model_complete(r->model, 0);
-	jobs_end(r, 0, 8, HBA_DONE);
-	rig_wait(hba_inflight(r->h) == 0);
+	jobs_end(r, 0, 11, HBA_DONE);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_uint_lt(r->job[i].order, r->job[4 + i].order);
+		ck_assert_uint_lt(r->job[4 + i].order, r->job[8 + i].order);
+	}
+	ck_assert_uint_eq(stat_of(r, reissues), 8);
+	rig_down(r);
+}
+END_TEST
+
+static void fault(void *arg)
+{
+	hba_fault(arg, "a test");
+}
+
+/* It lies in the lane's queue, and nobody has told the lane. */
+START_TEST(what_firmware_has_answered_does_not_run_again)
+{
+	struct rig *r = lanes_new(INVADER, LANES);
+
+	r->ladder.tick_ms = 60000;
+	rig_must_start(r);
+	hold_on_all(r, 8);
+	tell(r, silent_queues, 1 << 2);
+	model_complete(r->model, 2);
+	model_complete(r->model, 5);
+	rig_sync(r);
+	ck_assert_uint_eq(job_done(&r->job[2]) + job_done(&r->job[6]), 0);
+	rig_io(r, fault, r->h);
+	rig_wait(rig_was_reset(r, 1));
+	job_ends(&r->job[2], HBA_DONE);
+	job_ends(&r->job[6], HBA_DONE);
+	rig_wait(model_pending(r->model) == 6);
+	ck_assert_uint_eq(stat_of(r, reissues), 6);
+	tell(r, silent_queues, 0);
+	release_all(r, 8);
 	rig_down(r);
 }
 END_TEST
@@ -528,38 +662,6 @@ START_TEST(a_device_that_is_gone_ends_everything)
 	rig_down(r);
 }
 END_TEST
-
-/* A thread that is held up. */
-struct stall {
-	struct loop_msg msg;
-	unsigned begun, over; /* atomic */
-};
-
-static void stall(struct loop_msg *m)
-{
-	struct stall *s = container_of(m, struct stall, msg);
-
-	__atomic_store_n(&s->begun, 1, __ATOMIC_RELEASE);
-	while (!__atomic_load_n(&s->over, __ATOMIC_ACQUIRE))
-		clock_sleep_ms(1);
-}
-
-static void stall_begin(struct rig *r, unsigned lane, struct stall *s)
-{
-	*s = (struct stall){.msg.cb = stall};
-	loop_post(r->lane_loop[lane], &s->msg);
-	rig_wait(__atomic_load_n(&s->begun, __ATOMIC_ACQUIRE));
-}
-
-static void stall_end(struct stall *s)
-{
-	__atomic_store_n(&s->over, 1, __ATOMIC_RELEASE);
-}
-
-static bool was_handed_on(struct rig *r, uint16_t smid)
-{
-	return __atomic_load_n(&rig_fusion(r)->smid[smid].fired, __ATOMIC_RELAXED) == FUSION_HANDED_ON;
-}
 
 /* Whatever that thread is in the middle of, nothing is done to the controller before it has let go. */
 START_TEST(a_reset_waits_for_a_thread_that_does_not_answer)
@@ -666,7 +768,9 @@ START_TEST(a_stop_ends_what_others_have_at_the_controller)
 
 	hold_on_all(r, 12);
 	r->h->core->times.flush_ms = 10;
-	hba_stop(r->h);
+	ck_assert_int_lt(hba_stop(r->h), 0); /* nor did the flushes come back */
+	ck_assert_uint_eq(r->h->core->left, 12);
+	ck_assert_uint_eq(r->h->core->beside, 12);
 	jobs_end(r, 0, 12, HBA_GONE);
 	for (unsigned i = 0; i < 12; i++) {
 		ck_assert(r->job[i].quiet);
@@ -681,26 +785,6 @@ static void *stop_main(void *arg)
 	struct rig *r = arg;
 
 	return (void *)(intptr_t)hba_stop(r->h);
-}
-
-struct asked {
-	struct rig *r;
-	enum hba_state state;
-};
-
-static void ask_second(void *arg)
-{
-	struct asked *a = arg;
-
-	a->state = hba_lane_state(a->r->h, 2);
-}
-
-static bool second_has_left(struct rig *r)
-{
-	struct asked a = {.r = r};
-
-	rig_lane_io(r, 2, ask_second, &a);
-	return a.state != HBA_RUNNING;
 }
 
 /* Firmware answers a write when the last flush is over and its lane has left: nobody may take that for an answer, because
@@ -730,7 +814,7 @@ START_TEST(nothing_is_acknowledged_behind_the_last_flush_of_a_stop)
 	stall_begin(r, 3, &third);
 	tell(r, hold_flush, false);
 	model_finish_flush(r->model);
-	rig_wait(second_has_left(r));
+	rig_wait(lane_state(r, 2) != HBA_RUNNING);
 	stall_begin(r, 2, &second);
 	model_complete(r->model, 0);
 	rig_wait(was_handed_on(r, smid));
@@ -813,8 +897,10 @@ int main(void)
 	tcase_add_test(t, time_outs_of_any_lane);
 	tcase_add_test(t, aborts_of_one_lane_wait_for_those_of_another);
 	tcase_add_test(t, what_a_unit_reset_takes_along_is_sent_again_by_its_lane);
+	tcase_add_test(t, a_unit_reset_ends_when_all_have_looked_into_their_queues);
 	tcase_add_loop_test(t, a_fault_sends_everything_again, 0, 4);
 	tcase_add_test(t, what_comes_during_a_reset_waits_for_its_end);
+	tcase_add_test(t, what_firmware_has_answered_does_not_run_again);
 	tcase_add_test(t, flushes_of_other_lanes_begin_anew_after_a_reset);
 	tcase_add_test(t, a_reset_that_never_helps_ends_everything);
 	tcase_add_test(t, a_device_that_is_gone_ends_everything);
