@@ -23,5 +23,8 @@
 #define unlikely(x)	     __builtin_expect(!!(x), 0)
 #define hb_printf(fmt, args) __attribute__((format(printf, fmt, args)))
 #define hb_unused	     __attribute__((unused))
+/* Bytes at the end of an element that one thread writes, in an array whose elements are of different threads: wherever the
+ * array begins, two of them have no cache line in common. */
+#define HB_APART 64
 
 #endif

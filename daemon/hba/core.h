@@ -70,6 +70,7 @@ struct hba_lane {
 	const char *trouble_why;
 	bool join_over; /* atomic: it has joined its loop, or must not any more */
 	int join_result;
+	uint8_t apart[HB_APART];
 };
 
 enum hba_round { ROUND_NONE, ROUND_HALT, ROUND_GO };

@@ -72,6 +72,7 @@ struct fusion_tag {
 struct fusion_queue {
 	le64_t *ring;
 	uint32_t index; /* of the next descriptor */
+	uint8_t apart[HB_APART];
 };
 
 /* Of one lane while f->task_owner says so. */
@@ -113,6 +114,7 @@ struct fusion_lane {
 	uint32_t free_first, n_free;
 	struct list swept; /* by drv_link: ended by a unit reset that was not meant for them */
 	struct log_limit wild_limit, unit_limit;
+	uint8_t apart[HB_APART];
 };
 
 enum fusion_event_step {
