@@ -163,8 +163,9 @@ static void resume(struct hba *h)
 	log_info("%s: controller runs again", h->pci->uri);
 	h->core->reset_ended_ns = loop_now(h->loop);
 	hba_set_state(h, HBA_RUNNING);
-	recover_resume(&h->core->lane[0]);
+	/* First: whatever the first one's requests bring about comes behind it. */
 	lanes_go(h, HBA_RUNNING);
+	recover_resume(&h->core->lane[0]);
 }
 
 static void on_reset(struct loop_timer *t)
