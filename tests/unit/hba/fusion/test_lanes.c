@@ -215,6 +215,42 @@ START_TEST(flushes_of_all_lanes_share_rounds)
 }
 END_TEST
 
+struct newcomers {
+	struct loop_msg msg;
+	struct hba *h;
+};
+
+static void units_come(struct loop_msg *m)
+{
+	struct newcomers *c = container_of(m, struct newcomers, msg);
+
+	for (unsigned i = 0; i < 20; i++) {
+		struct hba_unit u = {
+			.kind = HBA_UNIT_LD, .target = (uint16_t)(100 + i), .state = HBA_UNIT_OFFLINE};
+
+		hba_add_unit(c->h, &u);
+		clock_sleep_ms(1);
+	}
+}
+
+/* ThreadSanitizer looks on. */
+START_TEST(units_may_come_while_others_submit)
+{
+	struct rig *r = lanes_up(INVADER);
+	struct newcomers c = {.msg.cb = units_come, .h = r->h};
+	unsigned n = hba_n_units(r->h);
+
+	for (unsigned i = 0; i < 100; i++)
+		on_lane(job_rw(r, i, LD0, DMA_FROM_DEVICE, i, 1), 1 + i % (LANES - 1));
+	loop_post(r->loop, &c.msg);
+	for (unsigned i = 0; i < 100; i++)
+		job_run_well(&r->job[i]);
+	rig_sync(r);
+	ck_assert_uint_eq(hba_n_units(r->h), n + 20);
+	rig_down(r);
+}
+END_TEST
+
 /* --- fewer than were asked for --- */
 
 START_TEST(halves_of_descriptors_would_be_mixed)
@@ -883,6 +919,7 @@ int main(void)
 	tcase_add_test(t, a_full_lane_is_nobody_elses_business);
 	tcase_add_test(t, what_the_first_finds_for_others_is_handed_on);
 	tcase_add_test(t, flushes_of_all_lanes_share_rounds);
+	tcase_add_test(t, units_may_come_while_others_submit);
 	tcase_add_test(t, halves_of_descriptors_would_be_mixed);
 	tcase_add_test(t, small_firmware_is_not_shared_by_many);
 	tcase_add_test(t, few_at_once_are_not_shared_by_many);
