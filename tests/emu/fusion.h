@@ -75,7 +75,7 @@ struct fusion {
 	uint64_t queue[FUSION_VECTORS];
 	uint32_t producer[FUSION_VECTORS], host[FUSION_VECTORS];
 	uint64_t posted[FUSION_VECTORS]; /* ever */
-	uint32_t unsent; /* vectors whose message waits for the mask to open */
+	uint32_t unsent;		 /* vectors whose message waits for the mask to open */
 	struct cmd *by_smid[MAX_CMDS + 1];
 };
 
