@@ -176,22 +176,62 @@ START_TEST(a_lun_that_does_not_fit_is_not_placed)
 }
 END_TEST
 
+/* This one waits for it once, not for each of its LUNs. */
 START_TEST(a_thread_that_is_slow_gets_its_lun_later)
+{
+	int fd = client_connect();
+	uint64_t a;
+
+	client_hello(fd, 7);
+	a = client_serve(fd, "a", "hba/g2/ld0", 7);
+	client_serve(fd, "b", "hba/g2/ld1", 7);
+	fake_calls();
+	fake.settle = -ETIMEDOUT;
+	attached();
+	luns_tick(&luns);
+	ck_assert_str_eq(fake_calls(), "settle a, settle a");
+	/* Nobody knows where it is: a new size would get lost. */
+	ck_assert_int_eq(client_resize(fd, a, 1000).head.status, -EAGAIN);
+	ck_assert_str_eq(fake_calls(), "");
+	fake.settle = 0;
+	luns_tick(&luns);
+	luns_tick(&luns);
+	ck_assert_str_eq(fake_calls(), "settle a, settle b");
+	ck_assert_uint_eq(fake_ring(0)->lun->lane, 0);
+	ck_assert_int_ne(client_resize(fd, a, 1000).head.status, -EAGAIN);
+	close(fd);
+}
+END_TEST
+
+/* An earlier call has come to its end by itself, and now there would be another choice. */
+START_TEST(a_lun_is_where_its_ring_says)
+{
+	int fd = client_connect();
+	const struct lun *lun;
+
+	client_hello(fd, 7);
+	client_serve(fd, "a", "hba/g2/ld0", 7);
+	fake_ring(0)->lun->lane = 2;
+	attached();
+	lun = container_of(luns.all.next, struct lun, link);
+	ck_assert(lun->settled);
+	ck_assert_uint_eq(lun->lane, 2);
+	close(fd);
+}
+END_TEST
+
+START_TEST(no_lun_goes_anywhere_when_the_threads_have_ended)
 {
 	int fd = client_connect();
 
 	client_hello(fd, 7);
 	client_serve(fd, "a", "hba/g2/ld0", 7);
 	fake_calls();
-	fake.settle = -ETIMEDOUT;
+	luns.loop_gone = true;
 	attached();
 	luns_tick(&luns);
-	ck_assert_str_eq(fake_calls(), "settle a, settle a");
-	fake.settle = 0;
-	luns_tick(&luns);
-	luns_tick(&luns);
-	ck_assert_str_eq(fake_calls(), "settle a");
-	ck_assert_uint_eq(fake_ring(0)->lun->lane, 0);
+	ck_assert_str_eq(fake_calls(), "");
+	luns.loop_gone = false;
 	close(fd);
 }
 END_TEST
@@ -258,6 +298,8 @@ int main(void)
 	tcase_add_test(t, a_lun_without_a_unit_waits_for_one);
 	tcase_add_test(t, a_lun_that_does_not_fit_is_not_placed);
 	tcase_add_test(t, a_thread_that_is_slow_gets_its_lun_later);
+	tcase_add_test(t, a_lun_is_where_its_ring_says);
+	tcase_add_test(t, no_lun_goes_anywhere_when_the_threads_have_ended);
 	tcase_add_test(t, a_controller_with_one_queue_has_all_on_one_thread);
 	tcase_add_test(t, one_thread_has_nothing_to_distribute);
 	tcase_add_test(t, luns_that_copy_share_a_thread);
