@@ -259,14 +259,25 @@ static bool read_segment(struct copy *c, unsigned i)
 	return true;
 }
 
+static bool is_missing(const struct copy *c, unsigned field)
+{
+	unsigned id = get_be16(c->list + field);
+
+	return id < c->n_cscds && !c->cscd[id];
+}
+
 /* One that is not may be on its way to this lane: LUNs come one after the other when their controller does. The initiator
- * tries again. */
+ * tries again. Where it would not be permitted, or is not used, nothing is waited for. */
 static bool all_are_here(struct copy *c)
 {
-	if (!atomic_load(&c->t->lun->first->awaited))
+	const struct scsi_lun *own = c->t->lun;
+
+	if (!(own->cfg.allow & ALLOW_COPY) || !atomic_load(&own->first->awaited))
 		return true;
-	for (unsigned i = 0; i < c->n_cscds; i++) {
-		if (c->cscd[i])
+	for (unsigned i = 0; i < c->n_segments; i++) {
+		unsigned at = segment_at(c, i);
+
+		if (!is_missing(c, at + SEGMENT_SOURCE) && !is_missing(c, at + SEGMENT_DESTINATION))
 			continue;
 		task_fail_status(c->t, 0, SCSI_BUSY);
 		return false;

@@ -290,6 +290,7 @@ void scsi_lun_serve(struct scsi_lun *lun)
 {
 	assert(!lun->dead);
 	lun->serving = true;
+	lun_await(lun);
 }
 
 /* Nothing is to be done for one that was never served: no copy has found it. */
@@ -300,6 +301,7 @@ void scsi_lun_retire(struct scsi_lun *lun)
 	if (!lun->serving)
 		return;
 	lun->serving = false;
+	lun_await(lun);
 	copy_forget(all, lun);
 	for (unsigned i = 0; i < COPY_MAX_COPIES; i++) {
 		struct copy *c = &all->copy[i];

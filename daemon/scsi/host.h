@@ -68,8 +68,8 @@ struct scsi_host {
 	atomic_bool close_posted;
 	struct loop_msg close_msg;
 	atomic_uint holding; /* LUNs whose gate is SCSI_GATE_HELD */
-	atomic_uint
-		awaited; /* of the first lane: LUNs that copies may be from or to, and whose lane is still to be chosen */
+	/* Of the first lane: LUNs that copies may be from or to, and whose lane is still to be chosen. */
+	atomic_uint awaited;
 	atomic_bool tick_posted;
 	struct loop_msg tick_msg;
 
@@ -106,6 +106,7 @@ struct scsi_lun {
 	struct loop_msg join;
 	bool joined, dead; /* dead: destroyed; its memory is kept for what goes on without it */
 	bool unsettled;	   /* its lane is still to be chosen: it does not open */
+	bool sought;	   /* its lane has looked for its unit in vain; it may be held all the same */
 	bool awaited;	   /* counted in first->awaited */
 	/* The unit that its lane was chosen for; empty: whichever. */
 	char placed[sizeof(((struct scsi_identity *)0)->naa_text)];
@@ -169,6 +170,10 @@ void lun_copy_left(struct scsi_lun *lun);
 void lun_resolve(struct scsi_lun *lun);
 /* Closes: what waits is answered with the gate's condition, what is at the controller comes back through it. */
 void lun_close(struct scsi_lun *lun, enum scsi_gate why);
+/* I/O thread, whenever anything of that changes: counts the LUN, or no longer, among those that copies naming a unit which
+ * is not found have to wait for. It counts while it is served, its lane is still to be chosen, and its unit may be there: not
+ * when its lane has looked for that in vain, nor when no copy may use it. */
+void lun_await(struct scsi_lun *lun);
 /* A task that waits for the LUN's gate, or NULL. */
 struct scsi_task *lun_first_waiting(struct scsi_lun *lun);
 const struct scsi_unit *units_find(const struct scsi_units *units, const char *name);

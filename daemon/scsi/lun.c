@@ -12,11 +12,10 @@
 
 /* --- the gate --- */
 
-/* A copy that names its unit has to wait for it, unless it is known that there is none. */
-static void lun_await(struct scsi_lun *lun)
+void lun_await(struct scsi_lun *lun)
 {
-	bool now = lun->unsettled && !lun->dead && lun->cfg.allow & ALLOW_COPY &&
-		   lun_gate(lun) != SCSI_GATE_NO_UNIT;
+	bool now = !lun->sought && lun->unsettled && lun->serving && !lun->dead &&
+		   lun->cfg.allow & ALLOW_COPY && lun_gate(lun) != SCSI_GATE_NO_UNIT;
 
 	if (now && !lun->awaited)
 		atomic_fetch_add(&lun->first->awaited, 1);
@@ -118,7 +117,8 @@ static void say_another(const struct scsi_lun *lun, const struct scsi_unit *u, s
 			"it was %s with blocks of %u bytes and is now %s with %u: remove the LUN to use it",
 			lun->facts.id.naa_text, lun->facts.id.block_size, u->id.naa_text, u->id.block_size);
 	else
-		err_set(why, 0, "it was %s when the LUN was made, and is now %s: remove the LUN to use it",
+		err_set(why, 0,
+			"its I/O thread was chosen for %s, and it is now %s: remove the LUN to use it",
 			lun->placed, u->id.naa_text);
 }
 
@@ -128,14 +128,18 @@ void lun_resolve(struct scsi_lun *lun)
 	const struct scsi_unit *u = units_find(s->io_units, lun->cfg.unit);
 	struct err why = {.text = "there is no such unit"};
 
+	lun->sought = false;
 	if (s->gate != SCSI_GATE_OPEN) {
 		lun_close(lun, s->gate);
+		lun_await(lun);
 		return;
 	}
 	if (u && lun_fits(u, &lun->cfg, &why) == 0 && !is_another(lun, u)) {
 		/* A moment later, on its lane: what this one knows of the unit may be nothing. */
-		if (lun->unsettled)
+		if (lun->unsettled) {
+			lun_await(lun);
 			return;
+		}
 		lun_open(lun, u, &s->io_units->facts[u - s->io_units->unit]);
 		return;
 	}
@@ -145,6 +149,8 @@ void lun_resolve(struct scsi_lun *lun)
 	if (lun_gate(lun) == SCSI_GATE_HELD && !(u && u->identified && is_another(lun, u)) &&
 		loop_now(s->loop) < lun->hold_end_ns) {
 		log_warn("the LUN of unit %s waits: %s", lun->cfg.unit, why.text);
+		lun->sought = true;
+		lun_await(lun);
 		return;
 	}
 	log_warn("the LUN of unit %s answers that there is no unit: %s", lun->cfg.unit, why.text);
@@ -285,7 +291,6 @@ int scsi_lun_create_on(struct scsi_host *s, unsigned lane, const char *naa, cons
 	lun->join.cb = lun_join;
 	atomic_init(&lun->gate, SCSI_GATE_BECOMING_READY);
 	place(lun, naa);
-	lun_await(lun);
 	*ret = lun;
 	loop_post(lun->host->loop, &lun->join);
 	return 0;
