@@ -74,8 +74,8 @@ bool luns_same_unit(const struct luns *l, const struct scsi_lun_config *a, const
 
 struct lane_choice {
 	unsigned lane;
-	const char *
-		naa; /* of the unit that it is for: the host's, so it is to be used at once; NULL: there is one lane */
+	/* Of the unit that it is for: the host's, so it is to be used at once. NULL: there is one lane. */
+	const char *naa;
 	bool apart;
 };
 

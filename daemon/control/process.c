@@ -65,9 +65,11 @@ int process_check_memlock(uint32_t bounce_mib, unsigned n_threads, struct err *e
 		return 0;
 	return err_set(e, -ENOMEM,
 		"the limit on locked memory is %llu MiB, and hbad needs %llu MiB with one LUN (%u of bounce "
-		"memory, %u of its "
-		"own, %d for each LUN): set LimitMEMLOCK=infinity in the unit, or \"ulimit -l unlimited\"",
-		(unsigned long long)(rl.rlim_cur >> 20), (unsigned long long)need, bounce, own, RING_MIB);
+		"memory, %u of its own, %d for each LUN): set LimitMEMLOCK=infinity in the unit, or \"ulimit "
+		"-l "
+		"unlimited\"%s",
+		(unsigned long long)(rl.rlim_cur >> 20), (unsigned long long)need, bounce, own, RING_MIB,
+		n_threads > 1 ? "; or fewer io_threads in the configuration" : "");
 }
 
 void process_lock_memory(void)

@@ -80,15 +80,16 @@ struct hba_core {
 	struct hba_times times;
 	const struct hba_match *match;
 	uint32_t depth_cap, bounce_bytes;
-	enum hba_state state; /* atomic; written by the first lane, and by set-up while off the loop */
-	struct hba_req *req;  /* limits.queue_depth of them */
+	enum hba_state state;	 /* atomic; written by the first lane, and by set-up while off the loop */
+	struct hba_req *req;	 /* limits.queue_depth of them */
+	uint8_t apart[HB_APART]; /* what all lanes read from what the first one writes */
 	struct hba_lane lane[HBA_MAX_LANES];
 	struct list runs;
 	bool runs_over; /* hba_end_runs() */
 	struct loop_msg end_runs;
 	bool end_runs_posted; /* atomic */
-	unsigned beside,
-		left; /* in flight when the last flush of a stop began, and when the loops were left */
+	unsigned beside;      /* in flight when the last flush of a stop began... */
+	unsigned left;	      /* ... and when the loops were left */
 	unsigned reset_phase;
 	unsigned barren_resets; /* atomic: any lane's answer ends the row */
 	uint64_t reset_ended_ns;

@@ -349,10 +349,9 @@ int lanes_join(struct hba *h)
 		r = join(&h->core->lane[i]);
 	if (r == 0 || r == -ETIMEDOUT)
 		return r;
-	if (call_others(h, part) == -ETIMEDOUT)
-		return -ETIMEDOUT;
-	/* What those that had joined have sent to the first one, and what came back. */
-	return lanes_call(h, nothing) == -ETIMEDOUT ? -ETIMEDOUT : r;
+	/* Behind that, what those that had joined have sent to the first one, and what came back. Whatever kept one from being
+	 * asked (there may be no memory for it), it may still use what the caller would free. */
+	return call_others(h, part) || lanes_call(h, nothing) ? -ETIMEDOUT : r;
 }
 
 int lanes_leave(struct hba *h)

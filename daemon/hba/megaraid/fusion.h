@@ -139,6 +139,7 @@ struct fusion {
 	struct fusion_smid *smid; /* n_smids + 1 */
 	struct fusion_tag *tag;	  /* m.depth */
 	uint16_t *free_smid;	  /* of all lanes */
+	uint8_t apart[HB_APART];  /* what all lanes read from what the first one writes */
 	struct fusion_lane lane[HBA_MAX_LANES];
 	struct fusion_queue queue[FUSION_QUEUES_MAX];
 	uint8_t task_owner[FUSION_N_TASKS]; /* atomic: 0, or 1 + the lane that has it */

@@ -236,7 +236,8 @@ static void on_answered(struct loop_msg *m)
 
 	/* From another lane than the first it may come behind the message that has halted this one, and from any behind that
 	 * with which this one has left its loop: then it is as if it had come too late. The first one may be at work on what
-	 * this would touch, and the end of a stop must not acknowledge what no flush has covered. */
+	 * this would touch, and the end of a stop must not acknowledge what no flush has covered. Answers to task management
+	 * are taken all the same: until then their numbers count as out, and an upgrade is refused. */
 	if ((s->stray || is_io(f, smid)) && !hba_lane_runs(f->m.h, lane))
 		return;
 	if (take_reply(f, lane, smid, 0) < 0)
