@@ -75,7 +75,7 @@ guest_script() {
 	local words
 	words=$(printf '%q ' "$@")
 	# shellcheck disable=SC2016 # expanded in the guest
-	{ printf '%s\n' "CONTROLLERS='${CONTROLLERS[*]}' MAIN=$MAIN OTHERS='${OTHERS[*]}'" && cat "$LAB/guest-lib.sh" - ; } | guest_run 'script=$(mktemp /run/case.XXXXXX) && cat >"$script" &&
+	{ printf '%s\n' "CONTROLLERS='${CONTROLLERS[*]}' MAIN=$MAIN OTHERS='${OTHERS[*]}' IO_THREADS=${LAB_IO_THREADS:-}" && cat "$LAB/guest-lib.sh" - ; } | guest_run 'script=$(mktemp /run/case.XXXXXX) && cat >"$script" &&
 		{ bash "$script" '"$words"' </dev/null; status=$?; rm -f "$script"; exit $status; }'
 }
 

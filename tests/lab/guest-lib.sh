@@ -86,11 +86,20 @@ attach_hba() {
 	cat /tmp/attach.refused >&2
 }
 
+# set_io_threads INSTANCE: as many as this run wants; without a wish it stays as it is
+set_io_threads() {
+	local conf=/etc/hbad/$1.conf
+	[[ ${IO_THREADS:-} ]] && ! grep -qx "io_threads=$IO_THREADS" "$conf" || return 0
+	sed -i "/^io_threads=/d; /^\[controller\]/a io_threads=$IO_THREADS" "$conf"
+	systemctl restart "hbad@$1"
+}
+
 # Attaches controllers unless they are. The lab's kernel has them at boot.
 need_attached() {
 	local g
 	for g in "$@"; do
 		[[ -e /etc/hbad/$g.conf ]] || attach_hba "$g"
+		set_io_threads "$g"
 		systemctl is-active -q "hbad@$g" || systemctl start "hbad@$g"
 	done
 }
