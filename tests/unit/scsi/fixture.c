@@ -23,15 +23,20 @@ struct scsi_lun *fx_lun(struct fx *x, const char *text)
 	return lun;
 }
 
-void fx_attach(struct fx *x, struct fake *fake)
+void fx_host_attach(struct fx *x)
 {
 	struct err e = {""};
 
+	ck_assert_msg(scsi_host_attach(x->host, &x->fake->hba, &e) == 0, "%s", e.text);
+}
+
+void fx_attach(struct fx *x, struct fake *fake)
+{
 	memset(x, 0, sizeof(*x));
 	x->fake = fake;
 	x->disk = &fake->disk[0];
 	ck_assert_int_eq(scsi_host_create((struct loop *)0x1000, &x->host), 0);
-	ck_assert_msg(scsi_host_attach(x->host, &fake->hba, &e) == 0, "%s", e.text);
+	fx_host_attach(x);
 	memset(x->disk->cdbs, 0, sizeof(x->disk->cdbs));
 	x->lun = fx_lun(x, "ld0");
 	ck_assert_int_eq(scsi_lun_gate(x->lun), SCSI_GATE_OPEN);

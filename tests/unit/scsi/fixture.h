@@ -18,6 +18,8 @@ struct fx {
 void fx_setup(struct fx *x, uint64_t blocks);
 /* With units set up by the test; ld0 is opened. */
 void fx_attach(struct fx *x, struct fake *fake);
+/* The controller alone is there (again). */
+void fx_host_attach(struct fx *x);
 void fx_teardown(struct fx *x);
 struct scsi_lun *fx_lun(struct fx *x, const char *text);
 
