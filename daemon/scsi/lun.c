@@ -67,8 +67,12 @@ void lun_close(struct scsi_lun *lun, enum scsi_gate why)
 {
 	if (why == SCSI_GATE_GONE)
 		why = hold_gate(lun);
-	if (lun_gate(lun) == why)
+	/* Held on, it may find its unit at the next controller. */
+	lun->sought = false;
+	if (lun_gate(lun) == why) {
+		lun_await(lun);
 		return;
+	}
 	hold_gate_changes(lun, why);
 	atomic_store_explicit(&lun->gate, (int)why, memory_order_relaxed);
 	lun_await(lun);
@@ -131,7 +135,6 @@ void lun_resolve(struct scsi_lun *lun)
 	lun->sought = false;
 	if (s->gate != SCSI_GATE_OPEN) {
 		lun_close(lun, s->gate);
-		lun_await(lun);
 		return;
 	}
 	if (u && lun_fits(u, &lun->cfg, &why) == 0 && !is_another(lun, u)) {

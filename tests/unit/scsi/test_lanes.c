@@ -434,6 +434,67 @@ START_TEST(copies_wait_for_no_lun_without_a_unit)
 }
 END_TEST
 
+/* ... nor for one that is held for a drive that has not come back, until it has; nor when a LUN's ring is taken away. */
+START_TEST(copies_wait_for_no_lun_whose_unit_was_sought_in_vain)
+{
+	struct scsi_lun *held, *taken;
+	struct fx y;
+
+	lanes_setup(&y);
+	fx_host_attach(&y);
+	scsi_host_detach(y.host, SCSI_GATE_GONE);
+	held = lun_on(&y, SCSI_UNSETTLED, "ld7;hold=60;allow=copy");
+	taken = lun_on(&y, SCSI_UNSETTLED, "ld0;hold=60;allow=copy");
+	ck_assert_int_eq(scsi_lun_gate(held), SCSI_GATE_HELD);
+	ck_assert_uint_eq(y.host->awaited, 2);
+	fx_host_attach(&y);
+	ck_assert_int_eq(scsi_lun_gate(held), SCSI_GATE_HELD);
+	ck_assert_uint_eq(y.host->awaited, 1);
+	scsi_lun_retire(taken);
+	ck_assert_uint_eq(y.host->awaited, 0);
+	/* The next controller may have it. */
+	scsi_host_detach(y.host, SCSI_GATE_GONE);
+	ck_assert_uint_eq(y.host->awaited, 1);
+	scsi_lun_destroy(held);
+	ck_assert_uint_eq(y.host->awaited, 0);
+	scsi_lun_destroy(taken);
+	lanes_teardown(&y);
+}
+END_TEST
+
+/* Neither a LUN that may not copy from others, nor a descriptor that no segment names, waits for one that may come. */
+START_TEST(copies_wait_only_for_what_they_may_use)
+{
+	struct scsi_lun *own, *coming;
+	uint8_t designator[2][64] = {{0}};
+	struct tst t;
+	struct fx y;
+
+	lanes_setup(&y);
+	fx_host_attach(&y);
+	own = lun_on(&y, 1, _i ? "ld0;allow=copy" : "ld0");
+	coming = lun_on(&y, SCSI_UNSETTLED, "ld1;allow=copy");
+	ck_assert_uint_eq(y.host->awaited, 1);
+	designator_of(own, designator[0]);
+	memcpy(designator[1], designator[0], sizeof(designator[1]));
+	designator[1][8] ^= 0x55;
+	copy_init(&t, own, designator);
+	/* From the LUN to itself: the other descriptor is there for nothing. */
+	if (_i)
+		put_be16(t.buf + 80 + 4, 1);
+	tst_submit(&t);
+	fake_run(y.fake, 0);
+	if (_i)
+		assert_good(&t);
+	else
+		assert_check(&t, 0x0a, 0x08, 0x04);
+	tst_fini(&t);
+	scsi_lun_destroy(own);
+	scsi_lun_destroy(coming);
+	lanes_teardown(&y);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("scsi lanes");
@@ -445,6 +506,8 @@ int main(void)
 	tcase_add_test(c, a_lun_opens_for_the_unit_that_its_lane_was_chosen_for);
 	tcase_add_loop_test(c, a_copy_is_tried_again_until_its_luns_are_there, 0, 2);
 	tcase_add_test(c, copies_wait_for_no_lun_without_a_unit);
+	tcase_add_test(c, copies_wait_for_no_lun_whose_unit_was_sought_in_vain);
+	tcase_add_loop_test(c, copies_wait_only_for_what_they_may_use, 0, 2);
 	tcase_add_test(c, a_lun_opens_on_its_lane_and_not_before);
 	tcase_add_test(c, what_a_lun_holds_goes_with_it_to_its_lane);
 	tcase_add_test(c, a_lun_on_its_way_may_be_destroyed);
