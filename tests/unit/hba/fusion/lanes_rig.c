@@ -57,16 +57,36 @@ static void stall(struct loop_msg *m)
 		clock_sleep_ms(1);
 }
 
-void stall_begin(struct rig *r, unsigned lane, struct stall *s)
+void stall_post(struct rig *r, unsigned lane, struct stall *s)
 {
 	*s = (struct stall){.msg.cb = stall};
 	loop_post(r->lane_loop[lane], &s->msg);
+}
+
+void stall_await(struct stall *s)
+{
 	rig_wait(__atomic_load_n(&s->begun, __ATOMIC_ACQUIRE));
+}
+
+void stall_begin(struct rig *r, unsigned lane, struct stall *s)
+{
+	stall_post(r, lane, s);
+	stall_await(s);
 }
 
 void stall_end(struct stall *s)
 {
 	__atomic_store_n(&s->over, 1, __ATOMIC_RELEASE);
+}
+
+static void fault_here(void *arg)
+{
+	hba_fault(arg, "a test");
+}
+
+void fault(struct rig *r)
+{
+	rig_io(r, fault_here, r->h);
 }
 
 bool was_handed_on(struct rig *r, uint16_t smid)

@@ -27,8 +27,13 @@ struct stall {
 
 /* Returns when the lane's thread is held up; until stall_end(). */
 void stall_begin(struct rig *r, unsigned lane, struct stall *s);
+/* The same in two steps: behind what was posted to it up to now, and before all that is posted later. */
+void stall_post(struct rig *r, unsigned lane, struct stall *s);
+void stall_await(struct stall *s);
 void stall_end(struct stall *s);
 
+/* The first lane finds that the controller has to be reset; all others have been sent the message that halts them. */
+void fault(struct rig *r);
 /* Has a lane that is not its owner's found the reply to it? */
 bool was_handed_on(struct rig *r, uint16_t smid);
 /* What the lane goes by, asked on its thread. */

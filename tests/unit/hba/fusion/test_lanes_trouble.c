@@ -191,11 +191,6 @@ START_TEST(what_comes_during_a_reset_waits_for_its_end)
 }
 END_TEST
 
-static void fault(void *arg)
-{
-	hba_fault(arg, "a test");
-}
-
 /* It lies in the lane's queue, and nobody has told the lane. */
 START_TEST(what_firmware_has_answered_does_not_run_again)
 {
@@ -209,7 +204,7 @@ START_TEST(what_firmware_has_answered_does_not_run_again)
 	model_complete(r->model, 5);
 	rig_sync(r);
 	ck_assert_uint_eq(job_done(&r->job[2]) + job_done(&r->job[6]), 0);
-	rig_io(r, fault, r->h);
+	fault(r);
 	rig_wait(rig_was_reset(r, 1));
 	job_ends(&r->job[2], HBA_DONE);
 	job_ends(&r->job[6], HBA_DONE);
