@@ -433,6 +433,92 @@ START_TEST(nothing_is_acknowledged_behind_the_last_flush_of_a_stop)
 }
 END_TEST
 
+/* What a thread that does not answer may still touch is there until the process ends. */
+static const struct hba *left_behind;
+
+enum silent { BEFORE_THE_DRAIN, BEFORE_IT_LEAVES, AFTER_IT_LEFT, N_SILENT };
+
+static void let_last_flush_end(struct rig *r)
+{
+	tell(r, hold_flush, false);
+	model_finish_flush(r->model);
+}
+
+/* Lane 2 does not answer from that moment on. Returns what the stop said, which has a time limit for each of three calls. */
+static int stop_without(struct rig *r, enum silent when, struct stall *second)
+{
+	uint64_t begun = clock_ns();
+	struct stall third;
+	pthread_t t;
+	void *stopped;
+
+	if (when == BEFORE_THE_DRAIN)
+		stall_begin(r, 2, second);
+	ck_assert_int_eq(pthread_create(&t, NULL, stop_main, r), 0);
+	if (when != BEFORE_THE_DRAIN)
+		rig_wait(model_flush_waits(r->model));
+	if (when == BEFORE_IT_LEAVES) {
+		stall_begin(r, 2, second);
+		let_last_flush_end(r);
+	} else if (when == AFTER_IT_LEFT) {
+		stall_begin(r, 3, &third);
+		let_last_flush_end(r);
+		rig_wait(lane_state(r, 2) != HBA_RUNNING);
+		stall_begin(r, 2, second);
+		stall_end(&third);
+	}
+	pthread_join(t, &stopped);
+	ck_assert_uint_lt(clock_ns() - begun, 6 * HBA_IO_CALL_MS * NS_PER_MS);
+	return (int)(intptr_t)stopped;
+}
+
+/* As firmware, and as the thread, for neither of which anything has changed. */
+static void go_on_after_stop(struct rig *r, enum silent when, struct stall *second)
+{
+	ck_assert_uint_eq(seen(r, n_shutdown), 0);
+	ck_assert(seen(r, fn.bus_master) == (when != AFTER_IT_LEFT));
+	ck_assert_int_eq(hba_state(r->h), when == AFTER_IT_LEFT ? HBA_FAILED : HBA_RUNNING);
+	if (when != AFTER_IT_LEFT)
+		model_complete(r->model, 2);
+	stall_end(second);
+	rig_sync(r);
+	while (when != AFTER_IT_LEFT && model_pending(r->model))
+		model_complete(r->model, 0);
+	for (unsigned i = 0; i < 3; i++)
+		rig_sync(r);
+}
+
+START_TEST(a_stop_leaves_a_thread_that_does_not_answer_what_it_has)
+{
+	enum silent when = (enum silent)_i;
+	struct rig *r = lanes_new(INVADER, LANES);
+	struct stall second;
+
+	r->ladder.flush_ms = RIG_WAIT_MS;
+	rig_must_start(r);
+	left_behind = r->h;
+	hold_on_all(r, LANES);
+	tell(r, hold, false);
+	tell(r, hold_flush, true);
+	ck_assert_int_eq(stop_without(r, when, &second), -ETIMEDOUT);
+	/* At once from now on. */
+	ck_assert_int_eq(hba_stop(r->h), -ETIMEDOUT);
+	hba_close(r->h);
+	go_on_after_stop(r, when, &second);
+	if (when == AFTER_IT_LEFT) {
+		/* The last one was not asked to end what it has. */
+		jobs_end(r, 0, 3, HBA_GONE);
+		ck_assert_uint_eq(job_done(&r->job[3]), 0);
+	} else {
+		/* The one before had left. */
+		ck_assert_uint_eq(job_done(&r->job[1]), 0);
+		job_ends(&r->job[0], HBA_DONE);
+		jobs_end(r, 2, 2, HBA_DONE);
+	}
+	rig_down(r);
+}
+END_TEST
+
 START_TEST(a_drain_waits_for_all)
 {
 	struct rig *r = lanes_up(INVADER);
@@ -501,6 +587,7 @@ int main(void)
 	tcase_add_test(t, an_answer_that_the_first_has_not_found_yet_came_in_time);
 	tcase_add_test(t, a_stop_ends_what_others_have_at_the_controller);
 	tcase_add_test(t, nothing_is_acknowledged_behind_the_last_flush_of_a_stop);
+	tcase_add_loop_test(t, a_stop_leaves_a_thread_that_does_not_answer_what_it_has, 0, N_SILENT);
 	tcase_add_test(t, a_drain_waits_for_all);
 	tcase_add_loop_test(t, the_next_process_may_have_more_or_fewer, INVADER, VENTURA + 1);
 	suite_add_tcase(s, t);
