@@ -45,15 +45,20 @@ static void make_lanes(struct rig *r)
 	r->cfg.n_more_loops = r->n_lanes ? r->n_lanes - 1 : 0;
 }
 
-static void end_lanes(struct rig *r)
+/* All threads before the first loop: one that a stop has left in its loop may still post to the others. */
+static void end_threads(struct rig *r)
 {
-	for (unsigned i = 1; i < r->n_lanes; i++) {
+	for (unsigned i = 1; i < HBA_MAX_LANES; i++) {
 		if (!r->lane_loop[i])
 			continue;
 		loop_stop(r->lane_loop[i]);
 		pthread_join(r->lane_io[i], NULL);
-		loop_destroy(r->lane_loop[i]);
 	}
+	loop_stop(r->loop);
+	pthread_join(r->io, NULL);
+	for (unsigned i = 1; i < HBA_MAX_LANES; i++)
+		loop_destroy(r->lane_loop[i]);
+	loop_destroy(r->loop);
 }
 
 int rig_create(struct rig *r)
@@ -120,10 +125,7 @@ void rig_down(struct rig *r)
 {
 	if (r->open)
 		hba_close(r->h);
-	end_lanes(r);
-	loop_stop(r->loop);
-	pthread_join(r->io, NULL);
-	loop_destroy(r->loop);
+	end_threads(r);
 	ck_assert_uint_eq(r->fn->dma_faults, 0);
 	ck_assert_msg(r->fn->protocol_errors == 0, "the model says: %s", r->fn->protocol_what);
 	for (unsigned i = 0; i < RIG_JOBS; i++) {
