@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Firmware of a Fusion controller that says what the input says: as fuzz_firmware.c does for MFI, with reply
- * descriptors, RAID contexts, task management and events.
+ * descriptors, RAID contexts, task management and events. fuzz_fusion_lanes.c is the same with several lanes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,10 @@
 #include "hba/megaraid/fusion.h"
 #include "hba/megaraid/megaraid.h"
 #include "unit/hba/fusion/fusion_model.h"
+
+#ifndef LANES
+#define LANES 1
+#endif
 
 static struct model *model;
 static struct fusion *f;
@@ -30,11 +34,20 @@ static void forget(void)
 	fusion_queue_reset(f);
 }
 
+static void rewind_lane(struct fusion_lane *l)
+{
+	for (uint32_t i = 0; i < l->n_smids; i++)
+		l->free_smid[i] = (uint16_t)(l->first_smid + i);
+	l->free_first = 0;
+	l->wild_limit = l->unit_limit = (struct log_limit){0};
+}
+
 static void rewind_driver(void)
 {
-	for (uint32_t i = 0; i < f->n_io; i++)
-		f->free_smid[i] = (uint16_t)(i + 1);
-	f->lane[0].free_first = 0;
+	for (unsigned i = 0; i < LANES; i++)
+		rewind_lane(&f->lane[i]);
+	for (unsigned i = 0; i < FUSION_N_TASKS; i++)
+		ck_assert(!f->settling[i].busy && !f->task_owner[i]);
 	f->no_seq = false;
 	f->live = true;
 	f->unit[1] = (struct fusion_unit){.drive = {.handle = 0x19, .map_target = 263}};
@@ -43,7 +56,6 @@ static void rewind_driver(void)
 	memset(f->requests.cpu, 0, f->requests.size);
 	memset(f->m.sense.cpu, 0, f->m.sense.size);
 	f->m.context_limit = f->event_limit = (struct log_limit){0};
-	f->lane[0].wild_limit = f->lane[0].unit_limit = (struct log_limit){0};
 	h->n_units = 0;
 }
 
@@ -63,7 +75,7 @@ static void submit(struct input *in)
 		return;
 	r->no_reissue = what & 8;
 	r->doom = what & 0x10 ? HBA_ABORTED : 0;
-	fusion_ops.submit(h, r);
+	submit_step(r);
 }
 
 /* The number of a command that is (or was) at the controller, of any kind. */
@@ -130,32 +142,58 @@ static void abort_one(struct input *in)
 	if (!r)
 		return;
 	r->doom = HBA_ABORTED;
-	fusion_ops.abort(h, r);
+	abort_step(r);
 }
 
 static void reset(struct input *in)
 {
+	halt_lanes();
 	reset_step(in);
 	f->live = true;
+	let_lanes_go();
+}
+
+static uint32_t check_lane(const struct fusion_lane *l)
+{
+	uint32_t at_work = 0, kept = 0;
+
+	for (uint32_t smid = l->first_smid; smid < l->first_smid + l->n_smids; smid++) {
+		ck_assert(!f->smid[smid].kept || (f->smid[smid].named && !f->smid[smid].fired));
+		at_work += f->smid[smid].fired != FUSION_IDLE;
+		kept += f->smid[smid].kept;
+	}
+	ck_assert_uint_eq(at_work + kept + l->n_free, l->n_smids);
+	return kept;
+}
+
+/* Until a unit's reset is answered, and that was seen, every lane puts aside what it ends. */
+static bool check_task(const struct fusion_tm *t, uint8_t owner)
+{
+	ck_assert_uint_le(owner, LANES);
+	if (t->unit_reset && (t->fired || t->answered))
+		ck_assert_uint_eq(f->unit[t->unit].resetting, (1u << LANES) - 1);
+	return owner;
 }
 
 static void check(void)
 {
-	uint32_t at_work = 0, kept = 0;
+	uint32_t kept = 0, tasks = 0;
 
-	for (uint32_t smid = 1; smid <= f->n_io; smid++) {
-		ck_assert(!f->smid[smid].kept || (f->smid[smid].named && !f->smid[smid].fired));
-		at_work += f->smid[smid].fired;
-		kept += f->smid[smid].kept;
-	}
+	for (unsigned i = 0; i < LANES; i++)
+		kept += check_lane(&f->lane[i]);
 	ck_assert_uint_le(kept, FUSION_N_TASKS);
-	ck_assert_uint_eq(at_work + kept + f->lane[0].n_free, f->n_io);
+	for (unsigned i = 0; i < FUSION_N_TASKS; i++)
+		tasks += check_task(&f->task[i], f->task_owner[i]);
+	/* As long as a unit is marked somebody will end that. */
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert(!f->unit[i].resetting || tasks > 0);
 	for (unsigned q = 0; q < f->n_queues; q++)
 		ck_assert(f->queue[q].index < f->queue_depth);
 }
 
 const struct target target = {
 	.ops = &fusion_ops,
+	.lanes = LANES,
 	.bring_up = bring_up,
 	.forget = forget,
 	.rewind = rewind_driver,
