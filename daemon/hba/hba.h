@@ -270,8 +270,8 @@ int hba_drain(struct hba *h, unsigned timeout_ms);
 /* Orderly when RUNNING: firmware flush and shutdown; when requests do not come back, a flush of each unit beside them
  * instead, 60 s each at most. Then quiesce, off the loop, detach. The I/O thread still runs (or has been joined).
  * 0: what the units had acknowledged is flushed. Negative: that is not certain, the log says why; -ENODEV: the
- * controller had failed or gone; -ETIMEDOUT: an I/O thread hangs, and nothing was stopped, but that other threads may have
- * left the controller before it did. */
+ * controller had failed or gone; -ETIMEDOUT: an I/O thread hangs; the others may have left the controller before that, which
+ * may have been made quiet, and nothing is freed any more. */
 int hba_stop(struct hba *h);
 void hba_close(struct hba *h); /* NULL is fine */
 
