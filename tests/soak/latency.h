@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How long commands took: a histogram with buckets of 12.5 %. */
+/* How long commands took: a histogram with buckets of 3 % at most, 32 for each power of two. */
 #ifndef HBAD_TESTS_SOAK_LATENCY_H
 #define HBAD_TESTS_SOAK_LATENCY_H
 
 #include <stdint.h>
 
-#define LATENCY_BUCKETS (64 * 8)
+#define LATENCY_BITS	5
+#define LATENCY_BUCKETS (64u << LATENCY_BITS)
 
 struct latency {
 	uint64_t n, bucket[LATENCY_BUCKETS];
@@ -13,9 +14,9 @@ struct latency {
 
 static inline unsigned latency_bucket(uint64_t ns)
 {
-	unsigned log2 = 63 - (unsigned)__builtin_clzll(ns | 8);
+	unsigned log2 = 63 - (unsigned)__builtin_clzll(ns | 1u << LATENCY_BITS), shift = log2 - LATENCY_BITS;
 
-	return (log2 - 3) * 8 + (unsigned)(ns >> (log2 - 3) & 7);
+	return (shift << LATENCY_BITS) + (unsigned)(ns >> shift & ((1u << LATENCY_BITS) - 1));
 }
 
 static inline void latency_note(struct latency *l, uint64_t ns)
@@ -39,7 +40,8 @@ static inline uint64_t latency_at(const struct latency *l, double share)
 	for (unsigned i = 0; i < LATENCY_BUCKETS; i++) {
 		below += l->bucket[i];
 		if (below > want)
-			return (uint64_t)(8 | (i & 7)) << (i / 8);
+			return (uint64_t)(1u << LATENCY_BITS | (i & ((1u << LATENCY_BITS) - 1)))
+			       << (i >> LATENCY_BITS);
 	}
 	return 0;
 }

@@ -15,6 +15,7 @@ enum option_code {
 	OPT_SEED,
 	OPT_MINUTES,
 	OPT_SLOW_MS,
+	OPT_SLOW_PERCENT,
 	OPT_LIMIT_MS,
 	OPT_DEPTH,
 	OPT_LANES,
@@ -29,6 +30,7 @@ static const struct option common[] = {
 	{"seed", required_argument, NULL, OPT_SEED},
 	{"minutes", required_argument, NULL, OPT_MINUTES},
 	{"slow-ms", required_argument, NULL, OPT_SLOW_MS},
+	{"slow-percent", required_argument, NULL, OPT_SLOW_PERCENT},
 	{"limit-ms", required_argument, NULL, OPT_LIMIT_MS},
 	{"depth", required_argument, NULL, OPT_DEPTH},
 	{"lanes", required_argument, NULL, OPT_LANES},
@@ -57,6 +59,13 @@ static void help(void)
 	printf("\n"
 	       "  --seed N           decides everything but how threads race (1)\n"
 	       "  --slow-ms N        what a slow START STOP UNIT takes (30000; at most %u)\n"
+	       "  --slow-percent N   it is wrong when the p99 latency of others grows by more than that "
+	       "meanwhile; for a "
+	       "machine\n"
+	       "                     with nothing else to do, and for several --slow-starts, which take "
+	       "turns with "
+	       "as long a time\n"
+	       "                     without (0: not judged)\n"
 	       "  --limit-ms N       time limit of reads and writes in hbad, in place of 60 s (2000)\n"
 	       "  --depth N          commands of each LUN at once (16, at most %u)\n"
 	       "  --lanes N          I/O threads (1; at most %u): sas3108 can have several; sabotage wants "
@@ -123,6 +132,8 @@ static int take_option(struct soak_options *o, int code)
 		return small_number(optarg, &o->minutes);
 	case OPT_SLOW_MS:
 		return small_number(optarg, &o->slow_ms);
+	case OPT_SLOW_PERCENT:
+		return small_number(optarg, &o->slow_percent);
 	case OPT_LIMIT_MS:
 		return small_number(optarg, &o->limit_ms);
 	case OPT_DEPTH:

@@ -78,6 +78,22 @@ static void report_latency(const struct latency *l)
 			(double)latency_at(&l[p], 0.5) / 1e6, (double)latency_at(&l[p], 0.99) / 1e6);
 }
 
+/* Only slower is worse. */
+static void judge_latency(const struct soak *s, const struct latency *l)
+{
+	double before = (double)latency_at(&l[PHASE_BEFORE_SLOW], 0.99);
+	double more = before > 0 ? (double)latency_at(&l[PHASE_BESIDE_SLOW], 0.99) * 100 / before - 100 : 0;
+
+	if (!s->opt.slow_percent || soak_wrongs())
+		return;
+	if (before > 0)
+		printf("p99 of neighbours beside a slow START: %+.1f %% (limit %u %%)\n", more,
+			s->opt.slow_percent);
+	if (before <= 0 || more > s->opt.slow_percent)
+		soak_wrong(before > 0 ? "SLOW: a START of one unit makes its neighbours slower"
+				      : "SLOW: nothing was measured");
+}
+
 void report(struct soak *s, int argc, char **argv)
 {
 	static struct latency latency[N_PHASES];
@@ -106,6 +122,7 @@ void report(struct soak *s, int argc, char **argv)
 		s->sum.interrupts, s->restarts);
 	printf("longest command: %.2f s (CDB %02x)\n", (double)n.longest_ns / 1e9, n.longest_opcode);
 	report_latency(latency);
+	judge_latency(s, latency);
 	printf("again:");
 	for (int i = 0; i < argc; i++)
 		printf(" %s", argv[i]);

@@ -39,6 +39,7 @@ struct soak_options {
 	unsigned minutes;
 	unsigned count[N_SOAK_KINDS];
 	unsigned slow_ms, limit_ms, depth, lanes;
+	unsigned slow_percent; /* 0: how much slower neighbours get is not judged */
 	enum host_sabotage sabotage;
 	bool verbose;
 };
