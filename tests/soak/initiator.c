@@ -79,6 +79,9 @@ static void prepare(struct initiator *i, struct slot *s)
 	view_of(s, &lba, &n);
 	if (s->kind == IO_READ || s->kind == IO_FLUSH)
 		disk_look(&i->disk, lba, n, s->view);
+	pthread_mutex_lock(&i->lock);
+	s->phase = i->orders.phase;
+	pthread_mutex_unlock(&i->lock);
 	s->queued_ns = clock_ns();
 }
 
@@ -206,7 +209,7 @@ static void note_time(struct initiator *i, const struct slot *s, bool good)
 		i->counts.longest_opcode = s->c->cdb[0];
 	}
 	if (good && (s->kind == IO_READ || s->kind == IO_WRITE) && !s->ordered)
-		latency_note(&i->latency[i->orders.phase], took);
+		latency_note(&i->latency[s->phase], took);
 	pthread_mutex_unlock(&i->lock);
 }
 

@@ -32,6 +32,7 @@ struct slot {
 	uint32_t lba, n; /* within the region; n 0: all of it (flushes) */
 	unsigned tries;
 	uint64_t begun_ns, queued_ns, due_ns;
+	unsigned phase; /* it was queued in: what a phase keeps waiting may end in a later one */
 	struct model_cmd *c;
 	struct disk_view *view;
 };

@@ -78,20 +78,24 @@ static void report_latency(const struct latency *l)
 			(double)latency_at(&l[p], 0.5) / 1e6, (double)latency_at(&l[p], 0.99) / 1e6);
 }
 
-/* Only slower is worse. */
+/* Only slower is worse. Those that stand still altogether have few commands, and so hardly any that took long. */
 static void judge_latency(const struct soak *s, const struct latency *l)
 {
-	double before = (double)latency_at(&l[PHASE_BEFORE_SLOW], 0.99);
-	double more = before > 0 ? (double)latency_at(&l[PHASE_BESIDE_SLOW], 0.99) * 100 / before - 100 : 0;
+	const struct latency *before = &l[PHASE_BEFORE_SLOW], *beside = &l[PHASE_BESIDE_SLOW];
+	double more;
 
 	if (!s->opt.slow_percent || soak_wrongs())
 		return;
-	if (before > 0)
-		printf("p99 of neighbours beside a slow START: %+.1f %% (limit %u %%)\n", more,
-			s->opt.slow_percent);
-	if (before <= 0 || more > s->opt.slow_percent)
-		soak_wrong(before > 0 ? "SLOW: a START of one unit makes its neighbours slower"
-				      : "SLOW: nothing was measured");
+	if (!before->n || beside->n < before->n / 2) {
+		soak_wrong("SLOW: %" PRIu64 " commands of neighbours before a START of one unit, %" PRIu64
+			   " beside it",
+			before->n, beside->n);
+		return;
+	}
+	more = (double)latency_at(beside, 0.99) * 100 / (double)latency_at(before, 0.99) - 100;
+	printf("p99 of neighbours beside a slow START: %+.1f %% (limit %u %%)\n", more, s->opt.slow_percent);
+	if (more > s->opt.slow_percent)
+		soak_wrong("SLOW: a START of one unit makes its neighbours slower");
 }
 
 void report(struct soak *s, int argc, char **argv)
