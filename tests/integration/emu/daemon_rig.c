@@ -60,7 +60,7 @@ void daemon_begin(struct emu_proc *p, unsigned io_threads)
 
 void daemon_start(struct emu_proc *p)
 {
-	daemon_begin(p, 0);
+	daemon_begin(p, 1);
 	status_becomes(p, "\"state\":\"ready\"");
 }
 
@@ -78,4 +78,22 @@ void daemon_stop(struct emu_proc *p)
 	}
 	snprintf(path, sizeof(path), "%s/g2", p->dir);
 	rmdir(path);
+}
+
+void emu_becomes(struct emu_proc *p, const char *words, bool there)
+{
+	for (unsigned n = 0; !!strstr(emu_do(p, "status"), words) != there; n++) {
+		ck_assert_msg(n < LIMIT_MS, "the emulator's status: %s", words);
+		clock_sleep_ms(1);
+	}
+}
+
+void emu_vanish_at(struct emu_proc *p, unsigned n)
+{
+	emu_do(p, "fault gone nth=%u", n);
+	emu_do(p, "back");
+	emu_becomes(p, "\"gone\":true", true);
+	emu_do(p, "fault-clear");
+	/* A return so quick that nobody sees the gap is a reset that nobody has asked for: another test. */
+	emu_becomes(p, "\"client\":true", false);
 }

@@ -395,25 +395,6 @@ END_TEST
 /* Firmware's n-th command from the return on is one too many: discovery, questions to units, load. */
 static const unsigned phases[] = {1, 2, 3, 4, 6, 8, 11, 15, 20, 30, 50};
 
-static void emu_becomes(const char *words, bool there)
-{
-	for (unsigned n = 0; !!strstr(emu_do(&emu, "status"), words) != there; n++) {
-		ck_assert_msg(n < LIMIT_MS, "the emulator's status: %s", words);
-		clock_sleep_ms(1);
-	}
-}
-
-/* At that command its registers read all ones. */
-static void vanish_at(unsigned n)
-{
-	emu_do(&emu, "fault gone nth=%u", n);
-	emu_do(&emu, "back");
-	emu_becomes("\"gone\":true", true);
-	emu_do(&emu, "fault-clear");
-	/* A return so quick that nobody sees the gap is a reset that nobody has asked for: another test. */
-	emu_becomes("\"client\":true", false);
-}
-
 /* Soon after it the process that serves it hangs up. */
 static void hang_up_after(unsigned n)
 {
@@ -437,7 +418,7 @@ START_TEST(gone_again_in_each_phase_of_the_return)
 		if (_i)
 			hang_up_after(phases[i]);
 		else
-			vanish_at(phases[i]);
+			emu_vanish_at(&emu, phases[i]);
 		emu_do(&emu, "back");
 	}
 	load_progress(200);

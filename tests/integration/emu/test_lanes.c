@@ -13,10 +13,11 @@
 #include "ring_disk.h"
 #include "tests/unit/run_suite.h"
 
-#define LUNS 3
+#define LUNS 3 /* that are there from the beginning */
 
 static struct emu_proc emu;
-static struct ring_disk disk[LUNS];
+static struct ring_disk disk[LUNS + 1]; /* and one that comes later */
+static unsigned n_luns;
 static unsigned threads;
 
 #define get(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
@@ -62,9 +63,11 @@ static void hand_over(struct ring_disk *k)
 static void setup(void)
 {
 	static const char *const options[] = {"--model", "sas3108", "--unit", "ld0,size=16M", "--unit",
-		"ld1,size=16M", "--unit", "ld2,size=16M", "--boot-ms", "1500", NULL};
+		"ld1,size=16M", "--unit", "ld2,size=16M", "--unit", "ld3,size=16M", "--boot-ms", "1500",
+		NULL};
 
-	for (unsigned i = 0; i < LUNS; i++)
+	n_luns = LUNS;
+	for (unsigned i = 0; i <= LUNS; i++)
 		ring_disk_init(&disk[i], i);
 	emu_start_proc(&emu, options);
 	daemon_begin(&emu, threads);
@@ -84,7 +87,7 @@ static void setup(void)
 
 static void progress(uint64_t commands)
 {
-	for (unsigned i = 0; i < LUNS; i++) {
+	for (unsigned i = 0; i < n_luns; i++) {
 		uint64_t want = ring_disk_done(&disk[i]) + commands;
 
 		for (unsigned n = 0; ring_disk_done(&disk[i]) < want; n++) {
@@ -96,7 +99,7 @@ static void progress(uint64_t commands)
 
 static void judge(void)
 {
-	for (unsigned i = 0; i < LUNS; i++) {
+	for (unsigned i = 0; i < n_luns; i++) {
 		ck_assert_uint_eq(get(disk[i].n_wrong), 0);
 		ck_assert_uint_eq(get(disk[i].n_twice), 0);
 		ck_assert_uint_eq(disk[i].model.unknown_ids + disk[i].model.bad_slots, 0);
@@ -113,7 +116,7 @@ static void nothing_is_dirty(void)
 		at += strlen(key);
 		ck_assert_uint_eq(strtoull(at, NULL, 10), 0);
 	}
-	ck_assert_uint_eq(n, LUNS);
+	ck_assert_uint_eq(n, LUNS + 1);
 }
 
 /* What it was told to keep is on disks. */
@@ -121,13 +124,13 @@ static void teardown(void)
 {
 	uint64_t flushes = emu_number(&emu, "stats", "flushes");
 
-	for (unsigned i = 0; i < LUNS; i++)
+	for (unsigned i = 0; i < n_luns; i++)
 		ring_disk_stop(&disk[i]);
 	daemon_stop(&emu);
 	judge();
 	ck_assert_uint_gt(emu_number(&emu, "stats", "flushes"), flushes);
 	nothing_is_dirty();
-	for (unsigned i = 0; i < LUNS; i++)
+	for (unsigned i = 0; i <= LUNS; i++)
 		ring_disk_fini(&disk[i]);
 	emu_end_proc(&emu);
 }
@@ -207,7 +210,7 @@ static unsigned aborted(void)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < LUNS; i++)
+	for (unsigned i = 0; i < n_luns; i++)
 		n += get(disk[i].n_aborted);
 	return n;
 }
@@ -255,6 +258,46 @@ START_TEST(pulled_out_and_put_back)
 }
 END_TEST
 
+static void pull_out(void)
+{
+	emu_do(&emu, "gone ff");
+	status_becomes(&emu, "\"gate\":\"held\"");
+}
+
+/* Units are asked, lanes are offered to, LUNs are opened one after the other: nothing of that comes to its end. */
+START_TEST(gone_again_in_each_phase_of_the_return)
+{
+	static const unsigned phases[] = {2, 6, 15, 40};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(phases); i++) {
+		progress(100);
+		pull_out();
+		emu_vanish_at(&emu, phases[i]);
+		emu_do(&emu, "back");
+		status_becomes(&emu, "\"state\":\"ready\"");
+	}
+	progress(200);
+	judge();
+}
+END_TEST
+
+/* As when tcmu-runner is started anew: it has no I/O thread of its own before the return, and is away twice on its way. */
+START_TEST(a_lun_that_comes_while_the_controller_is_away)
+{
+	progress(50);
+	pull_out();
+	hand_over(&disk[LUNS]);
+	ring_disk_start(&disk[n_luns++]);
+	clock_sleep_ms(100);
+	ck_assert_uint_eq(ring_disk_done(&disk[LUNS]), 0);
+	emu_vanish_at(&emu, 6);
+	emu_do(&emu, "back");
+	progress(200);
+	status_becomes(&emu, threads == 3 ? "\"luns\":[\"disk0\",\"disk3\"]" : "\"disk3\"");
+	judge();
+}
+END_TEST
+
 /* The units are asked anew while all of them are served. */
 START_TEST(a_rescan_disturbs_nobody)
 {
@@ -271,7 +314,7 @@ START_TEST(a_rescan_disturbs_nobody)
 }
 END_TEST
 
-static TCase *tests(const char *name, void (*with)(void))
+static TCase *tests(const char *name, void (*with)(void), bool away)
 {
 	TCase *t = tcase_create(name);
 
@@ -282,6 +325,10 @@ static TCase *tests(const char *name, void (*with)(void))
 	tcase_add_test(t, aborts_end_what_is_lost);
 	tcase_add_test(t, pulled_out_and_put_back);
 	tcase_add_test(t, a_rescan_disturbs_nobody);
+	if (away) {
+		tcase_add_test(t, gone_again_in_each_phase_of_the_return);
+		tcase_add_test(t, a_lun_that_comes_while_the_controller_is_away);
+	}
 	return t;
 }
 
@@ -289,8 +336,8 @@ int main(void)
 {
 	Suite *s = suite_create("lanes " MODEL);
 
-	suite_add_tcase(s, tests("one", with_1));
-	suite_add_tcase(s, tests("two", with_2));
-	suite_add_tcase(s, tests("three", with_3));
+	suite_add_tcase(s, tests("one", with_1, true));
+	suite_add_tcase(s, tests("two", with_2, false));
+	suite_add_tcase(s, tests("three", with_3, true));
 	return run_suite(s);
 }
