@@ -66,16 +66,12 @@ static int bring_up(struct boot *b)
 		/* Once the LUNs are distributed, more would be of no use. */
 		.n_more_loops = (b->d->n_lanes ? b->d->n_lanes : b->d->io.n_loops) - 1,
 	};
+	bool no_capture = hc.capture && b->d->n_lanes > 1;
 	int r;
 
 	/* It makes one lane of them all, which LUNs that are distributed could not be served with. */
-	if (hc.capture && b->d->n_lanes > 1) {
-		log_warn("there is no capture until the service is restarted: it takes one I/O thread, and "
-			 "the "
-			 "LUNs have %u",
-			b->d->n_lanes);
+	if (no_capture)
 		hc.capture = NULL;
-	}
 	r = start_controller(b, &hc);
 
 	/* Before any LUN is opened onto it. */
@@ -83,6 +79,10 @@ static int bring_up(struct boot *b)
 		r = hbad_check_identity(b->d, b->hba, &b->e);
 	if (!r)
 		r = scsi_host_attach(b->d->host, b->hba, &b->e);
+	if (!r && no_capture)
+		log_warn("no capture before a restart of the service: it takes one I/O thread, the LUNs "
+			 "have %u",
+			b->d->n_lanes);
 	/* Only a restart helps, as with another controller. */
 	return r == -ERANGE ? -EEXIST : r;
 }

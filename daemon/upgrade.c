@@ -62,8 +62,8 @@ static int check_upgrade(struct hbad *d, struct err *e)
 	int r = kept_store_check(e);
 
 	if (r == 0 && d->config.capture[0])
-		r = err_set(e, -ENOTSUP,
-			"a capture is being written, which begins with a start of the controller");
+		r = err_set(
+			e, -ENOTSUP, "a capture is configured, which begins with a start of the controller");
 	return r < 0 ? r : hba_can_freeze(d->hba, e);
 }
 

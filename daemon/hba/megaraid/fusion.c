@@ -237,6 +237,8 @@ static int enable_irq(struct fusion *f, struct err *e)
 	}
 	if (r < 0)
 		f->n_queues = 1;
+	if (r < 0 && f->m.h->n_lanes > 1)
+		log_warn("%s: MSI-X is not to be had, so all answers come through I/O thread 0", pci->uri);
 	for (unsigned i = 0; i < ARRAY_SIZE(others) && r < 0; i++) {
 		if (!pci->n_vectors[others[i]])
 			continue;
