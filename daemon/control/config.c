@@ -156,8 +156,8 @@ int config_check(const struct config *c, struct err *e)
 			"queue_depth is %u: use 1 to %d, or 0 for what the controller takes", c->queue_depth,
 			CONFIG_MAX_QUEUE_DEPTH);
 	if (c->io_threads > CONFIG_MAX_IO_THREADS)
-		return err_set(e, -EINVAL, "io_threads is %u: use 1 to %d, or \"auto\"",
-			c->io_threads, CONFIG_MAX_IO_THREADS);
+		return err_set(e, -EINVAL, "io_threads is %u: use 1 to %d, or \"auto\"", c->io_threads,
+			CONFIG_MAX_IO_THREADS);
 	if (c->hold_s > CONFIG_MAX_HOLD_S)
 		return err_set(e, -EINVAL, "hold_s is %u: use 0 to %d", c->hold_s, CONFIG_MAX_HOLD_S);
 	if (c->bounce_mib < CONFIG_MIN_BOUNCE_MIB || c->bounce_mib > CONFIG_MAX_BOUNCE_MIB)
