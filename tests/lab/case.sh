@@ -103,4 +103,5 @@ EOF
 
 install_genload() {
 	guest_put "$LAB/genload" /usr/local/bin/genload
+	guest_put "$LAB/caw-counter" /usr/local/bin/caw-counter
 }

@@ -357,8 +357,9 @@ verify_matrix() {
 
 # load_start DISK...: generation load and fio verify on each, in the background, until load_stop. Not as fast as it
 # goes: an emulated processor must have time left for what happens meanwhile. LOAD_THREADS and LOAD_PAUSE (ms) are for the
-# first, LOAD_IOPS for the second; LOAD_SEED makes it the same again. Where the disk has gone, fio would make a file of its
-# name, and no disk could have the name any more.
+# first, LOAD_IOPS for the second; LOAD_SEED makes it the same again. With LOAD_COUNTER=1 somebody counts by COMPARE AND WRITE
+# as well, in a block of nobody else. Where the disk has gone, fio would make a file of its name, and no disk could have the
+# name any more.
 load_start() {
 	local disk name
 	rm -rf /tmp/load && mkdir /tmp/load
@@ -374,8 +375,16 @@ load_start() {
 				fio --name=load --filename=$disk --allow_file_create=0 --ioengine=libaio --direct=1 --rw=randwrite --bsrange=4k-64k \
 				    --iodepth=16 --rate_iops=${LOAD_IOPS:-150} --offset=64m --size=16m --verify=crc32c --verify_fatal=1 --randrepeat=0 || exit 1
 				done"
+		[[ ! ${LOAD_COUNTER:-} ]] || systemd-run -q --unit="load-caw-$name" -p StandardOutput=file:/tmp/load/caw.$name \
+			-p StandardError=file:/tmp/load/caw.$name.err -p RemainAfterExit=yes \
+			/usr/local/bin/caw-counter "$disk" --lba 200000 --until /tmp/load/stop --pause-ms "${LOAD_PAUSE:-5}"
 	done
 	sleep 3
+}
+
+# load_files: what the parts of the load print to, a line each
+load_files() {
+	find /tmp/load -name '*.*' ! -name '*.err' | sort
 }
 
 # main_pid UNIT: 0: none
@@ -431,20 +440,20 @@ load_progress() {
 
 # load_stop: ends the load and fails if anything was wrong, stale, lost, or an error
 load_stop() {
-	local unit status=0
+	local file unit status=0
 	touch /tmp/load/stop
-	for unit in /tmp/load/gen.* /tmp/load/fio.*; do
-		case $unit in *.err) continue ;; esac
-		unit=$(load_unit "$unit")
+	for file in $(load_files); do
+		unit=$(load_unit "$file")
 		wait_for 150 unit_ended "$unit"
 		if [[ $(systemctl show -p Result --value "$unit") != success ]]; then
 			echo "$unit: $(systemctl show -p Result,ExecMainStatus "$unit" | tr '\n' ' ')" >&2
+			tail -n 5 "$file.err" >&2
 			status=1
 		fi
 		systemctl stop "$unit" 2>/dev/null || true
 		systemctl reset-failed "$unit" 2>/dev/null || true
 	done
-	cat /tmp/load/gen.*
+	load_files | grep -v /fio | xargs cat
 	grep -h 'err=\|verify:' /tmp/load/fio.* | sort | uniq -c || true
 	((status == 0)) || die "the load saw an error or wrong data"
 }

@@ -149,8 +149,7 @@ resumed() {
 # It ends by itself only when something is wrong.
 load_lives() {
 	local file unit
-	for file in /tmp/load/gen.* /tmp/load/fio.*; do
-		case $file in *.err) continue ;; esac
+	for file in $(load_files); do
 		unit=$(load_unit "$file")
 		! unit_ended "$unit" || { cat "$file"* && die "$unit has ended"; }
 	done
