@@ -4,18 +4,20 @@
 #define HBAD_TESTS_UNIT_RUN_SUITE_H
 
 #include <check.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
-/* Runs and frees it. The program's exit status. CK_VERBOSITY says how much is told. */
+/* Runs and frees it. The program's exit status. CK_VERBOSITY says how much is told, CK_RUN_CASE what is run: a name that no
+ * case has is a failure. */
 static inline int run_suite(Suite *s)
 {
 	SRunner *sr = srunner_create(s);
-	int failed;
+	bool ok;
 
 	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
+	ok = srunner_ntests_run(sr) && !srunner_ntests_failed(sr);
 	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 #endif
