@@ -23,6 +23,7 @@
 #define ck_assert_uint_gt(a, b)	  ck_assert((a) > (b))
 #define ck_assert_uint_ge(a, b)	  ck_assert((a) >= (b))
 #define ck_assert_int_eq(a, b)	  ck_assert((a) == (b))
+#define ck_assert_int_ge(a, b)	  ck_assert((a) >= (b))
 #define ck_assert_ptr_nonnull(p)  ck_assert((p) != NULL)
 #define ck_assert_ptr_eq(a, b)	  ck_assert((a) == (b))
 #define ck_assert_mem_eq(a, b, n) ck_assert(memcmp(a, b, n) == 0)

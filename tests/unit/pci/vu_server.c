@@ -454,6 +454,8 @@ static bool reply(struct srv *s, unsigned nth, const struct srv_msg *m, struct p
 		sleep_ms(s->slow_ms);
 	if (s->read_dma_between && m->cmd == 9)
 		dma_command(s, false, s->dma_addr, 16, NULL, 0);
+	if (s->change && !s->change(s, out->b, &out->len, out->fd, &out->n_fds))
+		return false;
 	return send_twisted(s, out, in, s->twist_at == nth ? s->twist : TWIST_NONE);
 }
 

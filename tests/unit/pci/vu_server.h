@@ -76,6 +76,9 @@ struct srv {
 	uint64_t area[4][2];
 	unsigned n_region_fds;		 /* copies of bar1_fd in the reply */
 	uint32_t argsz_more, index_more; /* in the reply on region 1 */
+	/* Each reply (whole, with its header) as it is about to be sent: may change all of it. False: hang up instead. On the
+	 * server's thread. */
+	bool (*change)(struct srv *s, uint8_t *bytes, size_t *len, int *fd, unsigned *n_fds);
 	bool read_dma_between; /* DMA_READ of 16 bytes at dma_addr before each reply to REGION_READ */
 	uint64_t dma_addr;
 
