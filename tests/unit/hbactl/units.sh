@@ -62,6 +62,9 @@ if grep -rE '^(Requires|BindsTo|Requisite|PartOf|Upholds|Conflicts)=' "$source/t
 	echo "a drop-in ties other services to hbad"
 	exit 1
 fi
+# A create whose tcmu-runner dies waits for the next one, where no signal reaches it (H5).
+grep -q '^Restart=on-failure$' "$source/tcmu-runner.conf"
+grep -q '^StartLimitIntervalSec=0$' "$source/tcmu-runner.conf"
 grep -q '^WatchdogSignal=SIGKILL$' "$generated"
 grep -q '^StartLimitIntervalSec=0$' "$generated"
 grep -q '^ExecStopPost=+.*hbactl guard %i$' "$generated"
