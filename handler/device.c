@@ -157,6 +157,13 @@ void device_assert_attributes(struct device *d)
 		check_time_out(d);
 }
 
+unsigned device_time_out(const struct device *d)
+{
+	char text[32];
+
+	return cfgfs_read(d->cfgfs.cmd_time_out, text, sizeof(text)) ? 0 : (unsigned)strtoul(text, NULL, 10);
+}
+
 /*
  * The kernel looks at this value twice for each event it sends: whether to note the event, and whether to wait for
  * the answer. A change from 0 to 1 in between would make it wait for ever. So not in open() or reconfig(), which run

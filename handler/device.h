@@ -52,7 +52,8 @@ struct device {
 	uint64_t killed_ns; /* 0: not killed by us */
 	uint64_t next_offer_ns, next_alarm_ns;
 	bool stopping; /* that process has announced its end */
-	bool dropped;  /* that process says that it has let go, but has not confirmed it yet */
+	bool dropped;  /* that process says that it has let go, or is to, but has not confirmed it yet */
+	unsigned told_time_out_s; /* the cmd_time_out that it was told */
 	uint64_t adopted_ns;
 	bool netlink_checked;
 	atomic_bool exported; /* cmd_time_out cannot be changed any more; reconfig() and the watcher */
@@ -67,6 +68,8 @@ void device_free(struct device *d); /* NULL is fine */
 /* The kernel's clock off and task management on, whatever a saved configuration has put there (H3). Logs when that
  * is not possible. */
 void device_assert_attributes(struct device *d);
+/* cmd_time_out as it is, in seconds; 0 also when it cannot be read: the backstore is being deleted. */
+unsigned device_time_out(const struct device *d);
 /* Netlink replies on (H13). Once, timing.settle after open(); never while the kernel may be sending an event. */
 void device_check_netlink(struct device *d, uint64_t now_ns);
 

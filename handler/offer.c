@@ -31,10 +31,12 @@ static enum offer send_open(struct device *d, struct link *l, struct err *e)
 		.blocks = d->blocks,
 		.block_size = d->block_size,
 		.known = d->known,
+		.cmd_time_out = device_time_out(d),
 	};
 	struct handoff_reply reply;
 	int r;
 
+	d->told_time_out_s = msg.cmd_time_out;
 	memcpy(msg.nonce, registry_nonce(), sizeof(msg.nonce));
 	strcpy(msg.cfgstring, d->cfg.text);
 	strcpy(msg.device, d->name);

@@ -353,11 +353,29 @@ static void say_seized(struct device *d, void *arg)
 	d->seized = false;
 }
 
+/*
+ * What the kernel has given up has no mark in the ring (H2), so hbad has to know how old a command may become. It is told
+ * with the ring: hence it gets that again, empty.
+ */
+static void tell_time_out(struct device *d)
+{
+	unsigned seconds = device_time_out(d);
+
+	if (!device_served(d) || d->dropped || d->stopping || d->killed_ns || seconds == d->told_time_out_s)
+		return;
+	hlog_warn("%s (%s) is handed over again: hbad@%s is to know that the kernel gives commands up after "
+		  "%u s",
+		d->name, d->cfg.text, d->cfg.instance, seconds);
+	d->dropped = true;
+	d->next_offer_ns = 0;
+}
+
 static void check_attributes(struct device *d, void *arg)
 {
 	const struct watch *w = arg;
 
 	device_assert_attributes(d);
+	tell_time_out(d);
 	device_check_netlink(d, w->now_ns);
 }
 

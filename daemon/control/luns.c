@@ -332,6 +332,7 @@ static int make_ring(struct luns *l, struct lun *lun, const struct handoff_open 
 		.lun = lun->scsi,
 		.loop = scsi_lun_loop(lun->scsi),
 		.name = lun->device,
+		.cmd_time_out_s = msg->cmd_time_out,
 		.abort_after_ms = ABORT_AFTER_MS,
 	};
 	int r = front_create(&fc, &lun->ring, e);

@@ -111,7 +111,9 @@ struct handoff_open {
 	uint64_t map_len, map_offset;  /* bytes; as libtcmu mapped the device */
 	uint64_t blocks;	       /* as configured in LIO */
 	uint32_t block_size;	       /* bytes */
-	uint32_t known; /* 1: a device that was served before: accept it while the controller boots */
+	uint32_t known;	       /* 1: a device that was served before: accept it while the controller boots */
+	uint32_t cmd_time_out; /* s; then the kernel gives a command up. 0, as it should be: never */
+	uint32_t reserved;
 };
 
 struct handoff_handle {

@@ -298,6 +298,7 @@ int front_create(const struct front_config *cfg, struct front_ring **ret, struct
 	r->fd = cfg->uio_fd;
 	r->map_len = cfg->map_len;
 	r->map_offset = cfg->map_offset;
+	r->cmd_time_out_s = cfg->cmd_time_out_s;
 	r->lun = cfg->lun;
 	rings[n_rings++ % ARRAY_SIZE(rings)] = *ret = r;
 	note("create", r->name);

@@ -18,6 +18,7 @@ struct front_ring {
 	char name[64];
 	int fd;
 	uint64_t map_len, map_offset;
+	uint32_t cmd_time_out_s;
 	struct scsi_lun *lun;
 	bool started, stopped, destroyed;
 	const char *dropped;

@@ -205,6 +205,27 @@ START_TEST(open_with_missing_parts_is_refused)
 }
 END_TEST
 
+/* H2: what may have been given up by the kernel is known by its age only. A handler of an earlier release says nothing of it. */
+START_TEST(the_kernels_time_out_bounds_the_age_of_commands)
+{
+	int fd = client_connect(), uio = memfd_create("uio", MFD_CLOEXEC);
+	struct handoff_open m = open_msg("a", "hba/g2/ld0", 1);
+
+	m.cmd_time_out = 30;
+	ck_assert_int_eq(client_send_open(fd, &m).head.status, 0);
+	ck_assert_uint_eq(fake_ring(0)->cmd_time_out_s, 30);
+	m = open_msg("b", "hba/g2/ld1", 1);
+	m.blocks = 10;
+	m.block_size = 4096;
+	m.head.size = offsetof(struct handoff_open, cmd_time_out);
+	client_send(fd, &m, m.head.size, uio, 1);
+	ck_assert_int_eq(client_answer(fd, HANDOFF_OPEN).head.status, 0);
+	ck_assert_uint_eq(fake_ring(1)->cmd_time_out_s, 0);
+	close(fd);
+	close(uio);
+}
+END_TEST
+
 START_TEST(unit_is_exported_once_by_either_of_its_names)
 {
 	int fd = client_connect();
@@ -730,6 +751,7 @@ int main(void)
 	tcase_add_test(t, handles_are_not_used_twice);
 	tcase_add_loop_test(t, check_judges_the_configuration_string, 0, ARRAY_SIZE(checks));
 	tcase_add_test(t, open_with_missing_parts_is_refused);
+	tcase_add_test(t, the_kernels_time_out_bounds_the_age_of_commands);
 	tcase_add_test(t, unit_is_exported_once_by_either_of_its_names);
 	tcase_add_test(t, booting_controller_takes_luns_on_trust);
 	tcase_add_test(t, second_name_of_a_unit_is_dropped_once_the_controller_is_up);

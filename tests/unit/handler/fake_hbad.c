@@ -91,6 +91,8 @@ static void log_request(struct fake_hbad *h, const uint8_t *data, size_t n, int 
 	else if (head->type == HANDOFF_START || head->type == HANDOFF_CLOSE)
 		snprintf(
 			text, sizeof(text), "%s %llx", names[head->type], (unsigned long long)handle->handle);
+	if (head->type == HANDOFF_OPEN && o->cmd_time_out)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), " time_out=%u", o->cmd_time_out);
 	say(h, text);
 }
 

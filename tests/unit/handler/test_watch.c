@@ -510,11 +510,30 @@ START_TEST(time_out_that_cannot_be_changed_is_an_alarm_once)
 }
 END_TEST
 
+/* H2 and H3: hbad is told, so that it executes nothing that the kernel has given up; with an empty ring. */
+START_TEST(time_out_that_cannot_be_changed_is_told_to_hbad)
+{
+	unsigned opens = hbad_count(fake.a, "OPEN");
+
+	ck_assert_ptr_null(strstr(hbad_log(fake.a, "OPEN", 0), "time_out"));
+	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "30\n");
+	record_fail("vol1/cmd_time_out", EINVAL);
+	eventually(hbad_count(fake.a, "OPEN") == opens + 1);
+	ck_assert_ptr_nonnull(strstr(hbad_log(fake.a, "OPEN", opens), " time_out=30"));
+	ck_assert_uint_eq(hbad_count(fake.a, "CLOSE"), 1);
+	ck_assert_int_lt(record_index("vol1/block_dev=1", 0), record_index("vol1/reset_ring=1", 0));
+	eventually(record_count("vol1/block_dev=0") > 0);
+	/* once */
+	stays(hbad_count(fake.a, "OPEN") == opens + 1, 300);
+	ck_assert(hbad_alive(fake.a));
+}
+END_TEST
+
 START_TEST(time_out_that_is_right_and_fixed_is_no_alarm)
 {
 	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "0\n");
 	record_fail("vol1/cmd_time_out", EINVAL);
-	stays(!log_count("ALARM"), 300);
+	stays(!log_count("ALARM") && !hbad_count(fake.a, "CLOSE"), 300);
 }
 END_TEST
 
@@ -564,6 +583,7 @@ static Suite *suite(void)
 	tcase_add_test(t, garbage_from_a_living_hbad_resets_nothing);
 	tcase_add_test(t, time_out_is_put_right_until_luns_exist);
 	tcase_add_test(t, time_out_that_cannot_be_changed_is_an_alarm_once);
+	tcase_add_test(t, time_out_that_cannot_be_changed_is_told_to_hbad);
 	tcase_add_test(t, time_out_that_is_right_and_fixed_is_no_alarm);
 	tcase_add_test(t, end_of_the_plugin_ends_the_watcher);
 	suite_add_tcase(s, t);
