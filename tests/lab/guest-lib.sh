@@ -146,6 +146,21 @@ loop_commands() {
 	echo "/loopback/$LOOP_WWN/luns create /backstores/user:hba/$1"
 }
 
+# loop_link NAME: a loopback LUN of this backstore, without targetcli: that takes seconds. loop_unlink: away with it
+loop_link() {
+	local tpg=/sys/kernel/config/target/loopback/$LOOP_WWN/tpgt_1
+	modprobe tcm_loop
+	mkdir -p "$tpg/lun/lun_0"
+	echo naa.5001405000000003 >"$tpg/nexus"
+	ln -s /sys/kernel/config/target/core/user_*/"$1" "$tpg/lun/lun_0/lab"
+}
+
+loop_unlink() {
+	local tpg=/sys/kernel/config/target/loopback/$LOOP_WWN/tpgt_1
+	rm "$tpg/lun/lun_0/lab"
+	rmdir "$tpg/lun/lun_0" "$tpg" "${tpg%/*}"
+}
+
 iscsi_commands() {
 	if [[ ! -d /sys/kernel/config/target/iscsi/$IQN ]]; then
 		echo "/iscsi create $IQN"
