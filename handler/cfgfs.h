@@ -36,8 +36,8 @@ void cfgfs_close(struct cfgfs *c);
 
 /* 0 or -errno: -EINVAL (the kernel refuses now), -ENOENT (the backstore is being deleted). */
 int cfgfs_write(int fd, const char *value);
-/* Reads once more what the file says, without white space at its end; only after a write, or the first time, does
- * configfs look again. */
+/* What the file says now, without white space at its end; through a descriptor that cannot write: what it said when that
+ * was first read. */
 int cfgfs_read(int fd, char *text, size_t size);
 
 #endif
