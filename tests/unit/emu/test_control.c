@@ -71,6 +71,7 @@ static const struct {
 	{"set ld0 failing", "the value is missing"},
 	{"aen-storm many", "the number of events"},
 	{"lose-irqs", "the number of interrupts"},
+	{"boot-ms 3600001", "the firmware's start-up"},
 	{"fault explode", "'explode' is not understood"},
 	{"stats now", "'now' was too much"},
 	{"frobnicate", "no such command: 'frobnicate'"},
@@ -100,6 +101,22 @@ START_TEST(units_can_be_watched_and_changed)
 		     "unplug-request", "fault-clear", "disconnect", NULL};
 		*l; l++)
 		rig_do(rig, *l);
+}
+END_TEST
+
+/* 0xb in the upper bits of the status register: READY */
+START_TEST(the_next_start_of_firmware_takes_as_long_as_was_said)
+{
+	up();
+	to_ready();
+	rig_do(rig, "boot-ms 3600000");
+	ck_assert_uint_eq(client_read32(&c, 1, 0xb0) >> 28, 0xb);
+	rig_do(rig, "power-cut keep-client");
+	usleep(50000);
+	ck_assert_uint_eq(client_read32(&c, 1, 0xb0) >> 28, 0x0);
+	rig_do(rig, "boot-ms 0");
+	rig_do(rig, "power-cut keep-client");
+	to_ready();
 }
 END_TEST
 
@@ -308,6 +325,7 @@ int main(void)
 	tcase_add_test(t, every_answer_is_json);
 	tcase_add_loop_test(t, mistakes_are_told, 0, (int)ARRAY_SIZE(refused));
 	tcase_add_test(t, units_can_be_watched_and_changed);
+	tcase_add_test(t, the_next_start_of_firmware_takes_as_long_as_was_said);
 	tcase_add_test(t, clients_that_talk_nonsense_are_dropped_and_others_served);
 	tcase_add_test(t, several_lines_at_once_are_answered_in_order);
 	tcase_add_checked_fixture(scripts, setup_script, teardown_script);
