@@ -205,6 +205,17 @@ static int wait_ready(const struct move *m, struct err *e)
 		m->sys->node_wait_ms / 1000, m->addr);
 }
 
+/* Unplugged while somebody has it open: vfio-pci's remove waits for him, with the function locked, and every write of ours would
+ * wait for that. By then the function shows no driver, but the group is still VFIO's. Where other functions share the group
+ * its node tells nothing. */
+static bool is_being_removed(const struct move *m)
+{
+	char others[64];
+
+	return !m->had[0] && tree_exists(m->root, "/dev/vfio/%d", m->group) &&
+	       group_others(m->root, m->addr, others, sizeof(others)) == 0;
+}
+
 /* From here on something has been changed; a failure leaves it to roll_back(). */
 static int take(const struct move *m, struct err *e)
 {
@@ -292,9 +303,10 @@ int bind_vfio(
 		r = check_function_and_group(&m, e);
 	if (r < 0)
 		return r;
-	if (strcmp(m.had, VFIO_DRIVER) == 0) {
+	/* Who has one that is being removed may be waiting for this: the next hbad, whose descriptors systemd keeps. */
+	if (strcmp(m.had, VFIO_DRIVER) == 0 || is_being_removed(&m)) {
 		ret_previous[0] = '\0';
-		return wait_ready(&m, e);
+		return m.had[0] ? wait_ready(&m, e) : 0;
 	}
 	r = load_vfio(&m, e);
 	if (r < 0)

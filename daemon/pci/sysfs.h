@@ -65,8 +65,9 @@ typedef const char *(*pci_known_fn)(uint16_t vendor, uint16_t device);
 /* Gives the function to vfio-pci by driver_override: loads vfio-pci and vfio_iommu_type1 through libkmod,
  * refuses a function that is not known (-ENOTSUP), in use (pci_check_unused) or without IOMMU group, flushes nothing (the
  * kernel driver's own remove does), unbinds, binds, waits (at most 30 s) until /dev/vfio/GROUP is there. Writes the name of
- * the driver that had it into ret_previous (empty if none). Does nothing when already bound. Rolls back on
- * failure. What is not known or not there is revoked, too (pci_revoke_vfio). -EBUSY after 5 s when somebody else moves it. */
+ * the driver that had it into ret_previous (empty if none). Does nothing when already bound, nor when it was unplugged and
+ * the kernel waits for whoever has it open: then it would wait, too. Rolls back on failure. What is not known or not there
+ * is revoked, too (pci_revoke_vfio). -EBUSY after 5 s when somebody else moves it. */
 int pci_bind_vfio(
 	const char *root, const char *addr, pci_known_fn known, char ret_previous[32], struct err *e);
 

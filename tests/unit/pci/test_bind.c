@@ -500,6 +500,31 @@ START_TEST(function_that_is_bound_already_is_left_alone)
 }
 END_TEST
 
+/* H11: a write would wait for the remove of vfio-pci, that one for who has it open, and he, the next hbad, for us. */
+START_TEST(function_that_is_being_removed_is_not_written_to)
+{
+	char previous[32] = "x";
+
+	drop("/sys/bus/pci/devices/" HBA "/driver");
+	put("/dev/vfio/12", "%s", "");
+	ck_assert_int_eq(bind_vfio(&kernel, root, HBA, previous, &e), 0);
+	ck_assert_str_eq(steps, "");
+	ck_assert_str_eq(previous, "");
+}
+END_TEST
+
+START_TEST(node_of_a_group_with_others_tells_nothing)
+{
+	char previous[32];
+
+	drop("/sys/bus/pci/devices/" HBA "/driver");
+	put("/dev/vfio/12", "%s", "");
+	put_function("0000:03:00.1", "0x010700", 12, "vfio-pci");
+	ck_assert_int_eq(bind_vfio(&kernel, root, HBA, previous, &e), 0);
+	ck_assert_str_eq(steps, LOADS " listen override=vfio-pci vfio-pci:bind");
+}
+END_TEST
+
 START_TEST(modules_that_are_there_are_not_loaded)
 {
 	char previous[32];
@@ -721,6 +746,8 @@ int main(void)
 	tcase_add_test(tc, disks_are_claimed_while_the_driver_lets_go_and_free_afterwards);
 	tcase_add_test(tc, binding_waits_for_the_group_node);
 	tcase_add_test(tc, function_without_driver_is_bound_too);
+	tcase_add_test(tc, function_that_is_being_removed_is_not_written_to);
+	tcase_add_test(tc, node_of_a_group_with_others_tells_nothing);
 	tcase_add_test(tc, function_that_is_bound_already_is_left_alone);
 	tcase_add_test(tc, modules_that_are_there_are_not_loaded);
 	tcase_add_loop_test(tc, refusals_change_nothing, 0, 6);
