@@ -442,6 +442,25 @@ usage_of() {
 	echo "$fds $(awk '/^VmLck:/ { l = $2 } /^VmRSS:/ { r = $2 } END { print l + 0, r + 0 }' "/proc/$1/status")"
 }
 
+# all_locked PID: all of its memory that the kernel could take away is locked. Rings and registers can't be: they are the
+# kernel's own (de, io, pf); and vsyscall is nobody's.
+all_locked() {
+	local left
+	left=$(awk '/^[0-9a-f]+-/ { vma = $0 }
+		/^VmFlags:/ && !/ lo( |$)/ && !/ (de|io|pf)( |$)/ && vma !~ /\[vsyscall\]/ { print vma }' "/proc/$1/smaps")
+	[[ ! $left ]] || die "$1 has memory that is not locked: $left"
+}
+
+# all_flushers PID: each of its threads is an I/O flusher
+all_flushers() {
+	local task flags
+	# PF_MEMALLOC_NOIO, include/linux/sched.h; what comes after the name's bracket begins with field 3
+	for task in /proc/"$1"/task/*; do
+		flags=$(sed 's/.*) //' "$task/stat" | cut -d' ' -f7)
+		((flags & 0x80000)) || die "$(cat "$task/comm") of $1 is no I/O flusher"
+	done
+}
+
 # kill_main UNIT...: kill -9 of their main processes, once all of them have one: a start takes its time on a slow machine
 kill_main() {
 	local unit
