@@ -209,17 +209,24 @@ lio_setup() {
 	done
 }
 
+# saved_config: the file that targetcli saves to
+saved_config() {
+	local file=/etc/rtslib-fb-target/saveconfig.json
+	[[ -e $file ]] || file=/etc/target/saveconfig.json
+	echo "$file"
+}
+
 # save_target: the configuration for the next boot, and what is_restored compares with
 save_target() {
 	targetcli saveconfig >/dev/null
-	saved_luns </etc/rtslib-fb-target/saveconfig.json >/var/tmp/luns.saved
+	saved_luns <"$(saved_config)" >/var/tmp/luns.saved
 	# The distribution's own restore; enabled where it is not by default.
 	systemctl enable rtslib-fb-targetctl.service 2>/dev/null || systemctl enable target.service
 }
 
 # saved_luns: of a saveconfig.json, each backstore and each LUN, a line each
 saved_luns() {
-	jq -r '(.storage_objects[] | "\(.plugin) \(.name) \(.config) \(.size) \(.attributes.cmd_time_out)"),
+	jq -r '(.storage_objects[] | "\(.plugin) \(.name) \(.config) \(.size)"),
 		(.targets[] | .fabric as $f | .tpgs[].luns[] | "\($f) \(.index) \(.storage_object)")' | sort
 }
 
@@ -227,7 +234,7 @@ saved_luns() {
 is_restored() {
 	targetcli saveconfig /tmp/saveconfig.now >/dev/null
 	saved_luns </tmp/saveconfig.now | diff /var/tmp/luns.saved - || die "not what was saved"
-	saved_luns </etc/rtslib-fb-target/saveconfig.json | cmp /var/tmp/luns.saved - || die "somebody has saved less"
+	saved_luns <"$(saved_config)" | cmp /var/tmp/luns.saved - || die "somebody has saved less"
 	! journalctl -b -q -o cat -u rtslib-fb-targetctl -u target | grep -i 'skip\|could not\|error' || die "the restore had trouble"
 }
 
