@@ -338,6 +338,61 @@ START_TEST(values_are_written_at_the_beginning)
 }
 END_TEST
 
+/* configfs: what a descriptor has shown it shows again, until something is written through it; nothing is refused. */
+static struct {
+	int fd;
+	char shown[32];
+	ssize_t n;
+	bool full;
+} page = {.fd = -1};
+
+ssize_t __real_pread(int fd, void *buf, size_t size, off_t at);
+ssize_t __real_pwrite(int fd, const void *buf, size_t size, off_t at);
+ssize_t __wrap_pread(int fd, void *buf, size_t size, off_t at);
+ssize_t __wrap_pwrite(int fd, const void *buf, size_t size, off_t at);
+
+ssize_t __wrap_pread(int fd, void *buf, size_t size, off_t at)
+{
+	if (fd != page.fd || fd < 0)
+		return __real_pread(fd, buf, size, at);
+	if (!page.full)
+		page.n = __real_pread(fd, page.shown, sizeof(page.shown), 0);
+	page.full = true;
+	ck_assert(page.n >= 0 && (size_t)page.n <= size);
+	memcpy(buf, page.shown, (size_t)page.n);
+	return page.n;
+}
+
+ssize_t __wrap_pwrite(int fd, const void *buf, size_t size, off_t at)
+{
+	if (fd != page.fd || fd < 0)
+		return __real_pwrite(fd, buf, size, at);
+	page.full = false;
+	if (size)
+		return __real_pwrite(fd, buf, size, at);
+	errno = EFAULT;
+	return -1;
+}
+
+/* H3: what a restore has written is seen. */
+START_TEST(values_that_others_write_are_seen)
+{
+	struct cfgfs c;
+	char text[16];
+
+	fake_device("a", "hba/g2/ld0", true);
+	ck_assert_int_eq(cfgfs_open(&c, 0, "a", NULL), 0);
+	page.fd = c.cmd_time_out;
+	ck_assert_int_eq(cfgfs_read(c.cmd_time_out, text, sizeof(text)), 0);
+	ck_assert_str_eq(text, "5");
+	fake_write("cfg/target/core/user_0/a/attrib/cmd_time_out", "30\n");
+	ck_assert_int_eq(cfgfs_read(c.cmd_time_out, text, sizeof(text)), 0);
+	ck_assert_str_eq(text, "30");
+	page.fd = -1;
+	cfgfs_close(&c);
+}
+END_TEST
+
 /* --- log --- */
 
 START_TEST(long_sentences_are_split_at_spaces)
@@ -407,6 +462,7 @@ static Suite *suite(void)
 	ADD_TABLE(t, missing_file_is_named, required);
 	ADD_TABLE(t, missing_optional_file_is_none, optional);
 	tcase_add_test(t, values_are_written_at_the_beginning);
+	tcase_add_test(t, values_that_others_write_are_seen);
 	tcase_add_test(t, long_sentences_are_split_at_spaces);
 	tcase_add_test(t, words_longer_than_a_line_are_cut);
 	tcase_add_test(t, folders_are_where_they_belong);
