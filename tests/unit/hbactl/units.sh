@@ -64,7 +64,7 @@ if grep -rE '^(Requires|BindsTo|Requisite|PartOf|Upholds|Conflicts)=' "$source/t
 fi
 # A create whose tcmu-runner dies waits for the next one, where no signal reaches it (H5).
 grep -q '^Restart=on-failure$' "$source/tcmu-runner.conf"
-grep -q '^StartLimitIntervalSec=0$' "$source/tcmu-runner.conf"
+grep -q '^StartLimitBurst=60$' "$source/tcmu-runner.conf"
 grep -q '^WatchdogSignal=SIGKILL$' "$generated"
 grep -q '^StartLimitIntervalSec=0$' "$generated"
 grep -q '^ExecStopPost=+.*hbactl guard %i$' "$generated"
