@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,11 +158,12 @@ void device_assert_attributes(struct device *d)
 		check_time_out(d);
 }
 
-unsigned device_time_out(const struct device *d)
+int device_time_out(const struct device *d)
 {
 	char text[32];
+	int r = cfgfs_read(d->cfgfs.cmd_time_out, text, sizeof(text));
 
-	return cfgfs_read(d->cfgfs.cmd_time_out, text, sizeof(text)) ? 0 : (unsigned)strtoul(text, NULL, 10);
+	return r < 0 ? r : (int)MIN(strtoul(text, NULL, 10), (unsigned long)INT_MAX);
 }
 
 /*
@@ -222,17 +224,21 @@ void device_fail(struct device *d)
 	cfgfs_write(d->cfgfs.reset_ring, "2");
 }
 
-void device_seize(struct device *d)
+/*
+ * Writing to the uio device publishes completions that a process which is gone had put into the ring. block_dev does so
+ * too, but only when the gate was open; and after reset_ring they are lost, and done twice. The write fails when the
+ * device is being removed; then there is nobody to publish to.
+ */
+void device_publish(struct device *d)
 {
 	const int32_t kick = 0;
-	hb_unused ssize_t n;
 
-	/*
-	 * Writing to the uio device publishes completions that the dead process had put into the ring. block_dev
-	 * does so too, but only when the gate was open; and after reset_ring they are lost, and done twice. The write
-	 * fails when the device is being removed; then there is nobody to publish to.
-	 */
-	n = write(d->uio_fd, &kick, sizeof(kick));
+	(void)!write(d->uio_fd, &kick, sizeof(kick));
+}
+
+void device_seize(struct device *d)
+{
+	device_publish(d);
 	device_guard(d);
 	d->seized = true;
 	hb_close(&d->server.pidfd);

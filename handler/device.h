@@ -68,8 +68,8 @@ void device_free(struct device *d); /* NULL is fine */
 /* The kernel's clock off and task management on, whatever a saved configuration has put there (H3). Logs when that
  * is not possible. */
 void device_assert_attributes(struct device *d);
-/* cmd_time_out as it is, in seconds; 0 also when it cannot be read: the backstore is being deleted. */
-unsigned device_time_out(const struct device *d);
+/* cmd_time_out as it is, in seconds; -errno when it cannot be read: the backstore is being deleted. */
+int device_time_out(const struct device *d);
 /* Netlink replies on (H13). Once, timing.settle after open(); never while the kernel may be sending an event. */
 void device_check_netlink(struct device *d, uint64_t now_ns);
 
@@ -107,6 +107,8 @@ void device_unblock(struct device *d);
 void device_guard(struct device *d);
 /* The same when nobody is expected to come soon: commands fail instead of coming again. Opens the gate. */
 void device_fail(struct device *d);
+/* What whoever had the ring has finished and not published; nobody has it any more. */
+void device_publish(struct device *d);
 /* The same as device_guard() after the death of who served it; publishes first what that process had finished (H9). */
 void device_seize(struct device *d);
 

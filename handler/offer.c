@@ -31,7 +31,7 @@ static enum offer send_open(struct device *d, struct link *l, struct err *e)
 		.blocks = d->blocks,
 		.block_size = d->block_size,
 		.known = d->known,
-		.cmd_time_out = device_time_out(d),
+		.cmd_time_out = (uint32_t)MAX(device_time_out(d), 0),
 	};
 	struct handoff_reply reply;
 	int r;

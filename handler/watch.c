@@ -192,6 +192,8 @@ static void release_dropped(struct device *d, void *arg)
 	/* Again: whoever opened the gate meanwhile lets commands into a ring that nobody reads. */
 	device_block(d);
 	if (device_take_back(d)) {
+		/* It may have died instead of confirming it. */
+		device_publish(d);
 		device_guard(d);
 		d->next_offer_ns = 0;
 		w->unserved++;
@@ -355,27 +357,34 @@ static void say_seized(struct device *d, void *arg)
 
 /*
  * What the kernel has given up has no mark in the ring (H2), so hbad has to know how old a command may become. It is told
- * with the ring: hence it gets that again, empty.
+ * with the ring: hence it lets go of that, as at a restart of the runner, and gets it again.
  */
-static void tell_time_out(struct device *d)
+static void tell_time_out(struct device *d, struct watch *w)
 {
-	unsigned seconds = device_time_out(d);
+	int seconds = device_time_out(d);
 
-	if (!device_served(d) || d->dropped || d->stopping || d->killed_ns || seconds == d->told_time_out_s)
+	if (!device_served(d) || d->dropped || d->stopping || d->killed_ns || seconds < 0 ||
+		(unsigned)seconds == d->told_time_out_s)
 		return;
-	hlog_warn("%s (%s) is handed over again: hbad@%s is to know that the kernel gives commands up after "
-		  "%u s",
-		d->name, d->cfg.text, d->cfg.instance, seconds);
+	if (seconds)
+		hlog_warn("%s (%s) is handed over again: hbad@%s is to know that the kernel gives commands "
+			  "up after %d s",
+			d->name, d->cfg.text, d->cfg.instance, seconds);
+	else
+		hlog_info("%s (%s) is handed over again: the kernel gives no command up any more", d->name,
+			d->cfg.text);
 	d->dropped = true;
 	d->next_offer_ns = 0;
+	/* At once: it is served well, and whoever ends the runner before it was asked had better leave it so. */
+	release_dropped(d, w);
 }
 
 static void check_attributes(struct device *d, void *arg)
 {
-	const struct watch *w = arg;
+	struct watch *w = arg;
 
 	device_assert_attributes(d);
-	tell_time_out(d);
+	tell_time_out(d, w);
 	device_check_netlink(d, w->now_ns);
 }
 

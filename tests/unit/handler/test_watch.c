@@ -529,6 +529,43 @@ START_TEST(time_out_that_cannot_be_changed_is_told_to_hbad)
 }
 END_TEST
 
+/* The cure that the alarm asks for. */
+START_TEST(time_out_that_was_cured_is_told_too)
+{
+	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "30\n");
+	record_fail("vol1/cmd_time_out", EINVAL);
+	eventually(log_count("after 30 s") == 1);
+	eventually(record_count("vol1/block_dev=0") > 0);
+	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "0\n");
+	eventually(log_count("gives no command up any more") == 1);
+	ck_assert_uint_eq(log_count("gives commands up"), 1);
+}
+END_TEST
+
+/* Somebody may have the ring until hbad has confirmed that it has not. */
+START_TEST(time_out_is_not_told_by_a_ring_that_is_in_use)
+{
+	act(HANDOFF_CLOSE, ACT_SILENT);
+	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "30\n");
+	record_fail("vol1/cmd_time_out", EINVAL);
+	eventually(hbad_count(fake.a, "CLOSE") >= 2);
+	ck_assert_uint_eq(record_count("vol1/reset_ring=1"), 0);
+	act(HANDOFF_CLOSE, ACT_OK);
+	eventually(record_count("vol1/block_dev=0") > 0);
+}
+END_TEST
+
+/* H9: what it had finished and not published would be answered with BUSY, and done twice. */
+START_TEST(hbad_that_dies_when_it_is_to_be_told_loses_no_completion)
+{
+	act(HANDOFF_CLOSE, ACT_DIE);
+	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "30\n");
+	record_fail("vol1/cmd_time_out", EINVAL);
+	eventually(record_count("vol1/reset_ring=1") > 0);
+	ck_assert_uint_eq(kicks(dev), 1);
+}
+END_TEST
+
 START_TEST(time_out_that_is_right_and_fixed_is_no_alarm)
 {
 	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "0\n");
@@ -584,6 +621,9 @@ static Suite *suite(void)
 	tcase_add_test(t, time_out_is_put_right_until_luns_exist);
 	tcase_add_test(t, time_out_that_cannot_be_changed_is_an_alarm_once);
 	tcase_add_test(t, time_out_that_cannot_be_changed_is_told_to_hbad);
+	tcase_add_test(t, time_out_that_was_cured_is_told_too);
+	tcase_add_test(t, time_out_is_not_told_by_a_ring_that_is_in_use);
+	tcase_add_test(t, hbad_that_dies_when_it_is_to_be_told_loses_no_completion);
 	tcase_add_test(t, time_out_that_is_right_and_fixed_is_no_alarm);
 	tcase_add_test(t, end_of_the_plugin_ends_the_watcher);
 	suite_add_tcase(s, t);
