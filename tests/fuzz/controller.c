@@ -2,6 +2,7 @@
 /* See controller.h. */
 #include "controller.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
@@ -9,12 +10,22 @@
 #include "base/log.h"
 
 #define STEPS 200
+/* Of registers, in one poll: more than any driver has, to take all that a controller says in one go, and to lend it what
+ * it takes. */
+#define ACCESSES    8192
+#define RESET_STEPS 100 /* of 20 s: more than all time limits of a reset together */
+#define LAST_POLLS  8
+#define STEP_NS	    (50 * NS_PER_MS)
 
 struct hba *h;
 struct hba_req req[REQS];
 struct input *source;
+struct dma_arena data;
 
 static bool flying[REQS];
+static uint32_t generation;
+static bool answering; /* requests are completed by nothing but polls and resets */
+static unsigned accesses;
 
 /* Lanes. None of their loops runs: their threads are steps of the input. */
 static struct loop *loop[HBA_MAX_LANES];
@@ -40,6 +51,7 @@ struct hba_req *hba_req_by_tag(struct hba *hba, uint32_t tag)
 void hba_complete(struct hba_req *r)
 {
 	ck_assert_uint_eq(r->lane, here);
+	ck_assert(answering || !target.whole); /* the others discover units at any time */
 	ck_assert(r >= req && r < req + REQS && flying[r - req]);
 	ck_assert_uint_le(r->sense_len, HBA_SENSE_SIZE);
 	ck_assert_uint_le(r->moved, r->xfer.len);
@@ -115,24 +127,87 @@ void hba_units_changed(struct hba *hba)
 bool hba_add_unit(struct hba *hba, const struct hba_unit *u)
 {
 	ck_assert(memchr(u->name, '\0', sizeof(u->name)));
-	return false;
+	if (!target.whole || hba->n_units == HBA_MAX_UNITS)
+		return false;
+	hba->unit[hba->n_units] = *u;
+	hba->unit[hba->n_units].index = (uint8_t)hba->n_units;
+	hba->n_units++;
+	return true;
 }
 
+/* --- time --- */
+
+static uint64_t fake_ns; /* 0: time is real */
+
+void time_passes(uint64_t ns)
+{
+	if (fake_ns)
+		fake_ns += ns;
+}
+
+/* At least so long: waiting is to be over soon. */
 void clock_sleep_ms(unsigned ms)
 {
+	time_passes(100 * ms * NS_PER_MS);
 }
+
+/* Of programs that are linked for it. The fuzzer's own time is real: it looks at it between runs. */
+#ifdef FAKE_TIME
+int __real_clock_gettime(clockid_t id, struct timespec *ret);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ret);
+
+int __wrap_clock_gettime(clockid_t id, struct timespec *ret)
+{
+	if (!fake_ns || id != CLOCK_MONOTONIC)
+		return __real_clock_gettime(id, ret);
+	fake_ns += 1000;
+	*ret = (struct timespec){(time_t)(fake_ns / NS_PER_SEC), (long)(fake_ns % NS_PER_SEC)};
+	return 0;
+}
+#endif
 
 /* --- registers --- */
 
-static uint32_t (*model_read)(struct pci_dev *pci, unsigned n, uint64_t off);
+static const struct pci_ops *truth;
+
+uint32_t truth_read(unsigned bar, uint64_t off, unsigned len)
+{
+	return len == 4 ? truth->bar_read32(h->pci, bar, off) : truth->bar_read_part(h->pci, bar, off, len);
+}
+
+void truth_write(unsigned bar, uint64_t off, uint32_t v, unsigned len)
+{
+	if (len == 4)
+		truth->bar_write32(h->pci, bar, off, v);
+	else
+		truth->bar_write_part(h->pci, bar, off, v, len);
+}
+
+static uint32_t fuzz_read_part(struct pci_dev *pci, unsigned n, uint64_t off, unsigned len)
+{
+	accesses++;
+	if (!source)
+		return truth_read(n, off, len);
+	return target.read ? target.read(n, off, len) : take32(source);
+}
+
+static void fuzz_write_part(struct pci_dev *pci, unsigned n, uint64_t off, uint32_t v, unsigned len)
+{
+	accesses++;
+	if (source && target.write)
+		target.write(n, off, v, len);
+	else if (!source && target.whole)
+		truth_write(n, off, v, len);
+}
 
 static uint32_t fuzz_read(struct pci_dev *pci, unsigned n, uint64_t off)
 {
-	return source ? take32(source) : model_read(pci, n, off);
+	return fuzz_read_part(pci, n, off, 4);
 }
 
 static void fuzz_write(struct pci_dev *pci, unsigned n, uint64_t off, uint32_t v)
 {
+	fuzz_write_part(pci, n, off, v, 4);
 }
 
 static void make_lanes(unsigned n)
@@ -146,10 +221,36 @@ static void make_lanes(unsigned n)
 	h->loop = loop[0];
 }
 
-void controller_up(struct pci_dev *pci, uint16_t device)
+/* A capture: it may look at all that it is told of. */
+static void take_note(struct pci_dev *pci, enum pci_note what, uint64_t iova, const void *mem, uint32_t len)
+{
+	static uint8_t copy[4096];
+
+	ck_assert_uint_le(len, sizeof(copy));
+	memcpy(copy, mem, len);
+}
+
+static const struct hba_match *match;
+
+static void take_over(void)
 {
 	static struct pci_ops ops;
-	const struct hba_match *match = target.ops->match;
+
+	truth = h->pci->ops;
+	ops = *truth;
+	ops.bar_read32 = fuzz_read;
+	ops.bar_write32 = fuzz_write;
+	ops.bar_write64 = NULL; /* as two of the others */
+	if (target.whole) {
+		ops.bar_read_part = fuzz_read_part;
+		ops.bar_write_part = fuzz_write_part;
+		ops.note = take_note;
+	}
+	h->pci->ops = &ops;
+}
+
+void controller_up(struct pci_dev *pci, uint16_t device)
+{
 	struct err e = {""};
 
 	log_set_level(LOG_LV_ERR);
@@ -157,18 +258,38 @@ void controller_up(struct pci_dev *pci, uint16_t device)
 	h->pci = pci;
 	make_lanes(target.lanes ? target.lanes : 1);
 	dma_space_init(&h->space, h->pci);
-	while (match->vendor && match->device != device)
+	for (match = target.ops->match; match->vendor && match->device != device;)
 		match++;
 	ck_assert(match->vendor);
 	ck_assert_msg(target.ops->attach(h, match, &e) == 0, "%s", e.text);
 	ck_assert_msg(target.ops->start(h, &e) == 0, "%s", e.text);
 	ck_assert_uint_eq(h->n_lanes, target.lanes ? target.lanes : 1);
-	ops = *h->pci->ops;
-	model_read = ops.bar_read32;
-	ops.bar_read32 = fuzz_read;
-	ops.bar_write32 = fuzz_write;
-	ops.bar_write64 = NULL; /* as two of the others */
-	h->pci->ops = &ops;
+	take_over();
+	if (target.whole)
+		ck_assert_int_eq(dma_arena_alloc(&h->space, "data", 512, 0, UINT32_MAX, &data, &e), 0);
+}
+
+bool controller_again(void)
+{
+	struct err e = {""};
+
+	if (h->drv) {
+		pci_set_bus_master(h->pci, false);
+		target.ops->quiesce(h);
+		target.ops->detach(h);
+	}
+	h->n_units = 0;
+	if (target.ops->attach(h, match, &e) < 0) {
+		ck_assert(e.text[0] && !h->drv);
+		return false;
+	}
+	if (target.ops->start(h, &e) == 0)
+		return true;
+	ck_assert(e.text[0]);
+	pci_set_bus_master(h->pci, false);
+	target.ops->quiesce(h);
+	target.ops->detach(h);
+	return false;
 }
 
 /* --- requests --- */
@@ -176,7 +297,7 @@ void controller_up(struct pci_dev *pci, uint16_t device)
 struct hba_req *new_request(struct input *in, uint8_t *ret_what)
 {
 	static const uint8_t read10[10] = {0x28, 0, 0, 0, 0, 0, 0, 0, 1};
-	uint32_t tag = take8(in) % REQS;
+	uint32_t tag = take8(in) % MIN(h->limits.queue_depth, REQS);
 	uint8_t what = take8(in);
 	struct hba_req *r = &req[tag];
 
@@ -192,12 +313,13 @@ struct hba_req *new_request(struct input *in, uint8_t *ret_what)
 	r->kind = (enum hba_req_kind)(what >> 1 & 3) % 3;
 	r->block_size = 512;
 	r->timeout_ms = 1000;
+	r->generation = ++generation;
 	if (r->kind != HBA_REQ_FLUSH) {
 		r->nblocks = 1;
 		memcpy(r->cdb, read10, sizeof(read10));
 		r->cdb_len = sizeof(read10);
 		r->xfer = (struct dma_xfer){.iov = &iov, .niov = 1, .len = 512, .dir = DMA_FROM_DEVICE};
-		r->seg[0] = (struct dma_seg){0x10000, 512};
+		r->seg[0] = (struct dma_seg){target.whole ? data.iova : 0x10000, 512};
 		r->sgl = (struct dma_sgl){.seg = r->seg, .n = 1, .cap = HBA_MAX_SEGMENTS, .bytes = 512};
 	}
 	flying[tag] = true;
@@ -209,6 +331,11 @@ struct hba_req *flying_request(struct input *in)
 	uint32_t tag = take8(in) % REQS;
 
 	return flying[tag] ? &req[tag] : NULL;
+}
+
+bool is_flying(uint32_t tag)
+{
+	return flying[tag];
 }
 
 /* --- lanes --- */
@@ -226,20 +353,27 @@ static void on_lane(unsigned lane, void (*fn)(void *arg), void *arg)
 /* What was posted to it up to now. */
 static void run_posted(void *l)
 {
+	answering = true;
 	ck_assert_int_eq(loop_once(l, 0), 0);
+	answering = false;
 }
+
+static int poll_result;
 
 static void poll_here(void *unused)
 {
-	if (here)
-		target.ops->poll_lane(h, here);
-	else
-		target.ops->poll(h);
+	answering = true;
+	accesses = 0;
+	poll_result = here ? target.ops->poll_lane(h, here) : target.ops->poll(h);
+	ck_assert_uint_lt(accesses, ACCESSES);
+	answering = false;
 }
 
 static void submit_here(void *r)
 {
 	target.ops->submit(h, r);
+	if (target.ops->ring_doorbell)
+		target.ops->ring_doorbell(h);
 }
 
 void submit_step(struct hba_req *r)
@@ -287,22 +421,71 @@ static void empty_loops(void)
 
 /* --- a run --- */
 
-static void forget_all(void)
+void forget_all(void)
 {
 	target.forget();
 	memset(flying, 0, sizeof(flying));
 }
 
-void reset_step(struct input *in)
+/* As the core does it: what nobody waits for, or must not run twice, ends; the driver sees the others once more. */
+static void issue_again(void)
+{
+	for (unsigned i = 0; i < REQS; i++) {
+		if (!flying[i])
+			continue;
+		flying[i] = !req[i].doom && !req[i].no_reissue;
+		if (flying[i])
+			submit_step(&req[i]);
+	}
+}
+
+/* The driver is left alone from now on. */
+static void give_up(struct input *in, int r)
+{
+	h->gone = r == -ENODEV;
+	pci_set_bus_master(h->pci, false);
+	target.ops->quiesce(h);
+	forget_all();
+	in->n = 0;
+}
+
+static int reset_until_it_ends(void)
 {
 	unsigned phase = 0;
 	uint64_t now = clock_ns(), next;
+	int r = 1;
 
-	for (unsigned i = 0; i < 20; i++) {
+	answering = true;
+	for (unsigned i = 0; i < (target.whole ? RESET_STEPS : 20) && r > 0; i++) {
 		now += 20 * NS_PER_SEC;
-		if (target.ops->reset_step(h, &phase, now, &next) <= 0)
-			break;
+		time_passes(20 * NS_PER_SEC);
+		r = target.ops->reset_step(h, &phase, now, &next);
 	}
+	answering = false;
+	return r;
+}
+
+static void whole_reset(struct input *in)
+{
+	int r;
+
+	halted[0] = true;
+	r = reset_until_it_ends();
+	halted[0] = false;
+	ck_assert(r <= 0);
+	if (r < 0)
+		give_up(in, r);
+	else
+		issue_again();
+}
+
+void reset_step(struct input *in)
+{
+	if (target.whole) {
+		whole_reset(in);
+		return;
+	}
+	reset_until_it_ends();
 	/* What was posted to a lane before the message that lets it go. */
 	for (unsigned i = 1; i < h->n_lanes; i++)
 		on_lane(i, run_posted, loop[i]);
@@ -319,6 +502,40 @@ void poll_step(struct input *in)
 		on_lane(lane, run_posted, loop[lane]);
 	else
 		on_lane(lane, poll_here, NULL);
+	if (!target.whole || poll_result >= 0)
+		return;
+	if (poll_result == -ENODEV)
+		give_up(in, poll_result);
+	else
+		whole_reset(in);
+}
+
+/* Whatever the input was: a controller that does what it should serves everybody after a reset. */
+static void come_back(void)
+{
+	struct input none = {NULL, 0};
+
+	source = NULL;
+	h->gone = false;
+	target.truth();
+	halted[0] = true;
+	ck_assert_int_eq(reset_until_it_ends(), 0);
+	halted[0] = false;
+	issue_again();
+	for (unsigned i = 0; i < LAST_POLLS; i++) {
+		poll_step(&none);
+		ck_assert_int_eq(poll_result, 0);
+	}
+	target.check();
+	for (unsigned i = 0; i < REQS; i++)
+		ck_assert(!flying[i]);
+}
+
+static void first_run(void)
+{
+	target.bring_up();
+	if (target.whole)
+		come_back();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -327,8 +544,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	in = (struct input){data, size};
 	source = NULL;
+	fake_ns = target.whole ? 1000 * NS_PER_SEC : 0;
+	generation = 0;
 	if (!h)
-		target.bring_up();
+		first_run();
 	empty_loops();
 	forget_all();
 	let_lanes_go();
@@ -337,9 +556,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (target.resume)
 		target.resume();
 	for (unsigned i = 0; in.n && i < STEPS; i++) {
+		time_passes(STEP_NS);
 		target.step[take8(&in) % ARRAY_SIZE(target.step)](&in);
 		if (target.check)
 			target.check();
 	}
+	if (target.whole)
+		come_back();
+	fake_ns = 0;
 	return 0;
 }

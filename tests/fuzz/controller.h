@@ -16,7 +16,18 @@
 /* The driver under test. */
 struct target {
 	const struct hba_ops *ops;
-	unsigned lanes;		/* 0: one */
+	unsigned lanes; /* 0: one */
+	/*
+	 * The core does more: what flies is issued again after a reset, a poll that fails is followed by one, units are
+	 * added, and time is the input's, as is whatever a driver waits for (the program is linked with
+	 * --wrap=clock_gettime). A run ends with a controller that is as it ought to be again: truth() says so to the model,
+	 * to which registers belong from then on. Then a reset must bring the driver back, with an answer to all that flew.
+	 */
+	bool whole;
+	void (*truth)(void);
+	/* Registers while the input is the firmware; NULL: reads are the input's, writes are lost. */
+	uint32_t (*read)(unsigned bar, uint64_t off, unsigned len);
+	void (*write)(unsigned bar, uint64_t off, uint32_t v, unsigned len);
 	void (*bring_up)(void); /* once, with controller_up() */
 	void (*forget)(void);	/* all that is at the controller */
 	void (*rewind)(void);	/* after forget(): runs are the same each time */
@@ -29,15 +40,26 @@ extern const struct target target; /* the fuzzer's */
 
 extern struct hba *h;
 extern struct hba_req req[REQS];
-extern struct input *source; /* NULL: firmware is the model */
+extern struct input *source;  /* NULL: firmware is the model */
+extern struct dma_arena data; /* of requests, if the model is to move any (struct target's whole) */
 
 /* Attaches and starts the driver on the model's function as this device. */
 void controller_up(struct pci_dev *pci, uint16_t device);
+/* The same once more, by firmware of the input's if there is one. False: it failed, and nothing is attached. */
+bool controller_again(void);
+/* The model's registers, whoever the firmware is. */
+uint32_t truth_read(unsigned bar, uint64_t off, unsigned len);
+void truth_write(unsigned bar, uint64_t off, uint32_t v, unsigned len);
+/* Of struct target's time, which never stands still for whoever looks at it in a loop. */
+void time_passes(uint64_t ns);
 
 /* Prepares a request of the input's choice, which what tells in part, and counts it as flying. NULL: it flies. */
 struct hba_req *new_request(struct input *in, uint8_t *ret_what);
 /* One of the input's choice, or NULL where that one does not fly. */
 struct hba_req *flying_request(struct input *in);
+bool is_flying(uint32_t tag);
+/* Nothing is at the controller any more. */
+void forget_all(void);
 
 /* On the thread of the request's lane. */
 void submit_step(struct hba_req *r);
@@ -50,5 +72,14 @@ void let_lanes_go(void);
 /* Steps. With several lanes the input tells which one polls, or takes what was posted to it. */
 void reset_step(struct input *in);
 void poll_step(struct input *in);
+
+/* --- choices.c --- */
+
+/* It reads block 0, if it moves data at all: in one piece, unless the input says otherwise. */
+void vary_request(struct input *in, struct hba_req *r);
+/* One of these, or, now and then, anything. */
+uint8_t choose(struct input *in, const uint8_t *from, unsigned n);
+/* Sense data of fixed format, of which drivers look at the key and the ASC: 18 bytes, or nothing like it. */
+void put_sense(struct input *in, uint8_t *to, size_t size);
 
 #endif
