@@ -249,7 +249,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int r;
 
 	once();
-	before = count_fds();
+	before = open_fds();
 	replies = (struct input){data, size};
 	first = take8(&replies);
 	begin(first);
@@ -259,6 +259,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		use(dev);
 	pci_close(dev);
 	srv_stop(&s);
-	ck_assert_uint_eq(count_fds(), before);
+	ck_assert_uint_eq(open_fds(), before);
 	return 0;
 }

@@ -4,7 +4,6 @@
  * then the client leaves, or stays for some turns, so that the controller works on what it was given. After that a
  * well-behaved client must be served.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "base/log.h"
 #include "emu/emu.h"
 #include "fuzz.h"
+#include "open_fds.h"
 
 #define MESSAGES 32
 #define PAYLOAD	 400
@@ -47,17 +47,6 @@ static struct emu emulators[4], *emu;
 static char dir[] = "/tmp/hbad-fuzz-XXXXXX";
 static int memory = -1, event = -1, other = -1;
 static bool waits_for_us; /* memory without a descriptor: the server asks the client for it */
-
-static unsigned count_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
 
 static void bye(void)
 {
@@ -387,9 +376,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	once();
 	up(first % 4);
-	before = count_fds();
+	before = open_fds();
 	bad_client(&in, first & 0x10);
 	good_client();
-	ck_assert_uint_eq(count_fds(), before);
+	ck_assert_uint_eq(open_fds(), before);
 	return 0;
 }

@@ -18,6 +18,7 @@
 #include "control/handoff.h"
 #include "control/sock.h"
 #include "fakes.h"
+#include "open_fds.h"
 #include "temp.h"
 
 static struct luns luns;
@@ -266,16 +267,6 @@ static inline void expect_end(int fd)
 	ck_assert_msg(pump(fd, FAKE_LIMIT_MS), "the connection is not ended");
 	ck_assert_int_eq(recv(fd, &byte, 1, 0), 0);
 	close(fd);
-}
-
-static inline unsigned count_fds(void)
-{
-	g_autoptr(GDir) d = g_dir_open("/proc/self/fd", 0, NULL);
-	unsigned n = 0;
-
-	while (g_dir_read_name(d))
-		n++;
-	return n;
 }
 
 #endif

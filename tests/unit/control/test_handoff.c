@@ -78,7 +78,7 @@ END_TEST
 START_TEST(failed_open_leaves_nothing)
 {
 	int fd = client_connect();
-	unsigned fds = count_fds();
+	unsigned fds = open_fds();
 	struct handoff_reply r;
 
 	fake.create_ring = -EAGAIN;
@@ -93,7 +93,7 @@ START_TEST(failed_open_leaves_nothing)
 	ck_assert_str_eq(fake_calls(), "");
 	ck_assert(list_empty(&luns.all));
 	pump(-1, 20);
-	ck_assert_uint_eq(count_fds(), fds + 1); /* the accepted end of fd */
+	ck_assert_uint_eq(open_fds(), fds + 1); /* the accepted end of fd */
 	close(fd);
 }
 END_TEST
@@ -615,7 +615,7 @@ START_TEST(descriptors_come_with_open_only_and_never_leak)
 	unsigned fds;
 
 	client_plain(fd, HANDOFF_PING);
-	fds = count_fds();
+	fds = open_fds();
 	client_send(fd, &m, sizeof(m), -1, 0);
 	ck_assert_int_eq(client_receive(fd).head.status, -EPROTO);
 	client_send(fd, &m, sizeof(m), uio, 2);
@@ -625,7 +625,7 @@ START_TEST(descriptors_come_with_open_only_and_never_leak)
 	m.blocks = 1;
 	client_send(fd, &m, sizeof(m), uio, 1);
 	ck_assert_int_eq(client_receive(fd).head.status, -EINVAL);
-	ck_assert_uint_eq(count_fds(), fds);
+	ck_assert_uint_eq(open_fds(), fds);
 	ck_assert_str_eq(fake_calls(), "");
 	close(fd);
 	close(uio);
@@ -638,13 +638,13 @@ START_TEST(repeated_hand_overs_keep_no_descriptor)
 	unsigned fds;
 
 	client_plain(fd, HANDOFF_PING);
-	fds = count_fds();
+	fds = open_fds();
 	for (int i = 0; i < 30; i++) {
 		uint64_t h = client_serve(fd, "a", "hba/g2/ld0", 1);
 
 		ck_assert_int_eq(client_handle(fd, HANDOFF_CLOSE, h).head.status, 0);
 	}
-	ck_assert_uint_eq(count_fds(), fds);
+	ck_assert_uint_eq(open_fds(), fds);
 	close(fd);
 }
 END_TEST

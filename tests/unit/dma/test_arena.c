@@ -3,22 +3,11 @@
 #include "daemon/dma/arena.c"
 
 #include <check.h>
-#include <dirent.h>
 #include <stdlib.h>
 
 #include "fake_pci.h"
 #include "../pci/drop_caps.h"
-
-static unsigned count_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
+#include "open_fds.h"
 
 static unsigned count_mappings(const char *name)
 {
@@ -100,7 +89,7 @@ START_TEST(failing_step_gives_everything_back)
 {
 	const struct failure *f = &failures[_i];
 	uint64_t free_before = iova_free_bytes(&space.iova);
-	unsigned fds = count_fds();
+	unsigned fds = open_fds();
 	struct dma_arena a;
 	struct err e = {0};
 
@@ -109,7 +98,7 @@ START_TEST(failing_step_gives_everything_back)
 		arena_alloc(&t_sys, &space, "hbad-test-fail", 16384, 0, UINT64_MAX, &a, &e), f->code);
 	ck_assert_msg(
 		strstr(e.text, f->text) && strstr(e.text, "arena hbad-test-fail"), "%s: %s", f->step, e.text);
-	ck_assert_uint_eq(count_fds(), fds);
+	ck_assert_uint_eq(open_fds(), fds);
 	ck_assert_uint_eq(count_mappings("hbad-test-fail"), 0);
 	ck_assert_uint_eq(iova_free_bytes(&space.iova), free_before);
 	ck_assert_uint_eq(space.maps, 0);
@@ -120,7 +109,7 @@ START_TEST(failing_step_gives_everything_back)
 	*f->err = 0;
 	ck_assert_int_eq(arena_alloc(&t_sys, &space, "hbad-test-fail", 16384, 0, UINT64_MAX, &a, &e), 0);
 	dma_arena_free(&a);
-	ck_assert_uint_eq(count_fds(), fds);
+	ck_assert_uint_eq(open_fds(), fds);
 }
 END_TEST
 
@@ -144,7 +133,7 @@ END_TEST
 START_TEST(arena_is_zeroed_mapped_sealed_and_given_back)
 {
 	uint64_t free_before = iova_free_bytes(&space.iova);
-	unsigned fds = count_fds();
+	unsigned fds = open_fds();
 	struct dma_arena a;
 	struct err e = {0};
 
@@ -166,7 +155,7 @@ START_TEST(arena_is_zeroed_mapped_sealed_and_given_back)
 	dma_arena_free(&a);
 	dma_arena_free(&a);
 	ck_assert_uint_eq(count_mappings("hbad-test-ok"), 0);
-	ck_assert_uint_eq(count_fds(), fds);
+	ck_assert_uint_eq(open_fds(), fds);
 	ck_assert_uint_eq(iova_free_bytes(&space.iova), free_before);
 	ck_assert_uint_eq(space.maps, 0);
 }
@@ -175,11 +164,11 @@ END_TEST
 START_TEST(zeroed_arena_can_be_freed)
 {
 	struct dma_arena a = {0};
-	unsigned fds = count_fds();
+	unsigned fds = open_fds();
 
 	/* memfd is 0 there: standard input must survive */
 	dma_arena_free(&a);
-	ck_assert_uint_eq(count_fds(), fds);
+	ck_assert_uint_eq(open_fds(), fds);
 }
 END_TEST
 

@@ -2,7 +2,6 @@
 /* A fake libtcmu and tcmu-runner, fake folders, and the wrapped seams of the plugin (CMakeLists.txt: --wrap). */
 #include "fake.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -350,17 +349,6 @@ bool map_is_decoy(const struct tcmu_device *dev)
 unsigned kicks(const struct tcmu_device *dev)
 {
 	return (unsigned)(lseek(dev->real_fd, 0, SEEK_CUR) - RING_BYTES) / 4;
-}
-
-unsigned open_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
 }
 
 uint64_t now_ms(void)

@@ -10,8 +10,10 @@
 
 #include <check.h>
 #include <stdatomic.h>
+
 #include "handler/device.h"
 #include "handler/tcmu_abi.h"
+#include "tests/unit/open_fds.h"
 #include "tests/unit/run_suite.h"
 
 #define RING_BYTES  (16 * 4096)
@@ -105,7 +107,6 @@ char *log_all(void);
 
 bool map_is_decoy(const struct tcmu_device *dev);
 unsigned kicks(const struct tcmu_device *dev);
-unsigned open_fds(void);
 uint64_t now_ms(void);
 
 /* How much later than it should something may be on a busy machine. */

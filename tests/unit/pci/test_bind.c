@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Binding and giving back, with a fake kernel behind the writes: order, refusals, roll-back. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -12,6 +11,7 @@
 #include "daemon/pci/bind.h"
 #include "daemon/pci/sysfs.h"
 #include "daemon/pci/uevent.h"
+#include "open_fds.h"
 
 static struct err e;
 
@@ -56,17 +56,6 @@ static bool ends(const char *path, const char *tail)
 	return a >= b && strcmp(path + a - b, tail) == 0;
 }
 
-static unsigned count_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 static unsigned fds_in_unbind;
 
 static bool marked(void)
@@ -95,7 +84,7 @@ static int k_write(const char *path, const char *text)
 	}
 	ck_assert_int_eq(sscanf(path, "/sys/bus/pci/drivers/%31[^/]/", driver), 1);
 	if (strcmp(driver, "megaraid_sas") == 0 && ends(path, "/unbind"))
-		fds_in_unbind = count_fds();
+		fds_in_unbind = open_fds();
 	if (strcmp(driver, "vfio-pci") == 0 && ends(path, "/bind"))
 		marked_at_bind = marked();
 	r = step("%s:%s", driver, strrchr(path, '/') + 1);
@@ -453,18 +442,18 @@ END_TEST
 
 START_TEST(disks_are_claimed_while_the_driver_lets_go_and_free_afterwards)
 {
-	unsigned fds = count_fds();
+	unsigned fds = open_fds();
 	char previous[32];
 
 	fds_in_unbind = 0;
 	ck_assert_int_eq(bind_vfio(&kernel, root, HBA, previous, &e), 0);
 	ck_assert_uint_eq(fds_in_unbind, fds + 2); /* and the lock */
-	ck_assert_uint_eq(count_fds(), fds);
+	ck_assert_uint_eq(open_fds(), fds);
 	fail_step = "megaraid_sas:unbind";
 	fail_code = EIO;
 	now_driver("megaraid_sas");
 	ck_assert_int_eq(bind_vfio(&kernel, root, HBA, previous, &e), -EIO);
-	ck_assert_uint_eq(count_fds(), fds);
+	ck_assert_uint_eq(open_fds(), fds);
 }
 END_TEST
 

@@ -118,10 +118,10 @@ END_TEST
 
 START_TEST(server_that_hangs_up_is_noticed_without_asking)
 {
-	unsigned fds = count_fds();
+	unsigned fds = open_fds();
 
 	log_fd(); /* which the log opens with its first line */
-	fds = count_fds();
+	fds = open_fds();
 	open_with(&times);
 	ck_assert(!readable(dev->request_fd, 50));
 	srv_hang_up(&s);
@@ -129,7 +129,7 @@ START_TEST(server_that_hangs_up_is_noticed_without_asking)
 	pci_close(dev);
 	dev = NULL;
 	srv_stop(&s);
-	ck_assert_uint_eq(count_fds(), fds);
+	ck_assert_uint_eq(open_fds(), fds);
 }
 END_TEST
 
@@ -203,15 +203,15 @@ START_TEST(nonsense_out_of_the_blue_ends_the_connection)
 	unsigned fds;
 
 	open_with(&times);
-	fds = count_fds();
+	fds = open_fds();
 	for (unsigned i = 0; i < 20; i++)
 		dup_fd[i] = s.listener;
 	srv_send(&s, unasked[_i].bytes, unasked[_i].len, dup_fd, unasked[_i].n_fds);
 	expect_gone();
 	/* closed a moment after the end was told; one is the log's own */
-	for (unsigned left = SRV_LIMIT_MS; left && count_fds() > fds + 1; left--)
+	for (unsigned left = SRV_LIMIT_MS; left && open_fds() > fds + 1; left--)
 		usleep(1000);
-	ck_assert_uint_le(count_fds(), fds + 1);
+	ck_assert_uint_le(open_fds(), fds + 1);
 }
 END_TEST
 

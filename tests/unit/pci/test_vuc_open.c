@@ -158,14 +158,14 @@ END_TEST
 
 static void expect_refusal(int code, const char *text)
 {
-	unsigned fds = count_fds();
+	unsigned fds = open_fds();
 	int r = start_open();
 
 	ck_assert_msg(r == code, "%d: %s", r, e.text);
 	ck_assert_msg(strstr(e.text, text) != NULL, "%s", e.text);
 	ck_assert_ptr_null(dev);
 	srv_stop(&s);
-	ck_assert_uint_eq(count_fds(), fds);
+	ck_assert_uint_eq(open_fds(), fds);
 }
 
 START_TEST(other_major_version_is_refused)
@@ -240,7 +240,7 @@ END_TEST
 
 START_TEST(socket_that_is_missing_is_named_with_the_cure)
 {
-	unsigned fds = count_fds();
+	unsigned fds = open_fds();
 
 	ck_assert_int_eq(vuc_open("vfio-user:/nonexistent/x.sock", &times, &dev, &e), -ENOENT);
 	ck_assert_msg(
@@ -252,7 +252,7 @@ START_TEST(socket_that_is_missing_is_named_with_the_cure)
 				  "12345678901234567890123456789012345678901234567890123456789",
 				 &times, &dev, &e),
 		-EINVAL);
-	ck_assert_uint_eq(count_fds(), fds);
+	ck_assert_uint_eq(open_fds(), fds);
 }
 END_TEST
 
@@ -420,15 +420,14 @@ static void spoil(enum twist t, unsigned at, unsigned seed)
 {
 	/* A deadline is waited for only where a reply is left out, or may be; elsewhere a busy machine must not meet one. */
 	bool patient = (t != TWIST_SILENT && t != TWIST_HALF && t != TWIST_RANDOM) || posted[at - 1];
-	unsigned fds = count_fds();
+	unsigned fds = open_fds();
 	uint32_t val = 0;
 	int r;
 
 	start_life(at, t, seed);
 	r = live(patient ? &times : &short_times, &val);
 	end_life();
-	ck_assert_msg(
-		count_fds() == fds, "twist %u at %u: %u descriptors, %u before", t, at, count_fds(), fds);
+	ck_assert_msg(open_fds() == fds, "twist %u at %u: %u descriptors, %u before", t, at, open_fds(), fds);
 	/* a busy machine may have met the short deadline before */
 	if (!patient && s.n_log < at)
 		return;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "open_fds.h"
 
 enum twist {
 	TWIST_NONE,
@@ -124,7 +125,6 @@ bool srv_dma(struct srv *s, bool write, uint64_t addr, uint64_t count, const voi
 bool srv_await_replies(struct srv *s, unsigned n);
 void srv_irq(struct srv *s, unsigned kind, unsigned n);
 
-unsigned count_fds(void);
 uint64_t now_ms(void);
 
 #endif
