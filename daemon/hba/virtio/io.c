@@ -79,6 +79,7 @@ void vio_submit(struct hba *h, struct hba_req *req)
 	struct vio *v = vio_of(h);
 	struct vio_turn *t = turn_of(v, req);
 
+	req->drv_step = 0;
 	if (v->config.cmd_per_lun && t->busy >= v->config.cmd_per_lun) {
 		list_append(&t->waiting, &req->drv_link);
 		return;

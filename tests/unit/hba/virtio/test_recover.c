@@ -438,6 +438,23 @@ START_TEST(unit_attention_of_our_reset_is_not_passed_on)
 }
 END_TEST
 
+START_TEST(nor_to_a_request_that_was_swept_away_before)
+{
+	struct rig *r = rig_up();
+
+	hold_writes(r, 1);
+	tell(r, forced, true);
+	tell(r, force_response, 4); /* RESET */
+	for (unsigned i = 0; i < 3; i++) {
+		model_complete(r->model, 0);
+		rig_wait(model_pending(r->model) == 1);
+	}
+	tell(r, forced, false);
+	model_needs_reset(r->model);
+	one_reset_and_done(r, 1);
+}
+END_TEST
+
 START_TEST(unit_attention_of_others_is_passed_on)
 {
 	struct rig *r = rig_up();
@@ -642,6 +659,7 @@ int main(void)
 	tcase_add_test(c, more_aborts_than_there_are_places);
 	tcase_add_test(c, swept_away_by_somebody_else_it_is_sent_again);
 	tcase_add_test(c, unit_attention_of_our_reset_is_not_passed_on);
+	tcase_add_test(c, nor_to_a_request_that_was_swept_away_before);
 	tcase_add_test(c, unit_attention_of_others_is_passed_on);
 	tcase_add_test(c, after_our_reset_only_the_first_unit_attention_is_ours);
 	tcase_add_test(c, slow_reset_is_waited_for);
