@@ -21,10 +21,11 @@ int cfgfs_write(int fd, const char *value)
 
 int cfgfs_read(int fd, char *text, size_t size)
 {
+	ssize_t n;
+
 	/* Through one descriptor configfs shows what it has shown before, until something is written: be it nothing,
 	 * which it refuses. */
-	hb_unused ssize_t n = pwrite(fd, "", 0, 0);
-
+	(void)!pwrite(fd, "", 0, 0);
 	n = pread(fd, text, size - 1, 0);
 	if (n < 0)
 		return -errno;

@@ -125,45 +125,40 @@ int device_lay_decoy(struct device *d, struct err *e)
 
 /* --- attributes --- */
 
-/* Once the device is exported the value cannot change any more: look at it one last time. */
-static void check_time_out(struct device *d)
-{
-	char text[32];
-
-	if (atomic_exchange(&d->exported, true))
-		return;
-	if (cfgfs_read(d->cfgfs.cmd_time_out, text, sizeof(text)) || !strcmp(text, "0"))
-		return;
-	hlog_err("ALARM: %s (%s) has cmd_time_out=%s, because a saved configuration says so: an initiator "
-		 "may see "
-		 "errors, and a write that it gave up may still be executed later. Unmap its LUNs, set the "
-		 "backstore's attribute cmd_time_out to 0, map them again and save the configuration.",
-		d->name, d->cfg.text, text);
-}
-
-void device_assert_attributes(struct device *d)
-{
-	char text[32];
-	int r;
-
-	if (d->cfgfs.tmr_notification >= 0)
-		cfgfs_write(d->cfgfs.tmr_notification, "1");
-	if (atomic_load(&d->exported))
-		return;
-	if (!cfgfs_read(d->cfgfs.cmd_time_out, text, sizeof(text)) && !strcmp(text, "0"))
-		return;
-	/* -EINVAL: LUNs exist. The kernel says so in its own log too, hence never again after the first time. */
-	r = cfgfs_write(d->cfgfs.cmd_time_out, "0");
-	if (r == -EINVAL)
-		check_time_out(d);
-}
-
 int device_time_out(const struct device *d)
 {
 	char text[32];
 	int r = cfgfs_read(d->cfgfs.cmd_time_out, text, sizeof(text));
 
 	return r < 0 ? r : (int)MIN(strtoul(text, NULL, 10), (unsigned long)INT_MAX);
+}
+
+/* Once the device is exported the value cannot change any more: look at it one last time. */
+static void check_time_out(struct device *d)
+{
+	int seconds = device_time_out(d);
+
+	if (atomic_exchange(&d->exported, true) || seconds <= 0)
+		return;
+	hlog_err("ALARM: %s (%s) has cmd_time_out=%d, because a saved configuration says so: an initiator "
+		 "may see "
+		 "errors, and a write that it gave up may still be executed later. Unmap its LUNs, set the "
+		 "backstore's attribute cmd_time_out to 0, map them again and save the configuration.",
+		d->name, d->cfg.text, seconds);
+}
+
+void device_assert_attributes(struct device *d)
+{
+	int r;
+
+	if (d->cfgfs.tmr_notification >= 0)
+		cfgfs_write(d->cfgfs.tmr_notification, "1");
+	if (atomic_load(&d->exported) || device_time_out(d) == 0)
+		return;
+	/* -EINVAL: LUNs exist. The kernel says so in its own log too, hence never again after the first time. */
+	r = cfgfs_write(d->cfgfs.cmd_time_out, "0");
+	if (r == -EINVAL)
+		check_time_out(d);
 }
 
 /*
