@@ -296,6 +296,7 @@ int bind_vfio(
 	const struct bind_sys *sys, const char *root, const char *addr, char ret_previous[32], struct err *e)
 {
 	hb_autoclose int lock = -1;
+	bool is_vfio;
 	struct move m;
 	int r = move_init(&m, sys, root, addr, &lock, e);
 
@@ -303,10 +304,11 @@ int bind_vfio(
 		r = check_function_and_group(&m, e);
 	if (r < 0)
 		return r;
+	is_vfio = strcmp(m.had, VFIO_DRIVER) == 0;
 	/* Who has one that is being removed may be waiting for this: the next hbad, whose descriptors systemd keeps. */
-	if (strcmp(m.had, VFIO_DRIVER) == 0 || is_being_removed(&m)) {
+	if (is_vfio || is_being_removed(&m)) {
 		ret_previous[0] = '\0';
-		return m.had[0] ? wait_ready(&m, e) : 0;
+		return is_vfio ? wait_ready(&m, e) : 0;
 	}
 	r = load_vfio(&m, e);
 	if (r < 0)
