@@ -67,12 +67,24 @@ static int media_discard(struct store *s, uint64_t lba, uint64_t n)
 		       : 0;
 }
 
+/* A file that is larger keeps its tail: it is somebody's data, and to cut many gigabytes off takes so long that a client gives
+ * up whoever serves it (QEMU: 5 s). */
+static int make_room(int fd, uint64_t bytes)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || ((uint64_t)st.st_size < bytes && ftruncate(fd, (off_t)bytes) < 0))
+		return -errno;
+	return 0;
+}
+
 static int media_resize(struct store *s, uint64_t blocks)
 {
-	if (ftruncate(fd_of(s), (off_t)(blocks * s->block)) < 0)
-		return -errno;
-	s->blocks = blocks;
-	return 0;
+	int r = make_room(fd_of(s), blocks * s->block);
+
+	if (r == 0)
+		s->blocks = blocks;
+	return r;
 }
 
 static void media_power_cut(struct store *s, const struct cut *cut)
@@ -100,23 +112,16 @@ static const struct store_ops media_ops = {
 int media_open(const char *path, uint64_t blocks, uint32_t block, struct store **ret)
 {
 	struct media *m = calloc(1, sizeof(*m));
-	struct stat st;
 	int r;
 
 	if (!m)
 		return -ENOMEM;
 	m->fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)
 		     : memfd_create("hba-emu media", MFD_CLOEXEC);
-	if (m->fd < 0 || fstat(m->fd, &st) < 0) {
-		r = -errno;
+	r = m->fd < 0 ? -errno : make_room(m->fd, blocks * block);
+	if (r < 0)
 		goto failed;
-	}
 	m->store = (struct store){.ops = &media_ops, .blocks = blocks, .block = block};
-	/* A file that is larger keeps its tail: it is somebody's data. */
-	if ((uint64_t)st.st_size < blocks * block && ftruncate(m->fd, (off_t)(blocks * block)) < 0) {
-		r = -errno;
-		goto failed;
-	}
 	*ret = &m->store;
 	return 0;
 failed:

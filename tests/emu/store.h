@@ -47,7 +47,8 @@ struct store {
 	uint32_t block; /* bytes */
 };
 
-/* RAM (path NULL) or a file, both sparse: what was never written reads as zeros. A file is made and grown to size. */
+/* RAM (path NULL) or a file, both sparse: what was never written reads as zeros. A file is made and grown to size, and never cut
+ * off: who makes the store smaller and larger again finds what was there. */
 int media_open(const char *path, uint64_t blocks, uint32_t block, struct store **ret);
 
 struct wcache_stats {

@@ -298,6 +298,14 @@ START_TEST(a_file_keeps_its_blocks)
 	memset(buf, 0, 4096);
 	ck_assert_int_eq(f->ops->read(f, 63, 1, buf), 0);
 	ck_assert_uint_eq(buf[4095], 0x3c);
+	ck_assert_int_eq(f->ops->resize(f, 32), 0);
+	ck_assert_uint_eq(f->blocks, 32);
+	ck_assert_int_eq(f->ops->resize(f, 65), 0);
+	memset(buf, 0, 4096);
+	ck_assert_int_eq(f->ops->read(f, 63, 1, buf), 0);
+	ck_assert_uint_eq(buf[4095], 0x3c);
+	ck_assert_int_eq(f->ops->read(f, 64, 1, buf), 0);
+	ck_assert_uint_eq(buf[4095], 0);
 	f->ops->free(f);
 	unlink(path);
 	ck_assert_int_eq(media_open("/nonexistent/x", 64, 512, &f), -ENOENT);
