@@ -18,6 +18,10 @@
 #define LINES	    6 /* of each kind, per LUN and minute */
 #define INTERVAL    (60 * NS_PER_SEC)
 
+/* An overwritten disk takes hours, and Linux-IO takes no LUN away before its commands have ended, be it in a deletion or in
+ * an initiator's relogin. So the command that wants to hear of the end hears after this time how far it is (hazard H27). */
+#define PATIENCE (30 * NS_PER_SEC)
+
 static bool is_running(const struct wipe *w)
 {
 	return w->state == WIPE_FORMAT || w->state == WIPE_SANITIZE;
@@ -74,6 +78,7 @@ void wipe_sweep(struct scsi_host *s, bool all)
 
 		if (!lun->dead || (!all && (lun->copying || lun->wipe.state != WIPE_NONE)))
 			continue;
+		loop_disarm(&lun->wipe.patience);
 		list_remove(&lun->turn);
 		list_remove(&lun->all);
 		free(lun);
@@ -130,16 +135,20 @@ static bool forbids(const struct wipe *w, const struct scsi_op *op)
 	       (op->fate == FATE_TRANSLATE && op->opcode != OP_FORMAT);
 }
 
-bool wipe_refuses(struct scsi_task *t)
+static void tell_state(struct scsi_task *t)
 {
 	struct sense_detail detail;
-	enum scsi_sense code;
+	enum scsi_sense code = wipe_sense(t->lun, &detail);
 
-	if (!forbids(wipe_of(t->lun), t->op))
-		return false;
-	code = wipe_sense(t->lun, &detail);
 	task_put_sense(t, code, &detail);
 	task_status(t, SCSI_CHECK_CONDITION);
+}
+
+bool wipe_refuses(struct scsi_task *t)
+{
+	if (!forbids(wipe_of(t->lun), t->op))
+		return false;
+	tell_state(t);
 	return true;
 }
 
@@ -225,14 +234,23 @@ static void tell_end(struct scsi_lun *lun, bool good)
 		name_of(w));
 }
 
+/* Who waited; NULL: nobody. */
+static struct scsi_task *waits_no_more(struct wipe *w)
+{
+	struct scsi_task *t = w->waits;
+
+	w->waits = NULL;
+	loop_disarm(&w->patience);
+	return t;
+}
+
 static void wipe_done(struct scsi_task *t)
 {
 	struct scsi_lun *lun = t->lun;
 	struct wipe *w = wipe_with(t);
-	struct scsi_task *waits = w->waits;
+	struct scsi_task *waits = waits_no_more(w);
 	bool format = w->state == WIPE_FORMAT, good = t->status == SCSI_GOOD;
 
-	w->waits = NULL;
 	tell_end(lun, good);
 	if (good)
 		w->state = WIPE_NONE;
@@ -251,8 +269,13 @@ static void wipe_done(struct scsi_task *t)
 
 static void wait_abort(struct scsi_task *t)
 {
-	t->lun->wipe.waits = NULL;
+	waits_no_more(&t->lun->wipe);
 	task_status(t, SCSI_TASK_ABORTED);
+}
+
+static void on_patience(struct loop_timer *self)
+{
+	tell_state(waits_no_more(container_of(self, struct wipe, patience)));
 }
 
 /* The command itself has no requests: it waits, and what it began goes on when it is aborted. */
@@ -311,6 +334,8 @@ void wipe_start(struct scsi_task *t, const struct wipe_plan *plan)
 	if (!immed) {
 		w->waits = t;
 		t->work = &work_wait;
+		w->patience.cb = on_patience;
+		loop_arm(lun->host->loop, &w->patience, loop_now(lun->host->loop) + PATIENCE);
 	}
 	begin(lun);
 	if (immed)

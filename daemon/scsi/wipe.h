@@ -9,6 +9,7 @@
 #define HBAD_SCSI_WIPE_H
 
 #include "base/log.h"
+#include "base/loop.h"
 #include "scsi.h"
 #include "sense.h"
 
@@ -30,9 +31,10 @@ struct wipe {
 	bool invert; /* the pattern, after each pass */
 	bool ause;   /* EXIT FAILURE MODE is allowed */
 	uint8_t pass, passes;
-	uint8_t retries;	 /* left for this part */
-	struct scsi_task task;	 /* the writes */
-	struct scsi_task *waits; /* the command, when it wants to hear how it ended */
+	uint8_t retries;	    /* left for this part */
+	struct scsi_task task;	    /* the writes */
+	struct scsi_task *waits;    /* the command, when it wants to hear how it ended */
+	struct loop_timer patience; /* armed as long as it waits */
 	/* What is written, again and again. Not in a scratch buffer: that would be kept for hours, and enough units
 	 * that are overwritten at once would leave none for the commands of others. */
 	uint8_t pattern[PATTERN_BYTES];

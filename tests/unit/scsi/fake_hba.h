@@ -123,5 +123,7 @@ extern bool fake_loop_defer;
 void fake_loop_run(void);
 extern unsigned fake_slept_ms;
 extern uint64_t fake_now; /* ns */
+/* ... and timers run. */
+void fake_time_passes(uint64_t ns);
 
 #endif

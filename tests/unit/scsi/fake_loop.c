@@ -48,6 +48,43 @@ uint64_t loop_now(const struct loop *l)
 	return fake_now;
 }
 
+static struct list timers = {&timers, &timers};
+
+void loop_arm(struct loop *l, struct loop_timer *t, uint64_t due_ns)
+{
+	loop_disarm(t);
+	t->due_ns = due_ns;
+	list_append(&timers, &t->link);
+}
+
+void loop_disarm(struct loop_timer *t)
+{
+	if (t->link.next)
+		list_remove(&t->link);
+}
+
+static struct loop_timer *due_timer(void)
+{
+	list_for_each_safe(pos, &timers) {
+		struct loop_timer *t = container_of(pos, struct loop_timer, link);
+
+		if (t->due_ns <= fake_now)
+			return t;
+	}
+	return NULL;
+}
+
+void fake_time_passes(uint64_t ns)
+{
+	struct loop_timer *t;
+
+	fake_now += ns;
+	while ((t = due_timer())) {
+		loop_disarm(t);
+		t->cb(t);
+	}
+}
+
 void clock_sleep_ms(unsigned ms)
 {
 	fake_slept_ms += ms;

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/endian.h"
 #include "fixture.h"
 
@@ -215,6 +216,9 @@ static void disturb(void)
 		break;
 	case 5:
 		x.disk->bad_lba = rnd(2) ? rnd(BLOCKS) : UINT64_MAX;
+		break;
+	case 6:
+		fake_time_passes(rnd(40) * NS_PER_SEC);
 		break;
 	default:
 		break;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* FORMAT UNIT and SANITIZE: lists by hand from SBC-3, what lands on the disk, and what others hear meanwhile. */
 #include <stdlib.h>
+#include "base/clock.h"
 #include "base/endian.h"
 #include "wipe_rig.h"
 
@@ -241,6 +242,57 @@ START_TEST(an_abort_ends_the_command_and_not_the_work)
 }
 END_TEST
 
+/* Hazard H27. Rows: FORMAT UNIT, SANITIZE. */
+START_TEST(who_waits_for_long_hears_how_far_it_is)
+{
+	static const uint8_t ascq[] = {0x04, 0x1b};
+	struct tst t;
+
+	if (_i == 0)
+		format(&t, 0, NULL, 0);
+	else
+		overwrite(&t, 0, 1, "", 1);
+	for (unsigned i = 0; i < 9; i++)
+		fake_complete(x.fake, 0); /* the flush, and half of it */
+	fake_time_passes(30 * NS_PER_SEC - 1);
+	ck_assert_uint_eq(t.done, 0);
+	fake_time_passes(1);
+	assert_check(&t, 0x02, 0x04, ascq[_i]);
+	ck_assert_uint_eq(t.task.sense[15], 0x80);
+	ck_assert_uint_ge(get_be16(t.task.sense + 16), 0x8000);
+	ck_assert_uint_eq(scsi_lun_busy(x.lun), 0);
+	assert_tur(0x02, 0x04, ascq[_i]);
+	fake_run(x.fake, 0);
+	ck_assert(holds((const uint8_t *)"", 1));
+	assert_tur_good();
+	ck_assert_uint_eq(t.done, 1);
+	tst_fini(&t);
+}
+END_TEST
+
+/* Rows: the command ended, it was aborted. Another one of its LUN has the whole time again. */
+START_TEST(who_waits_no_more_hears_nothing)
+{
+	struct tst t, next;
+
+	overwrite(&t, 0, 1, "", 1);
+	if (_i == 0)
+		fake_run(x.fake, 0);
+	else
+		scsi_task_abort(&t.task);
+	fake_time_passes(31 * NS_PER_SEC);
+	ck_assert_uint_eq(t.done, 1);
+	tst_fini(&t);
+	fake_run(x.fake, 0);
+	overwrite(&next, 0, 1, "", 1);
+	fake_time_passes(29 * NS_PER_SEC);
+	ck_assert_uint_eq(next.done, 0);
+	fake_run(x.fake, 0);
+	assert_good(&next);
+	tst_fini(&next);
+}
+END_TEST
+
 /* --- SANITIZE --- */
 
 START_TEST(overwrite_writes_the_pattern_as_often_as_it_is_told)
@@ -378,6 +430,8 @@ int main(void)
 	tcase_add_test(c, request_sense_tells_how_far_it_is);
 	tcase_add_test(c, commands_that_came_before_have_their_blocks_to_the_end);
 	tcase_add_test(c, an_abort_ends_the_command_and_not_the_work);
+	tcase_add_loop_test(c, who_waits_for_long_hears_how_far_it_is, 0, 2);
+	tcase_add_loop_test(c, who_waits_no_more_hears_nothing, 0, 2);
 	tcase_add_test(c, overwrite_writes_the_pattern_as_often_as_it_is_told);
 	tcase_add_test(c, invert_turns_the_pattern_around_between_passes);
 	tcase_add_test(c, sanitizes_that_cannot_be_had_are_refused);
