@@ -41,12 +41,12 @@ plug_words() {
 # Serial number of the one that is in
 PLUGGED=LABGEN2
 
-# plug [SERIAL]: with all of its disks, since the guest does not run meanwhile
+# plug [SERIAL [PORT]]: with all of its disks, since the guest does not run meanwhile
 plug() {
 	local -a QEMU=()
 	local i
 	PLUGGED=${1:-LABGEN2}
-	vm_gen2 "$PLUGGED"
+	vm_gen2 "$PLUGGED" "${2:-}"
 	qmp stop >/dev/null || fail "QEMU does not stop the guest"
 	for ((i = 0; i < ${#QEMU[@]}; i += 2)); do
 		plug_words "${QEMU[@]:i:2}"

@@ -73,9 +73,10 @@ vm_odd_disks() {
 }
 
 # shellcheck disable=SC2054
-# vm_gen2 SERIAL: the controller of the second generation with all of its disks, at the start and when it is plugged in again
+# vm_gen2 SERIAL [PORT]: the controller of the second generation with all of its disks, at the start and when it is plugged in
+# again, be it in another slot
 vm_gen2() {
-	QEMU+=(-device "megasas-gen2,id=hba2,bus=rp1,sas_address=0x5000c50000020000,hba_serial=$1")
+	QEMU+=(-device "megasas-gen2,id=hba2,bus=${2:-rp1},sas_address=0x5000c50000020000,hba_serial=$1")
 	vm_disks hba2 g2
 	vm_odd_disks
 }
@@ -104,7 +105,9 @@ vm_hbas() {
 	for generation; do
 		case $generation in
 		gen2)
-			QEMU+=(-device "pcie-root-port,id=rp1,chassis=1,slot=1,addr=$slot2")
+			# The spare slot is the last one: its bus takes no number from others.
+			QEMU+=(-device "pcie-root-port,id=rp1,chassis=1,slot=1,addr=$slot2"
+				-device "pcie-root-port,id=spare,chassis=4,slot=4,addr=0x1c")
 			vm_gen2 LABGEN2
 			INSTANCES+=(g2)
 			;;
