@@ -208,6 +208,18 @@ static uint8_t *make_memory(void)
 	return all;
 }
 
+/* Not pci_is_gone(): a server that works may say in configuration space that there is nobody, and something else in a register. */
+static bool is_dead(struct pci_dev *dev)
+{
+	struct vuc_dev *v = container_of(dev, struct vuc_dev, pci);
+	bool dead;
+
+	pthread_mutex_lock(&v->lock);
+	dead = v->dead;
+	pthread_mutex_unlock(&v->lock);
+	return dead;
+}
+
 static void use(struct pci_dev *dev)
 {
 	uint8_t *memory = make_memory();
@@ -220,7 +232,7 @@ static void use(struct pci_dev *dev)
 	use_interrupts(dev);
 	pci_reset(dev, &e);
 	use_registers(dev);
-	if (pci_is_gone(dev))
+	if (is_dead(dev))
 		ck_assert_uint_eq(pci_read32(dev, 1, 0), UINT32_MAX);
 }
 
