@@ -66,6 +66,7 @@ static void on_answer(struct wheel *w)
 		return;
 	}
 	a->talking = true;
+	a->env->stats->inits++;
 	notify(a, NOTICE_READY);
 	clockwork_after(a->env->clock, &a->heartbeat, NS_PER_SEC);
 }

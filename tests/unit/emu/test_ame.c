@@ -455,7 +455,9 @@ START_TEST(a_restarting_box_loses_its_addresses)
 	wr(0xa0, 0x2);
 	client_bus_master(&c, true);
 	rig_wait(rd(0xb4) == 1);
+	ck_assert_uint_eq(rig_stats(rig).inits, 1);
 	bring_up_ame(4);
+	ck_assert_uint_eq(rig_stats(rig).inits, 2);
 	rw(2, false, 0, 0, 1);
 	submit(2);
 	ck_assert_uint_eq(pop(), 8);
