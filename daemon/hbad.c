@@ -248,7 +248,7 @@ static void take_down(struct hbad *d)
 	d->luns.loop_gone = true;
 	luns_tick(&d->luns);
 	if (list_empty(&d->luns.all)) {
-		untold_save(d, d->hba && !d->unflushed);
+		untold_save(d);
 		scsi_host_destroy(d->host);
 	} else {
 		log_warn("some commands never ended");

@@ -55,7 +55,7 @@ static void down_done(void *arg)
 			"start hbad again, and let initiators flush");
 		d->exit_code = 1;
 	} else if (d->hba) {
-		log_info(d->handed_over ? "the controller is flushed, and handed over as it runs"
+		log_info(d->handed_over ? "the controller is handed over as it runs"
 					: "the controller is flushed and stopped");
 	}
 	g_main_loop_quit(d->main);

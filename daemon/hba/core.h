@@ -22,7 +22,7 @@ struct hba_times {
 	uint32_t tick_ms;  /* deadlines are looked at this often */
 	uint32_t abort_ms; /* from an abort to the controller reset */
 	uint32_t reset_ms; /* a stop waits so long for a reset that is under way */
-	uint32_t flush_ms; /* ... and for each unit's flush, when requests do not come back */
+	uint32_t flush_ms; /* ... and for each unit's last flush */
 };
 
 #define HBA_MAX_REISSUES      2
@@ -90,6 +90,7 @@ struct hba_core {
 	bool end_runs_posted; /* atomic */
 	unsigned beside;      /* in flight when the last flush of a stop began... */
 	unsigned left;	      /* ... and when the loops were left */
+	bool doubted[HBA_MAX_UNITS]; /* the unit said to its last flush that it may have lost what was not on its media */
 	unsigned reset_phase;
 	unsigned barren_resets; /* atomic: any lane's answer ends the row */
 	uint64_t reset_ended_ns;
@@ -185,8 +186,21 @@ void recover_try_abort(struct hba_req *req);
 bool runs_retry(struct hba *h);
 /* Ends the runs that wait, when they can never start. */
 void runs_cancel(struct hba *h);
-/* As hba_run(), for what a stop itself has to ask, when nobody else may any more. */
-int run_last(struct hba *h, struct hba_req *tmpl);
+/* As hba_run(), for what a stop itself has to ask, when nobody else may any more; several may be under way. After success of
+ * the first the second has to follow: it waits, and frees. */
+struct run;
+int run_last_begin(struct hba *h, const struct hba_req *tmpl, struct run **ret);
+int run_last_finish(struct run *run, struct hba_req *tmpl);
+
+/* --- last_flush.c */
+
+/* Set-up thread, before the loops are left: flushes all units that are not offline, or those that shutdown() leaves out, all
+ * at once, and says in their `unflushed` what came of it. 0, or the error of the last one that failed; the log names each. */
+int last_flush(struct hba *h, bool all);
+/* After shutdown() or freeze() has succeeded: the others are flushed. */
+void last_flush_confirmed(struct hba *h);
+/* Nothing is known (again) of all units, or only of those that shutdown() leaves out. */
+void last_flush_void(struct hba *h, bool all);
 
 /* Counters have one writer (the lane's thread) and may be read by any thread. */
 static inline void stat_inc(uint64_t *counter)

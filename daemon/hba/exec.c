@@ -245,19 +245,21 @@ static int wait_ended(struct run *run)
 	return r;
 }
 
-static int run_and_wait(struct hba *h, struct hba_req *tmpl, bool last)
+static int run_begin(struct hba *h, const struct hba_req *tmpl, bool last, struct run **ret)
 {
-	struct run *run;
-	int r;
+	int r = h->core->on_loop ? run_new(h, tmpl, ret) : -ENODEV;
 
-	if (!h->core->on_loop)
-		return -ENODEV;
-	r = run_new(h, tmpl, &run);
 	if (r < 0)
 		return r;
-	run->last = last;
-	loop_post(h->loop, &run->msg);
-	r = wait_ended(run);
+	(*ret)->last = last;
+	loop_post(h->loop, &(*ret)->msg);
+	return 0;
+}
+
+static int run_finish(struct run *run, struct hba_req *tmpl)
+{
+	int r = wait_ended(run);
+
 	if (r == 0)
 		r = run->ret;
 	if (r == 0) {
@@ -276,10 +278,18 @@ static int run_and_wait(struct hba *h, struct hba_req *tmpl, bool last)
 
 int hba_run(struct hba *h, struct hba_req *tmpl)
 {
-	return run_and_wait(h, tmpl, false);
+	struct run *run;
+	int r = run_begin(h, tmpl, false, &run);
+
+	return r < 0 ? r : run_finish(run, tmpl);
 }
 
-int run_last(struct hba *h, struct hba_req *tmpl)
+int run_last_begin(struct hba *h, const struct hba_req *tmpl, struct run **ret)
 {
-	return run_and_wait(h, tmpl, true);
+	return run_begin(h, tmpl, true, ret);
+}
+
+int run_last_finish(struct run *run, struct hba_req *tmpl)
+{
+	return run_finish(run, tmpl);
 }

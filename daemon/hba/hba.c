@@ -265,34 +265,6 @@ static void await_reset(const struct hba *h)
 		clock_sleep_ms(5);
 }
 
-static int flush_unit(struct hba *h, struct hba_unit *u)
-{
-	struct hba_req t = {
-		.unit = u,
-		.kind = HBA_REQ_FLUSH,
-		.timeout_ms = h->core->times.flush_ms,
-		.no_reissue = true,
-	};
-	int r = run_last(h, &t);
-
-	if (r == 0 && (t.result != HBA_DONE || t.scsi_status != 0))
-		r = -EIO;
-	if (r < 0)
-		log_err("%s: %s: the flush of its cache failed", h->pci->uri, u->name);
-	return r;
-}
-
-static int flush_units(struct hba *h)
-{
-	int ret = 0, r;
-
-	for (unsigned i = 0; i < h->n_units; i++) {
-		r = h->unit[i].state == HBA_UNIT_OFFLINE ? 0 : flush_unit(h, &h->unit[i]);
-		ret = r < 0 ? r : ret;
-	}
-	return ret;
-}
-
 /* Beside requests that do not come back there is no orderly shutdown, but what has been acknowledged must not be lost: flushes
  * go past them. One that does come back meanwhile may be a write that was acknowledged behind its unit's flush. */
 static int flush_beside(struct hba *h)
@@ -304,7 +276,7 @@ static int flush_beside(struct hba *h)
 		hba_inflight(h));
 	for (unsigned again = 0;; again++) {
 		h->core->beside = hba_inflight(h);
-		r = flush_units(h);
+		r = last_flush(h, true);
 		left = hba_inflight(h);
 		if (r < 0 || !left || left == h->core->beside || again == FLUSHES_BESIDE)
 			return r;
@@ -317,31 +289,53 @@ static bool is_served(struct hba *h)
 	return loop_is_running(h->loop) && lanes_call(h, set_draining) == 0;
 }
 
+/* What is left to be done while requests are still served. 0: all units are flushed. -ENODEV: not all were asked. */
+static int flush_last(struct hba *h)
+{
+	last_flush_void(h, true);
+	hba_drain(h, HBA_IO_CALL_MS);
+	if (!is_served(h))
+		return -ENODEV;
+	if (hba_inflight(h) > 0)
+		return flush_beside(h);
+	if (hba_state(h) == HBA_RUNNING)
+		last_flush(h, false);
+	return -ENODEV;
+}
+
 /* Off the loop. 0: the units were flushed beside requests that did not come back. -ENODEV: there were none, or nobody
  * could be asked. -ETIMEDOUT, and stuck: it stays there, and so does everything else. */
 static int get_off_loop(struct hba *h)
 {
 	struct hba_core *c = h->core;
-	int r = -ENODEV;
+	int r;
 
 	await_reset(h);
-	if (hba_drain(h, HBA_IO_CALL_MS) < 0 && is_served(h) && hba_inflight(h) > 0)
-		r = flush_beside(h);
+	r = flush_last(h);
 	if (lanes_leave(h) < 0) {
 		log_err("%s: the I/O thread does not answer; its controller is left as it is until the "
 			"process ends",
 			h->pci->uri);
 		c->stuck = true;
+		last_flush_void(h, true);
 		return -ETIMEDOUT;
 	}
 	c->on_loop = false;
-	/* What runs on is shut down next, and that flushes all. */
-	if (r == 0 && c->left != c->beside && c->state != HBA_RUNNING) {
-		log_err("%s: requests came back behind the last flush; what they wrote may be lost",
-			h->pci->uri);
-		return -EIO;
-	}
-	return r;
+	if (r < 0 || c->left == c->beside)
+		return r;
+	log_err("%s: requests came back behind the last flush; what they wrote may be lost", h->pci->uri);
+	/* What runs on is shut down next, and that flushes the others. */
+	last_flush_void(h, c->state != HBA_RUNNING);
+	return c->state != HBA_RUNNING ? -EIO : 0;
+}
+
+/* Those that are offline are left out: nobody could have flushed them. */
+static bool one_is_unflushed(const struct hba *h)
+{
+	for (unsigned i = 0; i < hba_n_units(h); i++)
+		if (h->unit[i].unflushed && h->unit[i].state != HBA_UNIT_OFFLINE)
+			return true;
+	return false;
 }
 
 static int shut_down(struct hba *h)
@@ -349,9 +343,12 @@ static int shut_down(struct hba *h)
 	struct err e = {""};
 	int r = h->ops->shutdown(h, &e);
 
-	if (r < 0)
+	if (r < 0) {
 		log_err("%s: shutdown: %s", h->pci->uri, e.text);
-	return r;
+		return r;
+	}
+	last_flush_confirmed(h);
+	return one_is_unflushed(h) ? -EIO : 0;
 }
 
 int hba_stop(struct hba *h)
@@ -436,6 +433,7 @@ int hba_freeze(struct hba *h, struct hba_frozen *ret, struct err *e)
 	r = h->ops->freeze(h, ret, e);
 	if (r < 0)
 		return err_prefix(e, r, "%s", h->pci->uri);
+	last_flush_confirmed(h);
 	snprintf(ret->driver, sizeof(ret->driver), "%s", h->ops->name);
 	r = take_data_away(h);
 	if (r < 0)

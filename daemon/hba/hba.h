@@ -69,6 +69,8 @@ struct hba_unit {
 	bool write_back;      /* the controller acknowledges writes from its cache */
 	bool cache_protected; /* ... which survives a power cut (battery) */
 	bool disk_cache;      /* member disks may cache volatile */
+	bool flush_alone;     /* the driver's: its shutdown() and freeze() do not flush this unit, so the core does */
+	bool unflushed;	      /* the core's, after hba_stop() or hba_freeze(): what it has acknowledged may not be on its media */
 	uint8_t index;	      /* in hba->unit[] */
 };
 
@@ -202,8 +204,8 @@ struct hba_ops {
 	/* Any thread that owns the hba; registers may be gone. After it returns the device does no DMA and
 	 * raises no interrupt (the core has cleared, or clears, bus mastering). Idempotent. */
 	void (*quiesce)(struct hba *h);
-	/* Set-up thread, orderly end: flush of caches by the firmware's own command and shutdown, by polling,
-	 * at most 180 s. Called with nothing in flight. */
+	/* Set-up thread, orderly end: flush of the caches of all units without flush_alone and shutdown, by polling, at most
+	 * 180 s. Called with nothing in flight. */
 	int (*shutdown)(struct hba *h, struct err *e);
 	/* Set-up thread, after quiesce. Frees all of attach and start. */
 	void (*detach)(struct hba *h);
@@ -267,9 +269,11 @@ int hba_attach(struct hba *h, struct err *e);
 int hba_start(struct hba *h, struct err *e);
 /* Waits (at most timeout_ms) until nothing is in flight. New requests are refused from the call on. */
 int hba_drain(struct hba *h, unsigned timeout_ms);
-/* Orderly when RUNNING: firmware flush and shutdown; when requests do not come back, a flush of each unit beside them
- * instead, 60 s each at most. Then quiesce, off the loop, detach. The I/O thread still runs (or has been joined).
- * 0: what the units had acknowledged is flushed. Negative: that is not certain, the log says why; -ENODEV: the
+/* Orderly when RUNNING: a flush of each unit that the firmware's does not cover, 60 s for all of them, firmware flush and
+ * shutdown; when requests do not come back, a flush of each unit beside them first, in at most as long for each round. Then
+ * quiesce, off the loop, detach. The I/O thread still runs (or has been joined).
+ * 0: what the units had acknowledged is flushed. Negative: that is not certain of those with `unflushed`, which stays to be read
+ * until hba_close(), and the log says why. A unit that is offline may have it after 0, too: nobody can say. -ENODEV: the
  * controller had failed or gone; -ETIMEDOUT: an I/O thread hangs; the others may have left the controller before that, which
  * may have been made quiet, and nothing is freed any more. */
 int hba_stop(struct hba *h);

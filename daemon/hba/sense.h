@@ -12,11 +12,16 @@
 /* SPC-4 4.5.6 */
 enum {
 	SENSE_KEY_RECOVERED_ERROR = 0x1,
+	SENSE_KEY_NOT_READY = 0x2,
 	SENSE_KEY_ILLEGAL_REQUEST = 0x5,
 	SENSE_KEY_UNIT_ATTENTION = 0x6,
 };
 
 bool hba_sense_key_is(const struct hba_req *req, uint8_t key);
 bool hba_sense_is(const struct hba_req *req, uint8_t key, uint8_t asc);
+/* ... with this additional sense code qualifier as well. */
+bool hba_sense_is_exactly(const struct hba_req *req, uint8_t key, uint8_t asc, uint8_t ascq);
+/* The sense data is deferred: this command was not executed. */
+bool hba_sense_is_deferred(const struct hba_req *req);
 
 #endif

@@ -151,11 +151,23 @@ static bool counts(const struct scsi_host *s, const struct scsi_host *lane, cons
 	return lane == s;
 }
 
-static bool settle_debt(const struct scsi_debt *d, bool flushed, struct scsi_untold *ret)
+/* The unit as the controller's last flush has left it; NULL: none that is known. */
+static const struct hba_unit *left_as(const struct scsi_host *s, const struct hba *h, const char *naa)
 {
-	/* The device is reset when it is closed, and a cache may forget then; a unit that was away has been
-	 * without power, for all we know, and was not flushed with the others. */
-	bool lost = d->lost || (d->unflushed && d->forgetful && (!flushed || d->absent));
+	const struct scsi_unit *u = h ? units_find(s->newest, naa) : NULL;
+
+	/* Nothing but this controller's can be in the table, but what follows a wrong pointer is nothing to guess about. */
+	return u && u->hba >= h->unit && u->hba < h->unit + HBA_MAX_UNITS ? u->hba : NULL;
+}
+
+static bool settle_debt(const struct scsi_debt *d, const struct hba_unit *u, struct scsi_untold *ret)
+{
+	/* A unit that was away has been without power, for all we know, and so has one that was pulled out since: the flush
+	 * of what is there now says nothing of it. */
+	bool flushed = u && !u->unflushed && !d->absent &&
+		       !(u->disk_cache && __atomic_load_n(&u->pulled, __ATOMIC_RELAXED) > d->pulled);
+	/* The device is reset when it is closed, and a cache may forget then. */
+	bool lost = d->lost || (d->unflushed && d->forgetful && !flushed);
 
 	static_assert(sizeof(ret->naa) == sizeof(d->naa) && SCSI_UNTOLD >= ATTENTIONS, "room");
 	if (!lost && d->attention[0] == SENSE_NONE)
@@ -167,7 +179,8 @@ static bool settle_debt(const struct scsi_debt *d, bool flushed, struct scsi_unt
 	return true;
 }
 
-unsigned scsi_host_leave(const struct scsi_host *s, bool flushed, struct scsi_untold ret[HBA_MAX_UNITS])
+unsigned scsi_host_leave(
+	const struct scsi_host *s, const struct hba *h, struct scsi_untold ret[HBA_MAX_UNITS])
 {
 	unsigned n = 0;
 
@@ -175,7 +188,8 @@ unsigned scsi_host_leave(const struct scsi_host *s, bool flushed, struct scsi_un
 		const struct scsi_host *lane = host_lane(s, l);
 
 		for (unsigned i = 0; i < ARRAY_SIZE(lane->debt) && n < HBA_MAX_UNITS; i++)
-			if (counts(s, lane, &lane->debt[i]) && settle_debt(&lane->debt[i], flushed, &ret[n]))
+			if (counts(s, lane, &lane->debt[i]) &&
+				settle_debt(&lane->debt[i], left_as(s, h, lane->debt[i].naa), &ret[n]))
 				n++;
 	}
 	return n;

@@ -85,7 +85,8 @@ static uint8_t event_get_info(struct dcmd *d)
 	return mfi_event_get_info(d->c->m, d->p, &d->len);
 }
 
-/* [4.6]: bit 0 the controller's cache, bit 1 the drives'. */
+/* [4.6]: bit 0 the controller's cache, bit 1 the drives'. Which drives is not said; those behind logical drives are believed to
+ * be among them, and system drives, whose caches are their owner's business, are not: who counts on it loses data here. */
 static int flush(struct units *us, uint8_t what)
 {
 	int r = 0;
@@ -93,7 +94,7 @@ static int flush(struct units *us, uint8_t what)
 	for (unsigned i = 0; i < MAX_UNITS && r == 0; i++) {
 		if (us->unit[i].used && what & 1)
 			r = unit_flush_controller(&us->unit[i]);
-		if (us->unit[i].used && what & 2 && r == 0)
+		if (us->unit[i].used && what & 2 && us->unit[i].kind == UNIT_LD && r == 0)
 			r = unit_flush_drive(&us->unit[i]);
 	}
 	return r;

@@ -174,7 +174,8 @@ static void use_tables(struct host *s)
 	else
 		s->match.data = &s->iop;
 	c->match = &s->match;
-	c->times = (struct hba_times){.tick_ms = 10, .abort_ms = s->limit_ms / 4};
+	c->times.tick_ms = 10;
+	c->times.abort_ms = s->limit_ms / 4;
 }
 
 /* --- life --- */

@@ -113,7 +113,12 @@ static struct hba_unit *add_unit(struct mfi *m, enum hba_unit_kind kind, unsigne
 	if (h->n_units == HBA_MAX_UNITS)
 		return NULL;
 	u = &h->unit[h->n_units];
-	*u = (struct hba_unit){.kind = kind, .target = (uint16_t)target, .index = (uint8_t)h->n_units};
+	*u = (struct hba_unit){
+		.kind = kind,
+		.target = (uint16_t)target,
+		.flush_alone = kind == HBA_UNIT_PD,
+		.index = (uint8_t)h->n_units,
+	};
 	snprintf(u->name, sizeof(u->name), "%s%u", kind == HBA_UNIT_LD ? "ld" : "pd", target);
 	h->n_units++;
 	return u;

@@ -139,6 +139,7 @@ static void take_new(struct fusion *f, enum hba_unit_kind kind, unsigned target,
 		.blocks = blocks,
 		.write_back = kind == HBA_UNIT_LD,
 		.disk_cache = true,
+		.flush_alone = kind == HBA_UNIT_PD,
 	};
 
 	if (target >= UINT16_MAX || in_units(f, kind, target))

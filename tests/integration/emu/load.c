@@ -117,7 +117,8 @@ static void prepare(struct load *l)
 	l->match = *l->h->core->match;
 	l->match.data = l->match_data;
 	l->h->core->match = &l->match;
-	l->h->core->times = (struct hba_times){.tick_ms = 10, .abort_ms = 200};
+	l->h->core->times.tick_ms = 10;
+	l->h->core->times.abort_ms = 200;
 	l->h->listener[0] = (struct hba_listener){on_ready, l};
 }
 

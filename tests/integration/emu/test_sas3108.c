@@ -184,6 +184,24 @@ START_TEST(a_system_drive_keeps_what_was_flushed)
 }
 END_TEST
 
+/* The firmware's flush is not known to reach it: a stop flushes it by itself. */
+START_TEST(an_orderly_stop_keeps_what_a_system_drive_was_given)
+{
+	static uint8_t out[600 * 512], in[600 * 512];
+
+	take_attention();
+	for (unsigned i = 0; i < sizeof(out); i++)
+		out[i] = (uint8_t)rng_next(&load->rng);
+	ck_assert_int_eq(drive(true, 77, 600, out), HBA_DONE);
+	load_down(load);
+	emu_do(&emu, "power-cut survive=none");
+	load_up(load);
+	take_attention();
+	ck_assert_int_eq(drive(false, 77, 600, in), HBA_DONE);
+	ck_assert_int_eq(memcmp(in, out, sizeof(in)), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create(MODEL);
@@ -198,6 +216,7 @@ int main(void)
 	tcase_add_test(t, what_happens_during_a_reset_is_noticed);
 	tcase_add_test(t, a_drive_that_was_away_during_a_reset_was_pulled);
 	tcase_add_test(t, a_system_drive_keeps_what_was_flushed);
+	tcase_add_test(t, an_orderly_stop_keeps_what_a_system_drive_was_given);
 	tcase_add_checked_fixture(own, NULL, rig_teardown);
 	tcase_set_timeout(own, 200);
 	tcase_add_loop_test(own, all_reply_queues_are_used, 0, 3);

@@ -475,6 +475,7 @@ void hba_end_runs(struct hba *h)
 
 int hba_stop(struct hba *h)
 {
+	h->unit[0].unflushed = fake.hba_stop < 0;
 	return step("halt", fake.hba_stop, NULL);
 }
 
@@ -514,9 +515,10 @@ void scsi_host_tick(struct scsi_host *s)
 {
 }
 
-unsigned scsi_host_leave(const struct scsi_host *s, bool flushed, struct scsi_untold ret[HBA_MAX_UNITS])
+unsigned scsi_host_leave(
+	const struct scsi_host *s, const struct hba *h, struct scsi_untold ret[HBA_MAX_UNITS])
 {
-	ret[0] = (struct scsi_untold){.naa = "naa.1", .lost = !flushed, .attention = {0x062a09, 0x062a01}};
+	ret[0] = (struct scsi_untold){.naa = "naa.1", .lost = !h || h->unit[0].unflushed, .attention = {0x062a09, 0x062a01}};
 	return fake.untold;
 }
 

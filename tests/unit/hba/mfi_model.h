@@ -19,6 +19,9 @@ enum model_gen { GEN1, GEN2, SKINNY };
 #define MODEL_SYNC_GOOD	   0
 #define MODEL_SYNC_UNKNOWN 1 /* CHECK CONDITION 5/20/00 */
 #define MODEL_SYNC_FAILS   2 /* CHECK CONDITION 4/44/00 */
+#define MODEL_PDS	   8
+#define MODEL_SAYS	   8
+#define MODEL_SILENT	   UINT32_MAX
 
 struct model {
 	struct model_fn fn; /* first; see rig_base.h */
@@ -43,8 +46,11 @@ struct model {
 	uint8_t ld_list_status, ld_info_status, pd_list_status;
 	uint8_t silent_dcmd; /* 1: DCMDs are never answered */
 	uint32_t ld_count;   /* as told in the list */
-	uint16_t pd_ids[8];
-	uint8_t pd_types[8];
+	uint16_t pd_ids[MODEL_PDS];
+	uint8_t pd_types[MODEL_PDS];
+	/* What each drive answers to its SYNCHRONIZE CACHEs, one after the other: response code (0: 70h), sense key, ASC, ASCQ;
+	 * or 0: what sync_mode says; or MODEL_SILENT: nothing, ever. */
+	uint32_t pd_says[MODEL_PDS][MODEL_SAYS];
 	uint32_t pd_count;
 	uint32_t on_off; /* controller properties */
 	uint8_t cache_policy, disk_cache_policy;
@@ -55,6 +61,7 @@ struct model {
 
 	/* --- observed by the test --- */
 	unsigned n_init, n_soft_reset, n_adapter_reset, n_flush, n_shutdown, n_abort, n_sync[MODEL_LDS];
+	unsigned n_pd_sync[MODEL_PDS];
 	unsigned n_ld_rw, n_scsi;
 	uint8_t last_frame[256];
 	uint32_t last_fire;

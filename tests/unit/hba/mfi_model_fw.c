@@ -91,12 +91,18 @@ static bool move(struct model *m, const uint8_t *f, unsigned off, uint8_t *buf, 
 	return len == 0;
 }
 
+static void sense_code(struct model *m, const uint8_t *f, uint32_t code)
+{
+	uint8_t s[18] = {code >> 24 ? (uint8_t)(code >> 24) : 0x70, 0, (uint8_t)(code >> 16), 0, 0, 0, 0, 10};
+
+	s[12] = (uint8_t)(code >> 8);
+	s[13] = (uint8_t)code;
+	fn_write(&m->fn, le32_at(f + 0x18), s, sizeof(s));
+}
+
 static void sense(struct model *m, const uint8_t *f, uint8_t key, uint8_t asc)
 {
-	uint8_t s[18] = {0x70, 0, key, 0, 0, 0, 0, 10};
-
-	s[12] = asc;
-	fn_write(&m->fn, le32_at(f + 0x18), s, sizeof(s));
+	sense_code(m, f, (uint32_t)(key << 16 | asc << 8));
 }
 
 static void ld_rw(struct model *m, uint64_t frame, const uint8_t *f)
@@ -137,9 +143,30 @@ static void scsi_rw(struct model *m, uint64_t frame, const uint8_t *f, uint64_t 
 	fw_answer(m, frame, 0, 0);
 }
 
+static uint32_t drive_says(struct model *m, uint8_t id)
+{
+	for (unsigned i = 0; i < MODEL_PDS; i++)
+		if (i < m->pd_count && m->pd_ids[i] == id) {
+			unsigned n = m->n_pd_sync[i]++;
+
+			return n < MODEL_SAYS ? m->pd_says[i][n] : 0;
+		}
+	return 0;
+}
+
 static void sync_cache(struct model *m, uint64_t frame, const uint8_t *f)
 {
-	m->n_sync[f[4] % MODEL_LDS]++;
+	uint32_t says = f[0] == 4 ? drive_says(m, f[4]) : 0;
+
+	if (f[0] != 4)
+		m->n_sync[f[4] % MODEL_LDS]++;
+	if (says == MODEL_SILENT)
+		return;
+	if (says) {
+		sense_code(m, f, says);
+		fw_answer(m, frame, 0x2d, 2);
+		return;
+	}
 	if (m->sync_mode == MODEL_SYNC_GOOD) {
 		fw_answer(m, frame, 0, 0);
 		return;

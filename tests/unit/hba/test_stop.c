@@ -132,6 +132,174 @@ START_TEST(a_stop_tells_of_a_shutdown_that_failed)
 }
 END_TEST
 
+/* --- system drives, which the firmware's flush is not known to reach --- */
+
+/* Units 3 and on, behind three logical drives of which the last is offline. */
+#define DRIVE 3
+
+static struct rig *with_drives(unsigned n)
+{
+	struct rig *r = rig_new(GEN2);
+
+	r->ladder.flush_ms = RIG_WAIT_MS;
+	r->model->pd_count = n;
+	for (unsigned i = 0; i < n; i++)
+		r->model->pd_ids[i] = (uint16_t)(i + 1);
+	return r;
+}
+
+static void assert_unflushed(struct rig *r, unsigned n, const char *units)
+{
+	for (unsigned i = 0; i < DRIVE + n; i++)
+		ck_assert_msg(r->h->unit[i].unflushed == (units[i] == 'x'), "unit %u of \"%s\"", i, units);
+}
+
+START_TEST(stop_flushes_each_system_drive_by_itself)
+{
+	struct rig *r = with_drives(3);
+
+	rig_must_start(r);
+	ck_assert_int_eq(hba_stop(r->h), 0);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_uint_eq(seen(r, n_pd_sync[i]), 1);
+	ck_assert_uint_eq(seen(r, n_sync[0]) + seen(r, n_sync[1]), 0);
+	ck_assert_uint_eq(seen(r, n_flush), 1);
+	ck_assert_uint_eq(seen(r, n_shutdown), 1);
+	assert_unflushed(r, 3, "      ");
+	rig_down(r);
+}
+END_TEST
+
+/* What the second of three drives answers, how often it is asked, and whether its data are safe then. */
+static const struct {
+	uint32_t says[MODEL_SAYS];
+	unsigned asked;
+	bool safe;
+} answers[] = {
+	{{0x044400}, 1, false},
+	{{0x010b01}, 1, true},		   /* RECOVERED ERROR */
+	{{0x020402}, 1, true},		   /* it was stopped */
+	{{0x020401}, 1, false},		   /* it becomes ready */
+	{{0x052000}, 1, false},		   /* it has a cache, and does not know the command */
+	{{0x062a01}, 2, true},		   /* MODE PARAMETERS CHANGED */
+	{{0x062903, 0x062a09}, 3, true},   /* a reset that takes no power */
+	{{0x062901}, 2, false},		   /* POWER ON: what is flushed then is not what was there */
+	{{0x062900}, 2, false},		   /* ... or perhaps, and nobody here has reset anything */
+	{{0x062a01, 0x062904}, 3, false},  /* INTERNAL RESET */
+	{{0x71030c00}, 2, false},	   /* a write before has failed */
+	{{0x062a01, 0x062a01, 0x062a01, 0x062a01, 0x062a01, 0x062a01, 0x062a01}, 6, false},
+};
+
+START_TEST(each_drive_is_flushed_or_told_of)
+{
+	struct rig *r = with_drives(3);
+
+	for (unsigned i = 0; i < MODEL_SAYS; i++)
+		r->model->pd_says[1][i] = answers[_i].says[i];
+	rig_must_start(r);
+	ck_assert_int_eq(hba_stop(r->h), answers[_i].safe ? 0 : -EIO);
+	ck_assert_uint_eq(seen(r, n_pd_sync[0]), 1);
+	ck_assert_uint_eq(seen(r, n_pd_sync[1]), answers[_i].asked);
+	ck_assert_uint_eq(seen(r, n_pd_sync[2]), 1);
+	/* In any case the controller is shut down, and its own cache written out. */
+	ck_assert_uint_eq(seen(r, n_shutdown), 1);
+	assert_unflushed(r, 3, answers[_i].safe ? "      " : "    x ");
+	rig_down(r);
+}
+END_TEST
+
+/* Drives that know one code for all resets say it after ours, too. */
+START_TEST(a_reset_of_ours_takes_no_drives_power)
+{
+	struct rig *r = with_drives(1);
+
+	rig_must_start(r);
+	model_post(r->model, 0xffff0123);
+	rig_wait(hba_state(r->h) == HBA_RUNNING && seen(r, n_init) == 2);
+	tell(r, pd_says[0][0], 0x062900);
+	ck_assert_int_eq(hba_stop(r->h), 0);
+	ck_assert_uint_eq(seen(r, n_pd_sync[0]), 2);
+	assert_unflushed(r, 1, "    ");
+	rig_down(r);
+}
+END_TEST
+
+/* One that is offline is not asked, nor is the stop a bad one for it; that its writes are safe nobody can say. */
+START_TEST(a_drive_that_is_offline_is_not_asked)
+{
+	struct rig *r = with_drives(2);
+
+	rig_must_start(r);
+	__atomic_store_n(&r->h->unit[DRIVE].state, HBA_UNIT_OFFLINE, __ATOMIC_RELAXED);
+	ck_assert_int_eq(hba_stop(r->h), 0);
+	ck_assert_uint_eq(seen(r, n_pd_sync[0]), 0);
+	ck_assert_uint_eq(seen(r, n_pd_sync[1]), 1);
+	assert_unflushed(r, 2, "   x ");
+	rig_down(r);
+}
+END_TEST
+
+/* H27: one that answers nothing costs an abort, or a reset; the others are asked again if that took theirs. */
+START_TEST(a_drive_that_hangs_is_given_up)
+{
+	struct rig *r = with_drives(3);
+
+	r->model->pd_says[0][0] = MODEL_SILENT;
+	r->ladder.flush_ms = 100;
+	rig_must_start(r);
+	ck_assert_int_eq(hba_stop(r->h), -EIO);
+	assert_unflushed(r, 3, "   x  ");
+	ck_assert_uint_eq(seen(r, n_shutdown), 1);
+	rig_down(r);
+}
+END_TEST
+
+/* The firmware's flush fails: what the drives have confirmed is safe all the same. */
+START_TEST(drives_are_safe_behind_a_shutdown_that_failed)
+{
+	struct rig *r = with_drives(1);
+
+	rig_must_start(r);
+	tell(r, flush_status, MFI_LD_OFFLINE);
+	ck_assert_int_lt(hba_stop(r->h), 0);
+	assert_unflushed(r, 1, "xxx ");
+	rig_down(r);
+}
+END_TEST
+
+/* Beside requests that do not come back drives are flushed with the others. */
+START_TEST(drives_are_flushed_beside_what_does_not_come_back)
+{
+	struct rig *r = with_drives(2);
+
+	r->model->pd_says[1][0] = 0x062901;
+	rig_must_start(r);
+	tell(r, hold, true);
+	job_submit(job_rw(r, 0, 0, DMA_TO_DEVICE, 0, 1));
+	rig_wait(model_pending(r->model) == 1);
+	tell(r, hold, false);
+	ck_assert_int_eq(hba_stop(r->h), -EIO);
+	ck_assert_uint_eq(seen(r, n_pd_sync[0]), 1);
+	assert_unflushed(r, 2, "  x x");
+	ended_quietly(r);
+}
+END_TEST
+
+START_TEST(drives_are_flushed_before_a_hand_over)
+{
+	struct rig *r = with_drives(2);
+	struct hba_frozen f;
+
+	r->model->pd_says[1][0] = 0x044400;
+	rig_must_start(r);
+	ck_assert_int_eq(hba_drain(r->h, RIG_WAIT_MS), 0);
+	ck_assert_msg(hba_freeze(r->h, &f, &r->e) == 0, "%s", r->e.text);
+	ck_assert_uint_eq(seen(r, n_pd_sync[0]), 1);
+	assert_unflushed(r, 2, "    x");
+	rig_down(r);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("stop");
@@ -144,6 +312,17 @@ int main(void)
 	tcase_add_test(c, stop_tells_of_a_flush_that_failed);
 	tcase_add_test(c, an_ended_run_does_not_keep_a_stop_from_its_flushes);
 	tcase_add_test(c, a_stop_tells_of_a_shutdown_that_failed);
+	suite_add_tcase(s, c);
+	c = tcase_create("system drives");
+	tcase_set_timeout(c, 60);
+	tcase_add_test(c, stop_flushes_each_system_drive_by_itself);
+	tcase_add_loop_test(c, each_drive_is_flushed_or_told_of, 0, ARRAY_SIZE(answers));
+	tcase_add_test(c, a_reset_of_ours_takes_no_drives_power);
+	tcase_add_test(c, a_drive_that_is_offline_is_not_asked);
+	tcase_add_test(c, a_drive_that_hangs_is_given_up);
+	tcase_add_test(c, drives_are_safe_behind_a_shutdown_that_failed);
+	tcase_add_test(c, drives_are_flushed_beside_what_does_not_come_back);
+	tcase_add_test(c, drives_are_flushed_before_a_hand_over);
 	suite_add_tcase(s, c);
 	return run_suite(s);
 }

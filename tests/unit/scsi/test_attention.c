@@ -369,6 +369,8 @@ START_TEST(what_nobody_has_heard_is_told_by_the_next_lun_of_the_unit)
 END_TEST
 
 /* From one hbad to the next, which nobody notices either. */
+static bool pulled_late; /* the second unit, when its LUN has gone */
+
 static void next_hbad(bool flushed, unsigned expected)
 {
 	static struct scsi_untold left[HBA_MAX_UNITS];
@@ -380,7 +382,11 @@ static void next_hbad(bool flushed, unsigned expected)
 		scsi_lun_destroy(other[i]);
 	scsi_host_detach(x.host, SCSI_GATE_BECOMING_READY);
 	fake_loop_run();
-	n = scsi_host_leave(x.host, flushed, left);
+	/* Of the first one nothing was written. */
+	x.fake->hba.unit[0].unflushed = true;
+	x.fake->hba.unit[1].unflushed = !flushed;
+	x.fake->hba.unit[1].pulled += pulled_late;
+	n = scsi_host_leave(x.host, &x.fake->hba, left);
 	ck_assert_uint_eq(n, expected);
 	scsi_host_destroy(x.host);
 	ck_assert_int_eq(scsi_host_create((struct loop *)0x1000, &x.host), 0);
@@ -430,7 +436,8 @@ static void show_units(unsigned n)
 }
 
 /* 0: flushed in between; 1: it was not; 2: nor was it, but there is a battery; 3: it had been lost before; 4: the unit was
- * away when the others were flushed; 5: the drive was out, and back before anybody looked */
+ * away when the others were flushed; 5: the drive was out, and back before anybody looked;
+ * 6: it was out when its LUN had gone, before it was flushed */
 START_TEST(writes_that_may_be_lost_are_told_by_the_next_hbad)
 {
 	bool lost = _i == 1 || _i >= 3;
@@ -438,7 +445,8 @@ START_TEST(writes_that_may_be_lost_are_told_by_the_next_hbad)
 
 	x.fake->hba.unit[1].write_back = true;
 	x.fake->hba.unit[1].cache_protected = _i == 2;
-	x.fake->hba.unit[1].disk_cache = _i == 5;
+	x.fake->hba.unit[1].disk_cache = _i >= 5;
+	pulled_late = _i == 6;
 	write_one_block(other[1]);
 	if (_i == 3)
 		other[1]->lost = true;
@@ -448,6 +456,7 @@ START_TEST(writes_that_may_be_lost_are_told_by_the_next_hbad)
 		x.fake->hba.unit[1].pulled++;
 	x.fake->hba.n_units = n; /* as the next one finds it */
 	next_hbad(_i != 1 && _i != 2, lost);
+	pulled_late = false;
 	assert_flush(lost ? 0x03 : 0);
 	assert_flush(0);
 	next_hbad(true, 0);
@@ -489,7 +498,7 @@ int main(void)
 	tcase_add_test(c, a_copy_that_was_held_hears_nothing_either);
 	tcase_add_test(c, what_is_said_when_the_lun_has_left_is_told_by_the_next_one_of_the_unit);
 	tcase_add_test(c, what_nobody_has_heard_is_told_by_the_next_hbad);
-	tcase_add_loop_test(c, writes_that_may_be_lost_are_told_by_the_next_hbad, 0, 6);
+	tcase_add_loop_test(c, writes_that_may_be_lost_are_told_by_the_next_hbad, 0, 7);
 	tcase_add_test(c, what_makes_no_sense_is_not_inherited);
 	tcase_add_test(c, what_is_said_beside_a_failure_is_told);
 	tcase_add_loop_test(c, what_nobody_has_heard_is_told_by_the_next_lun_of_the_unit, 0, 4);

@@ -190,18 +190,18 @@ START_TEST(what_was_inherited_is_told_on_any_lane_and_once)
 	lanes_setup(&y);
 	ck_assert_int_eq(scsi_host_inherit(y.host, &u), 0);
 	fx_host_attach(&y);
-	ck_assert_uint_eq(scsi_host_leave(y.host, true, left), 1);
+	ck_assert_uint_eq(scsi_host_leave(y.host, &y.fake->hba, left), 1);
 	ck_assert_str_eq(left[0].naa, u.naa);
 	ck_assert_uint_eq(left[0].attention[0], 0x062a09);
 	lun = lun_on(&y, 2, "ld1");
-	ck_assert_uint_eq(scsi_host_leave(y.host, true, left), 0);
+	ck_assert_uint_eq(scsi_host_leave(y.host, &y.fake->hba, left), 0);
 	y.lun = lun;
 	tst_do(&t, &y, "\x28\0\0\0\0\x01\0\0\x01\0", 10, 512);
 	assert_check(&t, 0x06, 0x2a, 0x09);
 	tst_fini(&t);
 	lun_attention(lun, SENSE_CAPACITY_CHANGED);
 	scsi_lun_destroy(lun);
-	ck_assert_uint_eq(scsi_host_leave(y.host, true, left), 1);
+	ck_assert_uint_eq(scsi_host_leave(y.host, &y.fake->hba, left), 1);
 	ck_assert_str_eq(left[0].naa, u.naa);
 	lanes_teardown(&y);
 }

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a stop asks the units themselves. The firmware's own flush covers what is behind the controller's cache; drives that it
+ * passes commands through to have caches of their own, and nothing says that it flushes those. All are asked at once, so that
+ * one that does not answer costs its own time only.
+ */
+#include "core.h"
+
+#include <errno.h>
+
+#include "sense.h"
+
+#define ASKED_AT_MOST 6	  /* answers that say nothing of the cache, one after the other */
+#define AGAIN_MS      100 /* between two of them */
+
+/* SAM-5 5.3.1 */
+#define STATUS_GOOD	     0x00
+#define STATUS_BUSY	     0x08
+#define STATUS_TASK_SET_FULL 0x28
+
+/* SPC-4 annex D */
+#define ASC_NOT_READY	     0x04
+#define ASCQ_START_REQUIRED  0x02
+#define ASC_INVALID_OPCODE   0x20
+#define ASC_POWER_ON	     0x29
+#define ASCQ_ANY_RESET	     0x00 /* power on among them */
+#define ASCQ_POWER_ON	     0x01
+#define ASCQ_INTERNAL_RESET  0x04
+
+enum answer { FLUSHED, NO_ANSWER_YET, FAILED, NOT_THERE };
+
+static bool attention_is(const struct hba_req *t, uint8_t ascq)
+{
+	return hba_sense_is_exactly(t, SENSE_KEY_UNIT_ATTENTION, ASC_POWER_ON, ascq);
+}
+
+static bool we_reset_something(const struct hba *h)
+{
+	struct hba_stats s;
+
+	hba_get_stats(h, &s);
+	return s.resets || s.aborts || s.timeouts;
+}
+
+/* Whether its cache may have been without power since the flush before. A deferred error is of a write before. */
+static bool tells_of_loss(const struct hba_req *t)
+{
+	/* Drives that tell of any reset by one code do so after ours, too, which take no power. */
+	return hba_sense_is_deferred(t) || attention_is(t, ASCQ_POWER_ON) || attention_is(t, ASCQ_INTERNAL_RESET) ||
+	       (attention_is(t, ASCQ_ANY_RESET) && !we_reset_something(t->hba));
+}
+
+static enum answer answer_of(const struct hba_unit *u, const struct hba_req *t, int r)
+{
+	if (r < 0)
+		return FAILED;
+	switch (t->result) {
+	case HBA_DONE:
+		break;
+	case HBA_ABORTED: /* swept away by a reset, perhaps because of another unit */
+		return NO_ANSWER_YET;
+	case HBA_NO_UNIT:
+		return NOT_THERE;
+	default:
+		return FAILED;
+	}
+	if (t->scsi_status == STATUS_GOOD || hba_sense_key_is(t, SENSE_KEY_RECOVERED_ERROR))
+		return FLUSHED;
+	/* Who was stopped has written its cache out before (SBC-3 5.25), and who has none need not know the command. */
+	if (hba_sense_is_exactly(t, SENSE_KEY_NOT_READY, ASC_NOT_READY, ASCQ_START_REQUIRED) ||
+		(hba_sense_is(t, SENSE_KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE) && !u->write_back &&
+			!u->disk_cache))
+		return FLUSHED;
+	if (t->scsi_status == STATUS_BUSY || t->scsi_status == STATUS_TASK_SET_FULL ||
+		hba_sense_key_is(t, SENSE_KEY_UNIT_ATTENTION) || hba_sense_is_deferred(t))
+		return NO_ANSWER_YET;
+	return FAILED;
+}
+
+static bool is_offline(const struct hba_unit *u)
+{
+	return __atomic_load_n(&u->state, __ATOMIC_RELAXED) == HBA_UNIT_OFFLINE;
+}
+
+struct asked {
+	struct hba *h;
+	struct run *run[HBA_MAX_UNITS];
+	bool pending[HBA_MAX_UNITS];
+	unsigned n;
+	int result;
+};
+
+static void ask(struct asked *a, unsigned i)
+{
+	struct hba *h = a->h;
+	const struct hba_req t = {
+		.unit = &h->unit[i],
+		.kind = HBA_REQ_FLUSH,
+		.timeout_ms = h->core->times.flush_ms,
+		.no_reissue = true,
+	};
+	int r = run_last_begin(h, &t, &a->run[i]);
+
+	if (r < 0) {
+		a->run[i] = NULL;
+		a->result = r;
+	}
+}
+
+static void hear(struct asked *a, unsigned i, bool last)
+{
+	struct hba_unit *u = &a->h->unit[i];
+	struct hba_req t = {.hba = a->h};
+	enum answer answer = FAILED;
+	int r = -ENOMEM;
+
+	if (a->run[i]) {
+		r = run_last_finish(a->run[i], &t);
+		a->run[i] = NULL;
+		answer = answer_of(u, &t, r);
+	}
+	if (r == 0 && tells_of_loss(&t))
+		a->h->core->doubted[i] = true;
+	if (answer == NO_ANSWER_YET && !last)
+		return;
+	a->pending[i] = false;
+	if (answer == FLUSHED && !a->h->core->doubted[i]) {
+		u->unflushed = false;
+	} else if (answer == FLUSHED) {
+		a->result = -EIO;
+		log_err("%s: %s: it was reset or without power, and may have lost what was not flushed before",
+			a->h->pci->uri, u->name);
+	} else if (answer != NOT_THERE) {
+		a->result = r < 0 ? r : -EIO;
+		log_err("%s: %s: the flush of its cache failed", a->h->pci->uri, u->name);
+	}
+}
+
+/* False: nobody is left to be asked. */
+static bool ask_round(struct asked *a, bool last)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < a->n; i++)
+		if (a->pending[i])
+			ask(a, i);
+	for (unsigned i = 0; i < a->n; i++) {
+		if (a->pending[i])
+			hear(a, i, last);
+		any |= a->pending[i];
+	}
+	return any;
+}
+
+int last_flush(struct hba *h, bool all)
+{
+	struct asked a = {.h = h, .n = hba_n_units(h)};
+	uint64_t until = clock_ns() + h->core->times.flush_ms * NS_PER_MS;
+
+	for (unsigned i = 0; i < a.n; i++) {
+		struct hba_unit *u = &h->unit[i];
+
+		if (!all && !u->flush_alone)
+			continue;
+		u->unflushed = true;
+		a.pending[i] = !is_offline(u);
+	}
+	for (unsigned asked = 1; ask_round(&a, asked == ASKED_AT_MOST || clock_ns() >= until); asked++)
+		clock_sleep_ms(AGAIN_MS);
+	return a.result;
+}
+
+void last_flush_confirmed(struct hba *h)
+{
+	for (unsigned i = 0; i < hba_n_units(h); i++)
+		if (!h->unit[i].flush_alone)
+			h->unit[i].unflushed = h->core->doubted[i];
+}
+
+void last_flush_void(struct hba *h, bool all)
+{
+	for (unsigned i = 0; i < hba_n_units(h); i++)
+		if (all || h->unit[i].flush_alone)
+			h->unit[i].unflushed = true;
+}
