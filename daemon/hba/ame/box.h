@@ -30,7 +30,6 @@ struct ame_times {
 	uint32_t inband;     /* a page, the event switch */
 	uint32_t retry;	     /* before a page that could not be had is asked for again */
 	uint32_t polled;     /* a SCSI command of set-up */
-	uint32_t flush;	     /* SYNCHRONIZE CACHE at the end, for each unit */
 	uint32_t health;     /* between two looks at configuration space while running */
 	uint32_t fast, slow; /* without an interrupt: between two polls while there are commands, or none */
 };
@@ -290,8 +289,7 @@ uint16_t ame_map_entry(const struct ame *a, unsigned lun);
 /* --- discover.c: set-up thread, by polling --- */
 
 int ame_discover(struct ame *a, struct err *e);
-/* For the orderly end, both within what hba_ops.shutdown() has. SYNCHRONIZE CACHE to all units: */
-int ame_flush_all(struct ame *a, struct err *e);
+/* For the orderly end, within what hba_ops.shutdown() has. */
 int ame_events_off(struct ame *a, struct err *e);
 
 /* --- reset.c --- */

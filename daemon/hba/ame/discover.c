@@ -11,20 +11,15 @@ enum {
 	OP_INQUIRY = 0x12,
 	OP_MODE_SENSE_6 = 0x1a,
 	OP_READ_CAPACITY_10 = 0x25,
-	OP_SYNCHRONIZE_CACHE_10 = 0x35,
-	OP_SYNCHRONIZE_CACHE_16 = 0x91,
 	OP_SERVICE_ACTION_IN_16 = 0x9e,
 };
 #define SCSI_GOOD	   0x00
 #define SCSI_BUSY	   0x08
-#define ASC_INVALID_OPCODE 0x20
 #define TRIES		   6 /* of unit attentions (each is reported once) and BUSY */
 #define BUSY_MS		   100
 #define SPINS		   200 /* before sleeping: emulated boxes answer at once */
 #define LOOK_EVERY	   256
 #define MAP_TRIES	   5
-/* shutdown() has 180 s */
-#define FLUSH_TOTAL_NS (160 * NS_PER_SEC)
 #define LAST_SWITCH_MS 15000
 
 struct question {
@@ -32,8 +27,6 @@ struct question {
 	const uint8_t *cdb;
 	uint8_t cdb_len;
 	uint32_t len; /* of data in */
-	uint32_t timeout_ms;
-	uint64_t until_ns;  /* not asked again after that; 0: always */
 	struct hba_req req; /* the result; nothing else of it */
 };
 
@@ -107,7 +100,7 @@ static int ask_once(struct ame *a, struct question *q)
 		return -EBUSY;
 	memset(a->data_mem, 0, AME_DATA_BYTES);
 	ame_build_scsi(a, slot, &c);
-	r = ask_slot(a, AME_SLOT_POLLED, AME_F_SCSI, q->timeout_ms);
+	r = ask_slot(a, AME_SLOT_POLLED, AME_F_SCSI, ame_times(a)->polled);
 	if (r < 0)
 		return r;
 	memcpy(&sense, ame_slot_at(a, slot, AME_AT_SENSE), sizeof(sense));
@@ -123,10 +116,7 @@ static int ask(struct ame *a, struct question *q)
 {
 	int r = 0;
 
-	q->timeout_ms = q->timeout_ms ? q->timeout_ms : ame_times(a)->polled;
 	for (unsigned try = 0; try < TRIES; try++) {
-		if (q->until_ns && clock_ns() >= q->until_ns)
-			return -ETIMEDOUT;
 		r = ask_once(a, q);
 		if (r < 0)
 			break;
@@ -196,6 +186,7 @@ static int add_unit(struct ame *a, uint8_t lun)
 		.kind = HBA_UNIT_LD,
 		.target = lun,
 		.state = HBA_UNIT_OPTIMAL,
+		.flush_alone = true,
 		.index = (uint8_t)h->n_units,
 	};
 	snprintf(u->name, sizeof(u->name), "lun%u", lun);
@@ -307,54 +298,6 @@ int ame_discover(struct ame *a, struct err *e)
 }
 
 /* --- the end --- */
-
-/* The long one for firmware that does not know the short one, as in flush.c. */
-static int flush_unit(struct ame *a, const struct hba_unit *u, uint64_t until, struct question *q)
-{
-	static const uint8_t cdb10[10] = {OP_SYNCHRONIZE_CACHE_10}, cdb16[16] = {OP_SYNCHRONIZE_CACHE_16};
-	uint64_t now = clock_ns();
-	int r;
-
-	*q = (struct question){
-		.lun = (uint8_t)u->target, .cdb = cdb10, .cdb_len = sizeof(cdb10), .until_ns = until};
-	if (now + NS_PER_MS >= until)
-		return -ETIMEDOUT;
-	q->timeout_ms = (uint32_t)MIN(ame_times(a)->flush, (until - now) / NS_PER_MS);
-	r = ask(a, q);
-	if (r < 0 || !hba_sense_is(&q->req, SENSE_KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE))
-		return r;
-	q->cdb = cdb16;
-	q->cdb_len = sizeof(cdb16);
-	return ask(a, q);
-}
-
-/* One that was taken away has no cache any more, and one that knows no flush may have none. */
-static bool is_flushed(const struct hba_unit *u, const struct question *q)
-{
-	return good(q, 0) || hba_sense_key_is(&q->req, SENSE_KEY_RECOVERED_ERROR) ||
-	       q->req.result == HBA_NO_UNIT ||
-	       (!u->write_back && hba_sense_is(&q->req, SENSE_KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE));
-}
-
-int ame_flush_all(struct ame *a, struct err *e)
-{
-	uint64_t until = clock_ns() + FLUSH_TOTAL_NS;
-	struct question q;
-	int ret = 0;
-
-	for (unsigned i = 0; i < a->h->n_units; i++) {
-		const struct hba_unit *u = &a->h->unit[i];
-		int r = flush_unit(a, u, until, &q);
-
-		if (r < 0)
-			return no_answer(&q, r, e);
-		if (!is_flushed(u, &q))
-			ret = err_set(e, -EIO,
-				"%s did not write its cache out (reply status %02xh, SCSI status %02xh)",
-				u->name, q.req.fw_status, q.req.scsi_status);
-	}
-	return ret;
-}
 
 /* What is written to our memory without having been asked for is somebody else's soon [I]: the vendor's driver leaves
  * events on. */

@@ -85,7 +85,12 @@ static void set_there(struct hba_unit *u, bool there)
 static const char *add_unit(struct ame *a, unsigned lun)
 {
 	struct hba_unit u = {
-		.kind = HBA_UNIT_LD, .target = (uint16_t)lun, .state = HBA_UNIT_OPTIMAL, .write_back = true};
+		.kind = HBA_UNIT_LD,
+		.target = (uint16_t)lun,
+		.state = HBA_UNIT_OPTIMAL,
+		.write_back = true,
+		.flush_alone = true,
+	};
 
 	snprintf(u.name, sizeof(u.name), "lun%u", lun);
 	return hba_add_unit(a->h, &u) ? "is new" : "is new, but there are too many units";

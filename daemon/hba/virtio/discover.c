@@ -11,13 +11,11 @@ enum {
 	OP_INQUIRY = 0x12,
 	OP_MODE_SENSE_6 = 0x1a,
 	OP_READ_CAPACITY_10 = 0x25,
-	OP_SYNCHRONIZE_CACHE_10 = 0x35,
 	OP_SERVICE_ACTION_IN_16 = 0x9e,
 	OP_REPORT_LUNS = 0xa0,
 };
 #define SCSI_GOOD	   0x00
 #define SCSI_BUSY	   0x08
-#define ASC_INVALID_OPCODE 0x20
 #define TRIES		   6 /* of unit attentions (each is reported once) and BUSY */
 #define BUSY_MS		   100
 #define SPINS		   200 /* before sleeping: emulated devices answer at once */
@@ -28,7 +26,6 @@ struct question {
 	const uint8_t *cdb;
 	uint8_t cdb_len;
 	uint32_t len; /* of data in */
-	uint32_t timeout_ms;
 	struct hba_req req; /* the result; nothing else of it */
 };
 
@@ -83,7 +80,7 @@ static int ask_once(struct vio *v, struct question *q)
 	v->polled_done = false;
 	vio_fire(v, slot, &c);
 	vio_kick(v, &v->ring[VIO_Q_REQUEST]);
-	r = wait_done(v, q->timeout_ms);
+	r = wait_done(v, v->times->polled);
 	if (r < 0)
 		return r;
 	memcpy(&resp, vio_slot_mem(v, slot) + VIO_SLOT_RESP, sizeof(resp));
@@ -96,7 +93,6 @@ static int ask(struct vio *v, struct question *q)
 {
 	int r = 0;
 
-	q->timeout_ms = q->timeout_ms ? q->timeout_ms : v->times->polled;
 	for (unsigned try = 0; try < TRIES; try++) {
 		r = ask_once(v, q);
 		if (r < 0)
@@ -171,6 +167,7 @@ static int add_unit(struct vio *v, struct vio_addr *a)
 		.kind = HBA_UNIT_PD,
 		.target = a->target,
 		.state = HBA_UNIT_OPTIMAL,
+		.flush_alone = true,
 		.index = (uint8_t)h->n_units,
 	};
 	/* Always with its target: a name must not depend on which others there are. */
@@ -288,30 +285,4 @@ int vio_discover(struct vio *v, struct err *e)
 	if (r == 0)
 		describe(v);
 	return r;
-}
-
-/* --- the end --- */
-
-int vio_flush_all(struct vio *v, struct err *e)
-{
-	static const uint8_t cdb[10] = {OP_SYNCHRONIZE_CACHE_10};
-	int ret = 0;
-
-	for (unsigned i = 0; i < v->h->n_units; i++) {
-		struct question q = {.addr = v->addr[i],
-			.cdb = cdb,
-			.cdb_len = sizeof(cdb),
-			.timeout_ms = v->times->flush};
-		int r = ask(v, &q);
-
-		if (r < 0)
-			return no_answer(v, &q, r, e);
-		/* One that was taken away has no cache any more; one that does not know the command has none. */
-		if (good(&q, 0) || q.req.result == HBA_NO_UNIT ||
-			hba_sense_is(&q.req, SENSE_KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE))
-			continue;
-		ret = err_set(e, -EIO, "%s did not write its cache out (response %u, status %02xh)",
-			v->h->unit[i].name, q.req.fw_status, q.req.scsi_status);
-	}
-	return ret;
 }

@@ -20,7 +20,6 @@
 struct vio_times {
 	uint32_t reset;	 /* from writing 0 to the status until it reads 0 */
 	uint32_t polled; /* a command of set-up */
-	uint32_t flush;	 /* SYNCHRONIZE CACHE at the end, for each unit */
 	uint32_t health; /* between two looks at the status while running */
 };
 
@@ -247,8 +246,6 @@ void vio_events_post(struct vio *v);
 /* --- discover.c --- */
 
 int vio_discover(struct vio *v, struct err *e);
-/* SYNCHRONIZE CACHE to all units, by polling. */
-int vio_flush_all(struct vio *v, struct err *e);
 
 /* --- reset.c --- */
 

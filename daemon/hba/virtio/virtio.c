@@ -14,7 +14,7 @@
 #define BOUNCE_CHUNK	  16384
 #define QUIET_MS	  100
 
-static const struct vio_times times = {.reset = 10000, .polled = 30000, .flush = 60000, .health = 1000};
+static const struct vio_times times = {.reset = 10000, .polled = 30000, .health = 1000};
 
 /* --- limits --- */
 
@@ -227,7 +227,8 @@ static int vio_start(struct hba *h, struct err *e)
 
 static int vio_shutdown(struct hba *h, struct err *e)
 {
-	return vio_flush_all(vio_of(h), e);
+	/* The device has no cache of its own, and wants to be told nothing: it is reset next. */
+	return 0;
 }
 
 static const struct hba_match vio_match[] = {

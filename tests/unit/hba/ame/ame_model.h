@@ -47,7 +47,6 @@ struct model {
 	bool reset_keeps_firmware; /* it goes on as if nothing had been, and does not say that it is up */
 	unsigned event_at_page;	   /* the units change while this page is read, or right behind it */
 	bool event_behind;
-	uint32_t notice_at_sync; /* doorbell bits while it flushes */
 	enum model_tm tm;
 	uint8_t page_status; /* of get page */
 	bool no_sync10, no_sync16, sync_recovered;

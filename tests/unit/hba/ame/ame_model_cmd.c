@@ -129,7 +129,6 @@ static void sync_cache(struct model *m, bool ten, struct outcome *o)
 		m->n_sync10++;
 	else
 		m->n_sync16++;
-	m->outbound |= m->notice_at_sync;
 	if (ten ? m->no_sync10 : m->no_sync16)
 		check(o, 5, 0x20);
 	else if (m->sync_recovered)

@@ -253,13 +253,20 @@ START_TEST(without_a_line_the_box_is_polled)
 }
 END_TEST
 
+/* However slow the machine: the last flushes. */
+static void patient(struct rig *r)
+{
+	r->h->core->times.flush_ms = RIG_WAIT_MS;
+}
+
 START_TEST(an_orderly_end_flushes_switches_off_and_takes_the_frames_back)
 {
 	unsigned at;
 
 	rig = rig_up((enum model_family)_i);
+	patient(rig);
 	tell(rig, n_write, 0);
-	hba_stop(rig->h);
+	ck_assert_int_eq(hba_stop(rig->h), 0);
 	ck_assert_uint_eq(seen(rig, n_sync10), 3);
 	ck_assert(!seen(rig, events_on));
 	at = expect_write(0, 0x34, _i == BOX_341 ? 0x1f : 0x0f);
@@ -274,9 +281,12 @@ END_TEST
 START_TEST(an_end_that_cannot_flush_comes_all_the_same)
 {
 	rig = rig_up(BOX_3108);
+	patient(rig);
 	tell(rig, no_sync10, true);
 	tell(rig, no_sync16, true);
-	hba_stop(rig->h);
+	ck_assert_int_eq(hba_stop(rig->h), -EIO);
+	for (unsigned i = 0; i < rig->h->n_units; i++)
+		ck_assert(rig->h->unit[i].unflushed);
 	ck_assert(!seen(rig, events_on));
 	rig_down(rig);
 }
@@ -285,23 +295,22 @@ END_TEST
 START_TEST(an_orderly_end_flushes_as_firmware_knows_it)
 {
 	rig = rig_up(BOX_3108);
+	patient(rig);
 	tell(rig, no_sync10, true);
-	hba_stop(rig->h);
+	ck_assert_int_eq(hba_stop(rig->h), 0);
 	ck_assert_uint_eq(seen(rig, n_sync16), 3);
 	rig_down(rig);
 }
 END_TEST
 
-/* One unit after the other, and a hang costs no more than all of them may. */
 START_TEST(an_end_that_hangs_ends)
 {
 	rig = rig_new(BOX_3108);
-	rig_times(rig)->flush = 50;
 	rig_times(rig)->inband = 50;
 	rig_must_start(rig);
 	tell(rig, hold, true);
 	tell(rig, hold_inband, true);
-	hba_stop(rig->h);
+	ck_assert_int_lt(hba_stop(rig->h), 0);
 	ck_assert(!seen(rig, fn.bus_master));
 	rig_down(rig);
 }
@@ -331,16 +340,29 @@ START_TEST(what_the_box_had_to_say_is_told_in_the_end)
 }
 END_TEST
 
-/* No reset is begun for that: the I/O thread has nothing to do with the controller any more. */
-START_TEST(a_flush_notice_in_an_orderly_end_is_no_fault)
+static void *stop(void *r)
 {
+	return (void *)(intptr_t)hba_stop(((struct rig *)r)->h);
+}
+
+/* The box gives up all commands, the last flushes among them: they are sent again. */
+START_TEST(a_flush_notice_in_an_orderly_end_costs_no_flush)
+{
+	pthread_t stopper;
+	void *result;
+
 	rig = rig_up(BOX_3108);
-	tell(rig, notice_at_sync, 0x04);
-	hba_stop(rig->h);
-	ck_assert_uint_eq(seen(rig, n_sync10), 1);
-	ck_assert_uint_eq(stat_of(rig, resets), 0);
-	rig_sync(rig);
-	rig_sync(rig);
+	patient(rig);
+	tell(rig, hold, true);
+	ck_assert_int_eq(pthread_create(&stopper, NULL, stop, rig), 0);
+	rig_wait(model_pending(rig->model) == 3);
+	tell(rig, hold, false);
+	model_notice(rig->model, 0x04);
+	ck_assert_int_eq(pthread_join(stopper, &result), 0);
+	ck_assert_int_eq((intptr_t)result, 0);
+	ck_assert_uint_eq(stat_of(rig, resets), 1);
+	ck_assert_uint_eq(seen(rig, n_sync10), 3);
+	ck_assert(!seen(rig, events_on));
 	ck_assert(!seen(rig, fn.bus_master));
 	rig_down(rig);
 }
@@ -373,7 +395,7 @@ int main(void)
 	tcase_add_test(t, an_end_that_cannot_flush_comes_all_the_same);
 	tcase_add_test(t, an_orderly_end_flushes_as_firmware_knows_it);
 	tcase_add_test(t, an_end_that_hangs_ends);
-	tcase_add_test(t, a_flush_notice_in_an_orderly_end_is_no_fault);
+	tcase_add_test(t, a_flush_notice_in_an_orderly_end_costs_no_flush);
 	tcase_add_test(t, what_the_box_had_to_say_is_told_in_the_end);
 	suite_add_tcase(s, t);
 	return run_suite(s);

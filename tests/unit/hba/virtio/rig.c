@@ -17,7 +17,7 @@ struct rig *rig_new(void)
 	model_init(model);
 	/* Long: a busy machine must not see time-outs that are none. Tests that wait for one make it short. The flush at
 	 * the end is often for a device that the test has spoiled, and only one test looks at it. */
-	r->times = (struct vio_times){.reset = 60000, .polled = 60000, .flush = 300, .health = 5};
+	r->times = (struct vio_times){.reset = 60000, .polled = 60000, .health = 5};
 	rig_init(&r->rig, model, &model->fn, &r->times);
 	return &r->rig;
 }

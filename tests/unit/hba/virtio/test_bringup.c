@@ -224,9 +224,9 @@ START_TEST(orderly_end_writes_caches_out)
 {
 	struct rig *r = rig_new();
 
-	rig_times(r)->flush = 60000;
+	r->ladder.flush_ms = RIG_WAIT_MS;
 	rig_must_start(r);
-	hba_stop(r->h);
+	ck_assert_int_eq(hba_stop(r->h), 0);
 	ck_assert_uint_eq(r->model->unit[0].n_sync, 1);
 	ck_assert_uint_eq(r->model->unit[1].n_sync, 1);
 	ck_assert_uint_eq(r->model->unit[2].n_sync, 1);
