@@ -90,7 +90,8 @@ struct hba_core {
 	bool end_runs_posted; /* atomic */
 	unsigned beside;      /* in flight when the last flush of a stop began... */
 	unsigned left;	      /* ... and when the loops were left */
-	bool doubted[HBA_MAX_UNITS]; /* the unit said to its last flush that it may have lost what was not on its media */
+	/* The unit said to its last flush that it may have lost what was not on its media. */
+	bool doubted[HBA_MAX_UNITS];
 	unsigned reset_phase;
 	unsigned barren_resets; /* atomic: any lane's answer ends the row */
 	uint64_t reset_ended_ns;

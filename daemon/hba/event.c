@@ -40,7 +40,7 @@ uint32_t hba_events_untold(const struct hba *h)
 void hba_unit_listed(struct hba_unit *u, bool listed)
 {
 	if (!listed && !u->missing)
-		__atomic_store_n(&u->pulled, u->pulled + 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&u->outages, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&u->missing, !listed, __ATOMIC_RELAXED);
 }
 

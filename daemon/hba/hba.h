@@ -62,16 +62,17 @@ struct hba_unit {
 	uint16_t target; /* firmware's target or device id */
 	enum hba_unit_state state;
 	bool missing; /* firmware does not list it any more: offline, until it does; may change like state */
-	/* How often that has been so; drivers that are told of no such thing leave it at 0. */
-	uint32_t pulled;
+	/* How often its caches were without power while the controller was not, as far as is known: it was missing, or it has said
+	 * so (29/01, 29/04). Atomic. */
+	uint32_t outages;
 	uint64_t blocks;      /* from firmware; the SCSI layer takes READ CAPACITY's word where they differ */
 	char raid[16];	      /* "RAID 5", or empty */
 	bool write_back;      /* the controller acknowledges writes from its cache */
 	bool cache_protected; /* ... which survives a power cut (battery) */
 	bool disk_cache;      /* member disks may cache volatile */
-	bool flush_alone;     /* the driver's: its shutdown() and freeze() do not flush this unit, so the core does */
-	bool unflushed;	      /* the core's, after hba_stop() or hba_freeze(): what it has acknowledged may not be on its media */
-	uint8_t index;	      /* in hba->unit[] */
+	bool flush_alone;     /* the driver's shutdown() and freeze() do not flush it: the core does */
+	bool unflushed; /* after hba_stop() or hba_freeze(): what it acknowledged may not be on its media */
+	uint8_t index;	/* in hba->unit[] */
 };
 
 enum hba_req_kind {

@@ -19,20 +19,13 @@
 #define STATUS_TASK_SET_FULL 0x28
 
 /* SPC-4 annex D */
-#define ASC_NOT_READY	     0x04
-#define ASCQ_START_REQUIRED  0x02
-#define ASC_INVALID_OPCODE   0x20
-#define ASC_POWER_ON	     0x29
-#define ASCQ_ANY_RESET	     0x00 /* power on among them */
-#define ASCQ_POWER_ON	     0x01
-#define ASCQ_INTERNAL_RESET  0x04
+#define ASC_NOT_READY	       0x04
+#define ASCQ_START_REQUIRED    0x02
+#define ASC_INVALID_OPCODE     0x20
+#define ASC_RESET_OCCURRED     0x29
+#define ASCQ_POWER_ON_OR_RESET 0x00
 
 enum answer { FLUSHED, NO_ANSWER_YET, FAILED, NOT_THERE };
-
-static bool attention_is(const struct hba_req *t, uint8_t ascq)
-{
-	return hba_sense_is_exactly(t, SENSE_KEY_UNIT_ATTENTION, ASC_POWER_ON, ascq);
-}
 
 static bool we_reset_something(const struct hba *h)
 {
@@ -46,8 +39,10 @@ static bool we_reset_something(const struct hba *h)
 static bool tells_of_loss(const struct hba_req *t)
 {
 	/* Drives that tell of any reset by one code do so after ours, too, which take no power. */
-	return hba_sense_is_deferred(t) || attention_is(t, ASCQ_POWER_ON) || attention_is(t, ASCQ_INTERNAL_RESET) ||
-	       (attention_is(t, ASCQ_ANY_RESET) && !we_reset_something(t->hba));
+	return hba_sense_is_deferred(t) || hba_sense_is_outage(t) ||
+	       (hba_sense_is_exactly(
+			t, SENSE_KEY_UNIT_ATTENTION, ASC_RESET_OCCURRED, ASCQ_POWER_ON_OR_RESET) &&
+		       !we_reset_something(t->hba));
 }
 
 static enum answer answer_of(const struct hba_unit *u, const struct hba_req *t, int r)
@@ -85,6 +80,7 @@ static bool is_offline(const struct hba_unit *u)
 struct asked {
 	struct hba *h;
 	struct run *run[HBA_MAX_UNITS];
+	int begun[HBA_MAX_UNITS]; /* 0, or why not */
 	bool pending[HBA_MAX_UNITS];
 	unsigned n;
 	int result;
@@ -99,41 +95,38 @@ static void ask(struct asked *a, unsigned i)
 		.timeout_ms = h->core->times.flush_ms,
 		.no_reissue = true,
 	};
-	int r = run_last_begin(h, &t, &a->run[i]);
 
-	if (r < 0) {
-		a->run[i] = NULL;
-		a->result = r;
-	}
+	a->begun[i] = run_last_begin(h, &t, &a->run[i]);
+}
+
+static void complain(const struct asked *a, unsigned i, const char *what)
+{
+	log_err("%s: %s: %s", a->h->pci->uri, a->h->unit[i].name, what);
 }
 
 static void hear(struct asked *a, unsigned i, bool last)
 {
-	struct hba_unit *u = &a->h->unit[i];
 	struct hba_req t = {.hba = a->h};
-	enum answer answer = FAILED;
-	int r = -ENOMEM;
+	int r = a->begun[i] < 0 ? a->begun[i] : run_last_finish(a->run[i], &t);
+	enum answer answer = answer_of(&a->h->unit[i], &t, r);
+	bool *doubted = &a->h->core->doubted[i];
 
-	if (a->run[i]) {
-		r = run_last_finish(a->run[i], &t);
-		a->run[i] = NULL;
-		answer = answer_of(u, &t, r);
-	}
-	if (r == 0 && tells_of_loss(&t))
-		a->h->core->doubted[i] = true;
+	*doubted |= r == 0 && tells_of_loss(&t);
 	if (answer == NO_ANSWER_YET && !last)
 		return;
 	a->pending[i] = false;
-	if (answer == FLUSHED && !a->h->core->doubted[i]) {
-		u->unflushed = false;
-	} else if (answer == FLUSHED) {
-		a->result = -EIO;
-		log_err("%s: %s: it was reset or without power, and may have lost what was not flushed before",
-			a->h->pci->uri, u->name);
-	} else if (answer != NOT_THERE) {
-		a->result = r < 0 ? r : -EIO;
-		log_err("%s: %s: the flush of its cache failed", a->h->pci->uri, u->name);
+	if (answer == FLUSHED && !*doubted) {
+		a->h->unit[i].unflushed = false;
+		return;
 	}
+	a->result = r < 0 ? r : -EIO;
+	if (answer == FLUSHED)
+		complain(
+			a, i, "it was reset or without power, and may have lost what was not flushed before");
+	else if (answer == NOT_THERE)
+		complain(a, i, "it is not there any more, and may have lost what was not flushed before");
+	else
+		complain(a, i, "the flush of its cache failed");
 }
 
 /* False: nobody is left to be asked. */

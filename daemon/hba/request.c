@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sense.h"
+
 /* Its share of slots and bounce memory. One command of the largest kind fits in any case, and a few if the memory is
  * divided: the default is enough for that in any case. */
 static int lane_init(struct hba_lane *l, struct err *e)
@@ -220,6 +222,13 @@ static uint32_t bytes_for_user(const struct hba_req *req)
 	return req->kind == HBA_REQ_CDB && (good || req->moved) ? req->xfer.len : req->moved;
 }
 
+/* The unit says it once, to whoever comes first, a question of our own among them. */
+static void hear_of_outage(const struct hba_req *req)
+{
+	if (hba_sense_is_outage(req))
+		__atomic_fetch_add(&req->hba->unit[req->unit->index].outages, 1, __ATOMIC_RELAXED);
+}
+
 /* Gives the data back and calls done(), after which req may be somebody else's already. */
 static void finish(struct hba_req *req)
 {
@@ -231,6 +240,7 @@ static void finish(struct hba_req *req)
 	req->sgl.bytes = 0;
 	if (req->result != HBA_DONE)
 		stat_inc(&l->stats.errors);
+	hear_of_outage(req);
 	__atomic_store_n(&l->accepted, l->accepted - 1, __ATOMIC_RELAXED);
 	l->news = true;
 	req->state = REQ_USER;

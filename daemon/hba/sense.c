@@ -53,6 +53,12 @@ bool hba_sense_is_exactly(const struct hba_req *req, uint8_t key, uint8_t asc, u
 	return sense_code(req, &c) && is_current(&c) && c.key == key && c.asc == asc && c.ascq == ascq;
 }
 
+bool hba_sense_is_outage(const struct hba_req *req)
+{
+	return hba_sense_is_exactly(req, SENSE_KEY_UNIT_ATTENTION, 0x29, 0x01) ||
+	       hba_sense_is_exactly(req, SENSE_KEY_UNIT_ATTENTION, 0x29, 0x04);
+}
+
 bool hba_sense_is_deferred(const struct hba_req *req)
 {
 	struct code c;

@@ -21,6 +21,8 @@ bool hba_sense_key_is(const struct hba_req *req, uint8_t key);
 bool hba_sense_is(const struct hba_req *req, uint8_t key, uint8_t asc);
 /* ... with this additional sense code qualifier as well. */
 bool hba_sense_is_exactly(const struct hba_req *req, uint8_t key, uint8_t asc, uint8_t ascq);
+/* The unit's caches were without power, or it has started anew by itself: POWER ON OCCURRED, DEVICE INTERNAL RESET. */
+bool hba_sense_is_outage(const struct hba_req *req);
 /* The sense data is deferred: this command was not executed. */
 bool hba_sense_is_deferred(const struct hba_req *req);
 

@@ -45,7 +45,7 @@ struct scsi_debt {
 	bool absent; /* the unit was not there when its LUN went: a flush of the controller is none of it */
 	/* From scsi_host_inherit(): each lane has one, and the one on whose lane the unit is served counts. */
 	bool inherited;
-	uint32_t pulled;
+	uint32_t outages;
 	enum scsi_sense attention[ATTENTIONS]; /* as in struct scsi_lun */
 };
 
@@ -138,7 +138,7 @@ struct scsi_lun {
 	enum scsi_sense attention[ATTENTIONS];
 	bool forgetful; /* its unit may lose the others when its controller goes */
 	bool lost; /* some of them may have been lost with the controller, and no flush has said so yet */
-	uint32_t pulled;  /* the unit's count, when it was looked at last */
+	uint32_t outages; /* the unit's count, when it was looked at last */
 	uint64_t doubted; /* flushes of tasks up to this one in order were taken before one has said so */
 
 	struct list wait;   /* tasks with something to hand down, oldest first */
@@ -199,6 +199,9 @@ void hold_tick(struct loop_msg *msg);
 
 /* The gate changes to now: remembers writes that nobody can vouch for. */
 void lost_gate_changes(struct scsi_lun *lun, enum scsi_gate now);
+/* Whether its unit was without power since it was looked at last. Also when an outage that is over has just been told: what is
+ * written from now on is none of it. */
+void lost_look(struct scsi_lun *lun);
 /* The LUN is let go of: whoever serves its unit next hears of its writes, and has its unit attentions. */
 void lost_bequeath(struct scsi_lun *lun);
 /* A new lane gets what the first one has inherited. */

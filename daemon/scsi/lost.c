@@ -24,20 +24,20 @@ static void ask_whether_it_forgets(struct scsi_lun *lun)
 		lun->forgetful = u->disk_cache || (u->write_back ? !u->cache_protected : lun->facts.wce);
 }
 
-/* Only drives lose their power when the unit goes and its controller does not. Whoever comes to look may find it there
- * again. Only Fusion's and AME's drivers learn of such a thing. */
-static void look_for_pull(struct scsi_lun *lun)
+/* Drives lose their power without their controller: the unit is gone for a while, which Fusion's and AME's drivers learn, or it
+ * says so itself. Whoever comes to look may find it there again. */
+void lost_look(struct scsi_lun *lun)
 {
 	const struct hba_unit *u = lun->unit;
-	uint32_t pulled;
+	uint32_t outages;
 
 	if (!u)
 		return;
-	pulled = __atomic_load_n(&u->pulled, __ATOMIC_RELAXED);
+	outages = __atomic_load_n(&u->outages, __ATOMIC_RELAXED);
 	/* Less: those of another struct hba, and the loss of the first has been told by the gate. */
-	if (pulled > lun->pulled && u->disk_cache && lun->written != lun->flushed)
+	if (outages > lun->outages && u->disk_cache && lun->written != lun->flushed)
 		lun->lost = true;
-	lun->pulled = pulled;
+	lun->outages = outages;
 }
 
 /* --- writes of LUNs that were let go of --- */
@@ -85,7 +85,7 @@ void lost_bequeath(struct scsi_lun *lun)
 	struct scsi_lun *heir;
 	struct scsi_debt *d;
 
-	look_for_pull(lun);
+	lost_look(lun);
 	if (!lun->known || !(unflushed || lun->lost || lun->attention[0] != SENSE_NONE))
 		return;
 	heir = heir_of(lun);
@@ -93,7 +93,7 @@ void lost_bequeath(struct scsi_lun *lun)
 		pass_attentions(heir->attention, lun->attention);
 		heir->written += unflushed;
 		heir->lost |= lun->lost;
-		heir->pulled = MIN(heir->pulled, lun->pulled);
+		heir->outages = MIN(heir->outages, lun->outages);
 		return;
 	}
 	ask_whether_it_forgets(lun);
@@ -102,7 +102,7 @@ void lost_bequeath(struct scsi_lun *lun)
 	d->forgetful |= lun->forgetful;
 	d->lost |= lun->lost;
 	d->absent |= unflushed && !lun->unit;
-	d->pulled = lun->pulled;
+	d->outages = lun->outages;
 	pass_attentions(d->attention, lun->attention);
 }
 
@@ -117,7 +117,7 @@ static void inherit(struct scsi_lun *lun)
 			continue;
 		lun->written += d->unflushed;
 		lun->lost |= d->lost;
-		lun->pulled = d->pulled;
+		lun->outages = d->outages;
 		pass_attentions(lun->attention, d->attention);
 		*d = (struct scsi_debt){.lost = false};
 	}
@@ -162,10 +162,10 @@ static const struct hba_unit *left_as(const struct scsi_host *s, const struct hb
 
 static bool settle_debt(const struct scsi_debt *d, const struct hba_unit *u, struct scsi_untold *ret)
 {
-	/* A unit that was away has been without power, for all we know, and so has one that was pulled out since: the flush
-	 * of what is there now says nothing of it. */
+	/* A unit that was away has been without power, for all we know: the flush of what is there now says nothing of what was
+	 * there before. */
 	bool flushed = u && !u->unflushed && !d->absent &&
-		       !(u->disk_cache && __atomic_load_n(&u->pulled, __ATOMIC_RELAXED) > d->pulled);
+		       !(u->disk_cache && __atomic_load_n(&u->outages, __ATOMIC_RELAXED) > d->outages);
 	/* The device is reset when it is closed, and a cache may forget then. */
 	bool lost = d->lost || (d->unflushed && d->forgetful && !flushed);
 
@@ -232,7 +232,7 @@ void lost_gate_changes(struct scsi_lun *lun, enum scsi_gate now)
 	if (now != SCSI_GATE_OPEN)
 		return;
 	inherit(lun);
-	look_for_pull(lun);
+	lost_look(lun);
 }
 
 void lost_written(struct scsi_lun *lun)
@@ -249,7 +249,7 @@ bool lost_flush_is_true(struct scsi_task *t)
 {
 	struct scsi_lun *lun = t->lun;
 
-	look_for_pull(lun);
+	lost_look(lun);
 	lun->flushed = MAX(lun->flushed, t->flush_mark);
 	/* Only SYNCHRONIZE CACHE, which has no work but its flush, speaks of others' writes. FUA and the like vouch for
 	 * blocks of their own, and who sends them need not be the one who has to hear this. */

@@ -46,6 +46,7 @@ static void child_failed(struct scsi_task *t, const struct hba_req *req)
 	uint64_t offset = offset_of(t, req);
 	bool may_rescue = req->kind != HBA_REQ_FLUSH || (t->work && t->work->rescue_flush);
 
+	lost_look(t->lun);
 	keep_attention(t, req);
 	if (may_rescue && t->work->rescue && t->work->rescue(t, req, offset))
 		return;

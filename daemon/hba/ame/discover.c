@@ -13,20 +13,20 @@ enum {
 	OP_READ_CAPACITY_10 = 0x25,
 	OP_SERVICE_ACTION_IN_16 = 0x9e,
 };
-#define SCSI_GOOD	   0x00
-#define SCSI_BUSY	   0x08
-#define TRIES		   6 /* of unit attentions (each is reported once) and BUSY */
-#define BUSY_MS		   100
-#define SPINS		   200 /* before sleeping: emulated boxes answer at once */
-#define LOOK_EVERY	   256
-#define MAP_TRIES	   5
+#define SCSI_GOOD      0x00
+#define SCSI_BUSY      0x08
+#define TRIES	       6 /* of unit attentions (each is reported once) and BUSY */
+#define BUSY_MS	       100
+#define SPINS	       200 /* before sleeping: emulated boxes answer at once */
+#define LOOK_EVERY     256
+#define MAP_TRIES      5
 #define LAST_SWITCH_MS 15000
 
 struct question {
 	uint8_t lun;
 	const uint8_t *cdb;
 	uint8_t cdb_len;
-	uint32_t len; /* of data in */
+	uint32_t len;	    /* of data in */
 	struct hba_req req; /* the result; nothing else of it */
 };
 

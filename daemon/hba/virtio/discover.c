@@ -14,18 +14,18 @@ enum {
 	OP_SERVICE_ACTION_IN_16 = 0x9e,
 	OP_REPORT_LUNS = 0xa0,
 };
-#define SCSI_GOOD	   0x00
-#define SCSI_BUSY	   0x08
-#define TRIES		   6 /* of unit attentions (each is reported once) and BUSY */
-#define BUSY_MS		   100
-#define SPINS		   200 /* before sleeping: emulated devices answer at once */
-#define HEALTH_EVERY	   256
+#define SCSI_GOOD    0x00
+#define SCSI_BUSY    0x08
+#define TRIES	     6 /* of unit attentions (each is reported once) and BUSY */
+#define BUSY_MS	     100
+#define SPINS	     200 /* before sleeping: emulated devices answer at once */
+#define HEALTH_EVERY 256
 
 struct question {
 	struct vio_addr addr;
 	const uint8_t *cdb;
 	uint8_t cdb_len;
-	uint32_t len; /* of data in */
+	uint32_t len;	    /* of data in */
 	struct hba_req req; /* the result; nothing else of it */
 };
 

@@ -118,9 +118,9 @@ START_TEST(what_happens_during_a_reset_is_noticed)
 }
 END_TEST
 
-static uint32_t pulled(unsigned unit)
+static uint32_t outages(unsigned unit)
 {
-	return __atomic_load_n(&load->h->unit[unit].pulled, __ATOMIC_RELAXED);
+	return __atomic_load_n(&load->h->unit[unit].outages, __ATOMIC_RELAXED);
 }
 
 /* Back before firmware's list is asked for: only its log tells. */
@@ -131,12 +131,12 @@ START_TEST(a_drive_that_was_away_during_a_reset_was_pulled)
 	emu_do(&emu, "remove pd8");
 	emu_do(&emu, "add pd8,size=16M");
 	wait_for_resets(1);
-	wait_until(pulled(2) > 0 && state_of(2) == HBA_UNIT_OPTIMAL);
+	wait_until(outages(2) > 0 && state_of(2) == HBA_UNIT_OPTIMAL);
 	/* However much of it the list has seen, it was once. */
 	emu_do(&emu, "offline ld1");
 	wait_until(state_of(1) == HBA_UNIT_OFFLINE);
-	ck_assert_uint_eq(pulled(2), 1);
-	ck_assert_uint_eq(pulled(0) + pulled(1), 0);
+	ck_assert_uint_eq(outages(2), 1);
+	ck_assert_uint_eq(outages(0) + outages(1), 0);
 }
 END_TEST
 

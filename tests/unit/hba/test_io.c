@@ -308,6 +308,41 @@ START_TEST(sense_is_not_left_over)
 }
 END_TEST
 
+/* Only what means that caches were without power, and only of this unit. */
+START_TEST(a_unit_that_was_without_power_is_counted)
+{
+	static const struct {
+		uint8_t code, key, asc, ascq;
+		bool counts;
+	} t[] = {
+		{0x70, 6, 0x29, 0x01, true},
+		{0x70, 6, 0x29, 0x04, true},
+		{0x70, 6, 0x29, 0x00, false}, /* ours, for all we know */
+		{0x70, 6, 0x29, 0x02, false},
+		{0x70, 6, 0x29, 0x03, false},
+		{0x70, 6, 0x28, 0x01, false},
+		{0x70, 4, 0x29, 0x01, false},
+		{0x71, 6, 0x29, 0x01, false},
+	};
+	struct rig *r = rig_up(GEN2);
+	uint32_t before;
+
+	tell(r, io_status, 0x2d);
+	tell(r, io_scsi_status, 2);
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		const uint8_t sense[] = {
+			t[i].code, 0, t[i].key, 0, 0, 0, 0, 10, 0, 0, 0, 0, t[i].asc, t[i].ascq};
+
+		memcpy(r->model->io_sense, sense, sizeof(sense));
+		before = r->h->unit[1].outages;
+		ck_assert_int_eq(job_run(job_rw(r, 0, 1, DMA_FROM_DEVICE, 0, 1))->result, HBA_DONE);
+		ck_assert_msg(r->h->unit[1].outages == before + t[i].counts, "row %zu", i);
+	}
+	ck_assert_uint_eq(r->h->unit[0].outages, 0);
+	rig_down(r);
+}
+END_TEST
+
 START_TEST(callers_bugs_are_refused)
 {
 	static const uint8_t tur[6];
@@ -588,6 +623,7 @@ int main(void)
 	tcase_add_test(c, lost_interrupt_costs_a_tick);
 	tcase_add_test(c, firmware_status_is_mapped);
 	tcase_add_test(c, sense_is_not_left_over);
+	tcase_add_test(c, a_unit_that_was_without_power_is_counted);
 	tcase_add_test(c, callers_bugs_are_refused);
 	tcase_add_test(c, no_slot_then_ready);
 	tcase_add_test(c, slot_put_back_unused_is_news_to_who_missed_it);

@@ -177,16 +177,16 @@ static const struct {
 	bool safe;
 } answers[] = {
 	{{0x044400}, 1, false},
-	{{0x010b01}, 1, true},		   /* RECOVERED ERROR */
-	{{0x020402}, 1, true},		   /* it was stopped */
-	{{0x020401}, 1, false},		   /* it becomes ready */
-	{{0x052000}, 1, false},		   /* it has a cache, and does not know the command */
-	{{0x062a01}, 2, true},		   /* MODE PARAMETERS CHANGED */
-	{{0x062903, 0x062a09}, 3, true},   /* a reset that takes no power */
-	{{0x062901}, 2, false},		   /* POWER ON: what is flushed then is not what was there */
-	{{0x062900}, 2, false},		   /* ... or perhaps, and nobody here has reset anything */
-	{{0x062a01, 0x062904}, 3, false},  /* INTERNAL RESET */
-	{{0x71030c00}, 2, false},	   /* a write before has failed */
+	{{0x010b01}, 1, true},		  /* RECOVERED ERROR */
+	{{0x020402}, 1, true},		  /* it was stopped */
+	{{0x020401}, 1, false},		  /* it becomes ready */
+	{{0x052000}, 1, false},		  /* it has a cache, and does not know the command */
+	{{0x062a01}, 2, true},		  /* MODE PARAMETERS CHANGED */
+	{{0x062903, 0x062a09}, 3, true},  /* a reset that takes no power */
+	{{0x062901}, 2, false},		  /* POWER ON: what is flushed then is not what was there */
+	{{0x062900}, 2, false},		  /* ... or perhaps, and nobody here has reset anything */
+	{{0x062a01, 0x062904}, 3, false}, /* INTERNAL RESET */
+	{{0x71030c00}, 2, false},	  /* a write before has failed */
 	{{0x062a01, 0x062a01, 0x062a01, 0x062a01, 0x062a01, 0x062a01, 0x062a01}, 6, false},
 };
 

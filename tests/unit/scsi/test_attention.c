@@ -385,7 +385,7 @@ static void next_hbad(bool flushed, unsigned expected)
 	/* Of the first one nothing was written. */
 	x.fake->hba.unit[0].unflushed = true;
 	x.fake->hba.unit[1].unflushed = !flushed;
-	x.fake->hba.unit[1].pulled += pulled_late;
+	x.fake->hba.unit[1].outages += pulled_late;
 	n = scsi_host_leave(x.host, &x.fake->hba, left);
 	ck_assert_uint_eq(n, expected);
 	scsi_host_destroy(x.host);
@@ -453,7 +453,7 @@ START_TEST(writes_that_may_be_lost_are_told_by_the_next_hbad)
 	if (_i == 4)
 		show_units(1);
 	if (_i == 5)
-		x.fake->hba.unit[1].pulled++;
+		x.fake->hba.unit[1].outages++;
 	x.fake->hba.n_units = n; /* as the next one finds it */
 	next_hbad(_i != 1 && _i != 2, lost);
 	pulled_late = false;

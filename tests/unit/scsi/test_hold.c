@@ -534,19 +534,60 @@ START_TEST(drives_that_lost_their_power_alone_tell_too)
 	u->disk_cache = _i != 1;
 	write_unflushed();
 	if (_i != 2 && _i != 5)
-		u->pulled++;
+		u->outages++;
 	if (_i != 3 && _i != 4) {
 		x.fake->hba.n_units = 0;
 		plug_in();
 		ck_assert_int_eq(scsi_lun_gate(x.lun), SCSI_GATE_NO_UNIT);
 	}
 	if (_i == 5)
-		u->pulled++;
+		u->outages++;
 	if (_i == 6)
 		take_over("ld0;hold=30");
 	x.fake->hba.n_units = n;
 	if (_i != 4)
 		plug_in();
+	synchronize();
+	if (told)
+		assert_check(&t[1], 0x03, 0x0c, 0x00);
+	else
+		assert_good(&t[1]);
+	synchronize();
+	assert_good(&t[1]);
+}
+END_TEST
+
+static void hear_of_outage(void)
+{
+	static const uint8_t power_on[18] = {0x70, 0, 0x06, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x29, 0x01};
+	struct tst read;
+
+	tst_init(&read, x.lun, "\x28\0\0\0\0\0\0\0\1\0", 10, 512, 1);
+	tst_submit(&read);
+	x.fake->hba.unit[0].outages++; /* as the core counts it */
+	fake_end(x.fake, 0, HBA_DONE, SCSI_CHECK_CONDITION, power_on, sizeof(power_on));
+	assert_check(&read, 0x06, 0x29, 0x01);
+	tst_fini(&read);
+}
+
+/* A drive says that it was without power. 0: writes were in its cache; 1: they were flushed before; 2: they came after it; 3: its
+ * cache is off; 4: as 0, and the LUN is taken over before the flush */
+START_TEST(a_drive_that_was_without_power_tells_with_the_next_flush)
+{
+	bool told = _i == 0 || _i == 4;
+
+	x.fake->hba.unit[0].disk_cache = _i != 3;
+	if (_i != 2)
+		write_unflushed();
+	if (_i == 1) {
+		synchronize();
+		assert_good(&t[1]);
+	}
+	hear_of_outage();
+	if (_i == 2)
+		write_unflushed();
+	if (_i == 4)
+		take_over("ld0;hold=30");
 	synchronize();
 	if (told)
 		assert_check(&t[1], 0x03, 0x0c, 0x00);
@@ -563,7 +604,7 @@ START_TEST(drives_that_were_pulled_out_long_ago_do_not_tell)
 	struct hba_unit *u = &x.fake->hba.unit[0];
 
 	u->disk_cache = true;
-	u->pulled = 3;
+	u->outages = 3;
 	take_over("ld0;hold=30");
 	write_unflushed();
 	if (_i == 1)
@@ -589,7 +630,7 @@ START_TEST(a_lun_that_is_there_already_inherits)
 	}
 	x.lun = next;
 	if (_i == 2) {
-		x.fake->hba.unit[0].pulled++;
+		x.fake->hba.unit[0].outages++;
 		synchronize();
 		assert_good(&t[1]);
 	}
@@ -768,6 +809,7 @@ int main(void)
 	tcase_add_loop_test(c, who_takes_a_lun_over_tells_of_lost_writes, 0, 5);
 	tcase_add_test(c, a_unit_that_was_missing_before_its_controller_was_lost_tells_too);
 	tcase_add_loop_test(c, drives_that_lost_their_power_alone_tell_too, 0, 7);
+	tcase_add_loop_test(c, a_drive_that_was_without_power_tells_with_the_next_flush, 0, 5);
 	tcase_add_loop_test(c, drives_that_were_pulled_out_long_ago_do_not_tell, 0, 2);
 	tcase_add_loop_test(c, a_lun_that_is_there_already_inherits, 0, 4);
 	tcase_add_loop_test(c, an_aborted_flush_has_told_nobody, 0, 4);

@@ -126,9 +126,9 @@ START_TEST(a_drive_that_is_pulled_is_noticed_and_its_handle_forgotten)
 }
 END_TEST
 
-static uint32_t pulled(const struct rig *r, unsigned unit)
+static uint32_t outages(const struct rig *r, unsigned unit)
 {
-	return __atomic_load_n(&r->h->unit[unit].pulled, __ATOMIC_RELAXED);
+	return __atomic_load_n(&r->h->unit[unit].outages, __ATOMIC_RELAXED);
 }
 
 /* The list has it, as if nothing had been; but its cache had no power for a while. 4 to 7: in a reset of the controller. */
@@ -146,8 +146,8 @@ START_TEST(a_drive_that_is_back_before_the_list_is_read_was_pulled)
 		model_set_state(r->model, 0xf);
 	}
 	rig_wait(seen(r, event_from) == 1001);
-	ck_assert_uint_eq(pulled(r, PD8), 1);
-	ck_assert_uint_eq(pulled(r, LD0) + pulled(r, LD5), 0);
+	ck_assert_uint_eq(outages(r, PD8), 1);
+	ck_assert_uint_eq(outages(r, LD0) + outages(r, LD5), 0);
 	ck_assert(!__atomic_load_n(&r->h->unit[PD8].missing, __ATOMIC_RELAXED));
 	ck_assert_int_eq(__atomic_load_n(&r->h->unit[PD8].state, __ATOMIC_RELAXED), HBA_UNIT_OPTIMAL);
 	/* Is it the same one? */
@@ -166,14 +166,14 @@ START_TEST(a_drive_that_is_pulled_counts_once_each_time)
 		tell(r, pd_gone, n != 1);
 		model_event_args(r->model, 0x70, 10, 8);
 		rig_wait(seen(r, n_event_wait) == 2 + 2 * n);
-		ck_assert_uint_eq(pulled(r, PD8), n + 1);
+		ck_assert_uint_eq(outages(r, PD8), n + 1);
 		tell(r, pd_gone, false);
 		news = hba_unit_news(r->h);
 		model_event_args(r->model, 0x5b, 10, 8);
 		rig_wait(seen(r, n_event_wait) == 3 + 2 * n);
 		/* Whether the list had it already or not. */
 		ck_assert_uint_ne(hba_unit_news(r->h), news);
-		ck_assert_uint_eq(pulled(r, PD8), n + 1);
+		ck_assert_uint_eq(outages(r, PD8), n + 1);
 		ck_assert(!__atomic_load_n(&r->h->unit[PD8].missing, __ATOMIC_RELAXED));
 	}
 	rig_down(r);
@@ -207,7 +207,7 @@ START_TEST(events_of_others_pull_no_unit)
 	}
 	rig_wait(seen(r, n_event_wait) == 1 + ARRAY_SIZE(other));
 	for (unsigned i = 0; i < r->h->n_units; i++)
-		ck_assert_uint_eq(pulled(r, i), 0);
+		ck_assert_uint_eq(outages(r, i), 0);
 	rig_down(r);
 }
 END_TEST
