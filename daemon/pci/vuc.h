@@ -146,6 +146,7 @@ int vuc_post(struct vuc_dev *v, const struct vuc_msg *m);
 int vuc_reply(struct vuc_dev *v, const struct vu_header *h, int error, const struct vuc_msg *m);
 /* The end of the connection, whoever notices. The first sentence is kept. Returns -ENODEV. */
 int vuc_fail(struct vuc_dev *v, const char *fmt, ...) hb_printf(2, 3);
+bool vuc_is_dead(struct vuc_dev *v); /* any thread: the connection has ended */
 /* With v->lock held. */
 void vuc_call_end(struct vuc_call *c, int result);
 /* The sentence for a call that ended with r. */

@@ -76,6 +76,16 @@ int vuc_fail(struct vuc_dev *v, const char *fmt, ...)
 	return -ENODEV;
 }
 
+bool vuc_is_dead(struct vuc_dev *v)
+{
+	bool dead;
+
+	pthread_mutex_lock(&v->lock);
+	dead = v->dead;
+	pthread_mutex_unlock(&v->lock);
+	return dead;
+}
+
 int vuc_error(struct vuc_dev *v, int r, struct err *e, const char *what)
 {
 	struct err why = {""};

@@ -140,16 +140,6 @@ static int handle_command(struct vuc_dev *v, const struct vu_header *h, uint32_t
 
 /* --- the thread --- */
 
-static bool is_dead(struct vuc_dev *v)
-{
-	bool dead;
-
-	pthread_mutex_lock(&v->lock);
-	dead = v->dead;
-	pthread_mutex_unlock(&v->lock);
-	return dead;
-}
-
 static int handle_message(struct vuc_dev *v, struct fds *f)
 {
 	struct vu_header h;
@@ -167,7 +157,7 @@ static int handle_message(struct vuc_dev *v, struct fds *f)
 	if (r < 0)
 		return r;
 	/* What had come before the end is not carried out after it: the memory may have another use by now. */
-	if (is_dead(v))
+	if (vuc_is_dead(v))
 		return -ENODEV;
 	switch (h.flags & VU_TYPE_MASK) {
 	case VU_TYPE_COMMAND:
