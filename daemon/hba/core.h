@@ -90,8 +90,10 @@ struct hba_core {
 	bool end_runs_posted; /* atomic */
 	unsigned beside;      /* in flight when the last flush of a stop began... */
 	unsigned left;	      /* ... and when the loops were left */
+	bool flushed_beside;
 	/* The unit said to its last flush that it may have lost what was not on its media. */
 	bool doubted[HBA_MAX_UNITS];
+	bool flush_failed[HBA_MAX_UNITS]; /* it was asked, and did not flush */
 	unsigned reset_phase;
 	unsigned barren_resets; /* atomic: any lane's answer ends the row */
 	uint64_t reset_ended_ns;
@@ -188,16 +190,19 @@ bool runs_retry(struct hba *h);
 /* Ends the runs that wait, when they can never start. */
 void runs_cancel(struct hba *h);
 /* As hba_run(), for what a stop itself has to ask, when nobody else may any more; several may be under way. After success of
- * the first the second has to follow: it waits, and frees. */
+ * the first the second has to follow: it waits, until this time of clock_ns() at most, and frees. */
 struct run;
 int run_last_begin(struct hba *h, const struct hba_req *tmpl, struct run **ret);
-int run_last_finish(struct run *run, struct hba_req *tmpl);
+int run_last_finish(struct run *run, struct hba_req *tmpl, uint64_t until_ns);
 
 /* --- last_flush.c */
 
 /* Set-up thread, before the loops are left: flushes all units that are not offline, or those that shutdown() leaves out, all
- * at once, and says in their `unflushed` what came of it. 0, or the error of the last one that failed; the log names each. */
+ * at once, and says in their `unflushed` what came of it. 0, or the error of the last one that failed; the log names each. Takes
+ * flush_ms and a quarter at most, and when one does not answer an abort and a reset, at most reset_ms, on top of it. */
 int last_flush(struct hba *h, bool all);
+/* One that has failed, of those that shutdown() leaves out. */
+bool last_flush_failed(const struct hba *h);
 /* After shutdown() or freeze() has succeeded: the others are flushed. */
 void last_flush_confirmed(struct hba *h);
 /* Nothing is known (again) of all units, or only of those that shutdown() leaves out. */

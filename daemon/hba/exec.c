@@ -23,7 +23,7 @@ struct run {
 	sem_t ended;
 	bool over; /* atomic; says to ThreadSanitizer, which does not know sem_clockwait(), what ended says */
 	unsigned owners; /* atomic; the last one frees */
-	bool last;	 /* run_last() */
+	bool last;	 /* run_last_begin() */
 	int ret;
 };
 
@@ -231,10 +231,9 @@ static int run_new(struct hba *h, const struct hba_req *tmpl, struct run **ret)
 	return 0;
 }
 
-static int wait_ended(struct run *run)
+static int wait_ended(struct run *run, uint64_t until)
 {
-	uint64_t ns = clock_ns() + (run->user.timeout_ms + (uint64_t)LADDER_MS) * NS_PER_MS;
-	struct timespec due = {.tv_sec = (time_t)(ns / NS_PER_SEC), .tv_nsec = (long)(ns % NS_PER_SEC)};
+	struct timespec due = {.tv_sec = (time_t)(until / NS_PER_SEC), .tv_nsec = (long)(until % NS_PER_SEC)};
 	int r;
 
 	do {
@@ -256,9 +255,9 @@ static int run_begin(struct hba *h, const struct hba_req *tmpl, bool last, struc
 	return 0;
 }
 
-static int run_finish(struct run *run, struct hba_req *tmpl)
+static int run_finish(struct run *run, struct hba_req *tmpl, uint64_t until)
 {
-	int r = wait_ended(run);
+	int r = wait_ended(run, until);
 
 	if (r == 0)
 		r = run->ret;
@@ -278,10 +277,11 @@ static int run_finish(struct run *run, struct hba_req *tmpl)
 
 int hba_run(struct hba *h, struct hba_req *tmpl)
 {
+	uint64_t until = clock_ns() + (tmpl->timeout_ms + (uint64_t)LADDER_MS) * NS_PER_MS;
 	struct run *run;
 	int r = run_begin(h, tmpl, false, &run);
 
-	return r < 0 ? r : run_finish(run, tmpl);
+	return r < 0 ? r : run_finish(run, tmpl, until);
 }
 
 int run_last_begin(struct hba *h, const struct hba_req *tmpl, struct run **ret)
@@ -289,7 +289,7 @@ int run_last_begin(struct hba *h, const struct hba_req *tmpl, struct run **ret)
 	return run_begin(h, tmpl, true, ret);
 }
 
-int run_last_finish(struct run *run, struct hba_req *tmpl)
+int run_last_finish(struct run *run, struct hba_req *tmpl, uint64_t until_ns)
 {
-	return run_finish(run, tmpl);
+	return run_finish(run, tmpl, until_ns);
 }

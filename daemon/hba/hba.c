@@ -269,16 +269,18 @@ static void await_reset(const struct hba *h)
  * go past them. One that does come back meanwhile may be a write that was acknowledged behind its unit's flush. */
 static int flush_beside(struct hba *h)
 {
+	uint64_t until = clock_ns() + h->core->times.flush_ms * NS_PER_MS;
 	unsigned left;
 	int r;
 
+	h->core->flushed_beside = true;
 	log_warn("%s: %u requests do not come back; the units are flushed beside them", h->pci->uri,
 		hba_inflight(h));
 	for (unsigned again = 0;; again++) {
 		h->core->beside = hba_inflight(h);
 		r = last_flush(h, true);
 		left = hba_inflight(h);
-		if (r < 0 || !left || left == h->core->beside || again == FLUSHES_BESIDE)
+		if (!left || left == h->core->beside || again == FLUSHES_BESIDE || clock_ns() >= until)
 			return r;
 	}
 }
@@ -289,7 +291,8 @@ static bool is_served(struct hba *h)
 	return loop_is_running(h->loop) && lanes_call(h, set_draining) == 0;
 }
 
-/* What is left to be done while requests are still served. 0: all units are flushed. -ENODEV: not all were asked. */
+/* What is left to be done while requests are still served. 0: all units were asked. Negative: one has failed, or not all were
+ * asked. */
 static int flush_last(struct hba *h)
 {
 	last_flush_void(h, true);
@@ -321,21 +324,12 @@ static int get_off_loop(struct hba *h)
 		return -ETIMEDOUT;
 	}
 	c->on_loop = false;
-	if (r < 0 || c->left == c->beside)
+	if (!c->flushed_beside || c->left == c->beside)
 		return r;
 	log_err("%s: requests came back behind the last flush; what they wrote may be lost", h->pci->uri);
 	/* What runs on is shut down next, and that flushes the others. */
 	last_flush_void(h, c->state != HBA_RUNNING);
-	return c->state != HBA_RUNNING ? -EIO : 0;
-}
-
-/* Those that are offline are left out: nobody could have flushed them. */
-static bool one_is_unflushed(const struct hba *h)
-{
-	for (unsigned i = 0; i < hba_n_units(h); i++)
-		if (h->unit[i].unflushed && h->unit[i].state != HBA_UNIT_OFFLINE)
-			return true;
-	return false;
+	return -EIO;
 }
 
 static int shut_down(struct hba *h)
@@ -348,7 +342,7 @@ static int shut_down(struct hba *h)
 		return r;
 	}
 	last_flush_confirmed(h);
-	return one_is_unflushed(h) ? -EIO : 0;
+	return last_flush_failed(h) ? -EIO : 0;
 }
 
 int hba_stop(struct hba *h)

@@ -270,12 +270,13 @@ int hba_attach(struct hba *h, struct err *e);
 int hba_start(struct hba *h, struct err *e);
 /* Waits (at most timeout_ms) until nothing is in flight. New requests are refused from the call on. */
 int hba_drain(struct hba *h, unsigned timeout_ms);
-/* Orderly when RUNNING: a flush of each unit that the firmware's does not cover, 60 s for all of them, firmware flush and
- * shutdown; when requests do not come back, a flush of each unit beside them first, in at most as long for each round. Then
- * quiesce, off the loop, detach. The I/O thread still runs (or has been joined).
+/* Orderly when RUNNING: a flush of each unit that the firmware's does not cover, all at once (75 s; a unit that does not answer
+ * costs an abort and perhaps a reset on top), firmware flush and shutdown; when requests do not come back, a flush of each
+ * unit beside them first, again if some come back meanwhile. Then quiesce, off the loop, detach. The I/O thread still runs (or
+ * has been joined, and then units with flush_alone are not flushed).
  * 0: what the units had acknowledged is flushed. Negative: that is not certain of those with `unflushed`, which stays to be read
- * until hba_close(), and the log says why. A unit that is offline may have it after 0, too: nobody can say. -ENODEV: the
- * controller had failed or gone; -ETIMEDOUT: an I/O thread hangs; the others may have left the controller before that, which
+ * until hba_close(), and the log says why. After 0 a unit may have it, too, which is offline, away or stopped, or was without
+ * power: nothing can be mended there. -ENODEV: the controller had failed or gone; -ETIMEDOUT: an I/O thread hangs; the others may have left the controller before that, which
  * may have been made quiet, and nothing is freed any more. */
 int hba_stop(struct hba *h);
 void hba_close(struct hba *h); /* NULL is fine */

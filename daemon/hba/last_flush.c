@@ -10,8 +10,7 @@
 
 #include "sense.h"
 
-#define ASKED_AT_MOST 6	  /* answers that say nothing of the cache, one after the other */
-#define AGAIN_MS      100 /* between two of them */
+#define AGAIN_MS 100 /* after answers that say nothing of the cache */
 
 /* SAM-5 5.3.1 */
 #define STATUS_GOOD	     0x00
@@ -20,29 +19,39 @@
 
 /* SPC-4 annex D */
 #define ASC_NOT_READY	       0x04
+#define ASCQ_BECOMING_READY    0x01
 #define ASCQ_START_REQUIRED    0x02
 #define ASC_INVALID_OPCODE     0x20
 #define ASC_RESET_OCCURRED     0x29
 #define ASCQ_POWER_ON_OR_RESET 0x00
 
-enum answer { FLUSHED, NO_ANSWER_YET, FAILED, NOT_THERE };
+enum answer { FLUSHED, NO_ANSWER_YET, FAILED, STOPPED, NOT_THERE };
 
 static bool we_reset_something(const struct hba *h)
 {
 	struct hba_stats s;
 
 	hba_get_stats(h, &s);
-	return s.resets || s.aborts || s.timeouts;
+	return s.resets;
 }
 
 /* Whether its cache may have been without power since the flush before. A deferred error is of a write before. */
 static bool tells_of_loss(const struct hba_req *t)
 {
-	/* Drives that tell of any reset by one code do so after ours, too, which take no power. */
+	/* Drives that tell of any reset by one code do so after the controller's, too, which takes no power. */
 	return hba_sense_is_deferred(t) || hba_sense_is_outage(t) ||
 	       (hba_sense_is_exactly(
 			t, SENSE_KEY_UNIT_ATTENTION, ASC_RESET_OCCURRED, ASCQ_POWER_ON_OR_RESET) &&
 		       !we_reset_something(t->hba));
+}
+
+static bool may_change(const struct hba_req *t)
+{
+	return t->scsi_status == STATUS_BUSY || t->scsi_status == STATUS_TASK_SET_FULL ||
+	       hba_sense_key_is(t, SENSE_KEY_UNIT_ATTENTION) ||
+	       hba_sense_key_is(t, SENSE_KEY_ABORTED_COMMAND) ||
+	       hba_sense_is_exactly(t, SENSE_KEY_NOT_READY, ASC_NOT_READY, ASCQ_BECOMING_READY) ||
+	       hba_sense_is_deferred(t);
 }
 
 static enum answer answer_of(const struct hba_unit *u, const struct hba_req *t, int r)
@@ -61,15 +70,13 @@ static enum answer answer_of(const struct hba_unit *u, const struct hba_req *t, 
 	}
 	if (t->scsi_status == STATUS_GOOD || hba_sense_key_is(t, SENSE_KEY_RECOVERED_ERROR))
 		return FLUSHED;
-	/* Who was stopped has written its cache out before (SBC-3 5.25), and who has none need not know the command. */
-	if (hba_sense_is_exactly(t, SENSE_KEY_NOT_READY, ASC_NOT_READY, ASCQ_START_REQUIRED) ||
-		(hba_sense_is(t, SENSE_KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE) && !u->write_back &&
-			!u->disk_cache))
+	/* Who has no cache need not know the command. */
+	if (hba_sense_is(t, SENSE_KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE) && !u->write_back &&
+		!u->disk_cache)
 		return FLUSHED;
-	if (t->scsi_status == STATUS_BUSY || t->scsi_status == STATUS_TASK_SET_FULL ||
-		hba_sense_key_is(t, SENSE_KEY_UNIT_ATTENTION) || hba_sense_is_deferred(t))
-		return NO_ANSWER_YET;
-	return FAILED;
+	if (hba_sense_is_exactly(t, SENSE_KEY_NOT_READY, ASC_NOT_READY, ASCQ_START_REQUIRED))
+		return STOPPED;
+	return may_change(t) ? NO_ANSWER_YET : FAILED;
 }
 
 static bool is_offline(const struct hba_unit *u)
@@ -83,50 +90,58 @@ struct asked {
 	int begun[HBA_MAX_UNITS]; /* 0, or why not */
 	bool pending[HBA_MAX_UNITS];
 	unsigned n;
+	uint64_t until, end; /* of clock_ns(): to ask again, and to wait for an answer */
 	int result;
 };
 
 static void ask(struct asked *a, unsigned i)
 {
 	struct hba *h = a->h;
+	uint64_t now = clock_ns();
+	uint32_t left = now < a->until ? (uint32_t)((a->until - now) / NS_PER_MS) : 0;
+	/* One that is asked late has some time all the same. */
 	const struct hba_req t = {
 		.unit = &h->unit[i],
 		.kind = HBA_REQ_FLUSH,
-		.timeout_ms = h->core->times.flush_ms,
-		.no_reissue = true,
+		.timeout_ms = MAX(left, DIV_ROUND_UP(h->core->times.flush_ms, 4)),
 	};
 
 	a->begun[i] = run_last_begin(h, &t, &a->run[i]);
 }
 
-static void complain(const struct asked *a, unsigned i, const char *what)
+/* What nobody can mend by leaving the power on is no failure of the stop, but not flushed either. */
+static void judge(struct asked *a, unsigned i, enum answer answer)
 {
-	log_err("%s: %s: %s", a->h->pci->uri, a->h->unit[i].name, what);
+	static const char *const text[] = {
+		[FLUSHED] = "was reset or without power, and may have lost what was not flushed before",
+		[STOPPED] =
+			"is stopped; what was not flushed before is on its media only if it stopped in order",
+		[NOT_THERE] = "is not there any more, and may have lost what was not flushed before",
+	};
+	struct hba *h = a->h;
+
+	if (answer == FLUSHED && !h->core->doubted[i]) {
+		h->unit[i].unflushed = false;
+	} else if (answer == FAILED || answer == NO_ANSWER_YET) {
+		h->core->flush_failed[i] = true;
+		a->result = -EIO;
+		log_err("%s: %s: the flush of its cache failed", h->pci->uri, h->unit[i].name);
+	} else {
+		log_warn("%s: %s %s", h->pci->uri, h->unit[i].name, text[answer]);
+	}
 }
 
 static void hear(struct asked *a, unsigned i, bool last)
 {
 	struct hba_req t = {.hba = a->h};
-	int r = a->begun[i] < 0 ? a->begun[i] : run_last_finish(a->run[i], &t);
+	int r = a->begun[i] < 0 ? a->begun[i] : run_last_finish(a->run[i], &t, a->end);
 	enum answer answer = answer_of(&a->h->unit[i], &t, r);
-	bool *doubted = &a->h->core->doubted[i];
 
-	*doubted |= r == 0 && tells_of_loss(&t);
+	a->h->core->doubted[i] |= r == 0 && tells_of_loss(&t);
 	if (answer == NO_ANSWER_YET && !last)
 		return;
 	a->pending[i] = false;
-	if (answer == FLUSHED && !*doubted) {
-		a->h->unit[i].unflushed = false;
-		return;
-	}
-	a->result = r < 0 ? r : -EIO;
-	if (answer == FLUSHED)
-		complain(
-			a, i, "it was reset or without power, and may have lost what was not flushed before");
-	else if (answer == NOT_THERE)
-		complain(a, i, "it is not there any more, and may have lost what was not flushed before");
-	else
-		complain(a, i, "the flush of its cache failed");
+	judge(a, i, answer);
 }
 
 /* False: nobody is left to be asked. */
@@ -145,34 +160,55 @@ static bool ask_round(struct asked *a, bool last)
 	return any;
 }
 
+static uint64_t most_ms(const struct hba *h)
+{
+	const struct hba_times *t = &h->core->times;
+
+	return (uint64_t)t->flush_ms + t->flush_ms / 4 + t->abort_ms + t->reset_ms;
+}
+
 int last_flush(struct hba *h, bool all)
 {
 	struct asked a = {.h = h, .n = hba_n_units(h)};
-	uint64_t until = clock_ns() + h->core->times.flush_ms * NS_PER_MS;
+	uint64_t now = clock_ns();
 
+	a.until = now + h->core->times.flush_ms * NS_PER_MS;
+	a.end = now + most_ms(h) * NS_PER_MS;
 	for (unsigned i = 0; i < a.n; i++) {
 		struct hba_unit *u = &h->unit[i];
 
 		if (!all && !u->flush_alone)
 			continue;
 		u->unflushed = true;
+		h->core->flush_failed[i] = false;
 		a.pending[i] = !is_offline(u);
 	}
-	for (unsigned asked = 1; ask_round(&a, asked == ASKED_AT_MOST || clock_ns() >= until); asked++)
+	while (ask_round(&a, clock_ns() + AGAIN_MS * NS_PER_MS >= a.until))
 		clock_sleep_ms(AGAIN_MS);
 	return a.result;
+}
+
+bool last_flush_failed(const struct hba *h)
+{
+	for (unsigned i = 0; i < hba_n_units(h); i++)
+		if (h->unit[i].flush_alone && h->core->flush_failed[i])
+			return true;
+	return false;
 }
 
 void last_flush_confirmed(struct hba *h)
 {
 	for (unsigned i = 0; i < hba_n_units(h); i++)
 		if (!h->unit[i].flush_alone)
-			h->unit[i].unflushed = h->core->doubted[i];
+			h->unit[i].unflushed = h->core->doubted[i] || is_offline(&h->unit[i]);
 }
 
 void last_flush_void(struct hba *h, bool all)
 {
-	for (unsigned i = 0; i < hba_n_units(h); i++)
-		if (all || h->unit[i].flush_alone)
-			h->unit[i].unflushed = true;
+	for (unsigned i = 0; i < hba_n_units(h); i++) {
+		if (!all && !h->unit[i].flush_alone)
+			continue;
+		h->unit[i].unflushed = true;
+		h->core->flush_failed[i] = true;
+	}
 }

@@ -15,6 +15,7 @@ enum {
 	SENSE_KEY_NOT_READY = 0x2,
 	SENSE_KEY_ILLEGAL_REQUEST = 0x5,
 	SENSE_KEY_UNIT_ATTENTION = 0x6,
+	SENSE_KEY_ABORTED_COMMAND = 0xb,
 };
 
 bool hba_sense_key_is(const struct hba_req *req, uint8_t key);

@@ -166,7 +166,7 @@ static bool settle_debt(const struct scsi_debt *d, const struct hba_unit *u, str
 	 * there before. */
 	bool flushed = u && !u->unflushed && !d->absent &&
 		       !(u->disk_cache && __atomic_load_n(&u->outages, __ATOMIC_RELAXED) > d->outages);
-	/* The device is reset when it is closed, and a cache may forget then. */
+	/* Whatever comes next, a reset as the device is closed or the loss of its power, a cache may forget then. */
 	bool lost = d->lost || (d->unflushed && d->forgetful && !flushed);
 
 	static_assert(sizeof(ret->naa) == sizeof(d->naa) && SCSI_UNTOLD >= ATTENTIONS, "room");

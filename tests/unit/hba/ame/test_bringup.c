@@ -349,7 +349,6 @@ static void *stop(void *r)
 START_TEST(a_flush_notice_in_an_orderly_end_costs_no_flush)
 {
 	pthread_t stopper;
-	void *result;
 
 	rig = rig_up(BOX_3108);
 	patient(rig);
@@ -358,11 +357,12 @@ START_TEST(a_flush_notice_in_an_orderly_end_costs_no_flush)
 	rig_wait(model_pending(rig->model) == 3);
 	tell(rig, hold, false);
 	model_notice(rig->model, 0x04);
-	ck_assert_int_eq(pthread_join(stopper, &result), 0);
-	ck_assert_int_eq((intptr_t)result, 0);
+	/* What it says of the switch of events may go either way: the one that the reset has begun may not have been answered. */
+	ck_assert_int_eq(pthread_join(stopper, NULL), 0);
 	ck_assert_uint_eq(stat_of(rig, resets), 1);
 	ck_assert_uint_eq(seen(rig, n_sync10), 3);
-	ck_assert(!seen(rig, events_on));
+	for (unsigned i = 0; i < rig->h->n_units; i++)
+		ck_assert(!rig->h->unit[i].unflushed);
 	ck_assert(!seen(rig, fn.bus_master));
 	rig_down(rig);
 }
