@@ -295,12 +295,20 @@ static bool is_served(struct hba *h)
  * asked. */
 static int flush_last(struct hba *h)
 {
+	int r;
+
 	last_flush_void(h, true);
 	hba_drain(h, HBA_IO_CALL_MS);
 	if (!is_served(h))
 		return -ENODEV;
-	if (hba_inflight(h) > 0)
-		return flush_beside(h);
+	if (hba_inflight(h) > 0) {
+		r = flush_beside(h);
+		if (hba_inflight(h) > 0)
+			return r;
+		/* All came back, some perhaps behind the flush of their unit: this is an ordinary stop again. */
+		h->core->flushed_beside = false;
+		last_flush_void(h, true);
+	}
 	if (hba_state(h) == HBA_RUNNING)
 		last_flush(h, false);
 	return -ENODEV;

@@ -276,8 +276,8 @@ int hba_drain(struct hba *h, unsigned timeout_ms);
  * has been joined, and then units with flush_alone are not flushed).
  * 0: what the units had acknowledged is flushed. Negative: that is not certain of those with `unflushed`, which stays to be read
  * until hba_close(), and the log says why. After 0 a unit may have it, too, which is offline, away or stopped, or was without
- * power: nothing can be mended there. -ENODEV: the controller had failed or gone; -ETIMEDOUT: an I/O thread hangs; the others may have left the controller before that, which
- * may have been made quiet, and nothing is freed any more. */
+ * power: nothing can be mended there. -ENODEV: the controller had failed or gone; -ETIMEDOUT: an I/O thread hangs; the others may
+ * have left the controller before that, which may have been made quiet, and nothing is freed any more. */
 int hba_stop(struct hba *h);
 void hba_close(struct hba *h); /* NULL is fine */
 
