@@ -28,13 +28,13 @@ static void put(GKeyFile *file, const struct scsi_untold *u)
 		g_key_file_set_integer_list(file, u->naa, "attention", codes, n);
 }
 
-void untold_save(const struct hbad *d)
+void untold_save(const struct hbad *d, const struct hba *h)
 {
 	static struct scsi_untold left[HBA_MAX_UNITS];
 	g_autofree char *path = untold_path(d);
 	g_autoptr(GKeyFile) file = g_key_file_new();
 	g_autoptr(GError) error = NULL;
-	unsigned n = scsi_host_leave(d->host, d->hba, left);
+	unsigned n = scsi_host_leave(d->host, h, left);
 
 	for (unsigned i = 0; i < n; i++)
 		put(file, &left[i]);

@@ -17,7 +17,7 @@
 static pid_t pid;
 static int notify_fd;
 static char heard[8192]; /* what systemd was told, newline separated */
-static unsigned stop_boot_ms, retry_ms;
+static unsigned stop_boot_ms, stop_ms, retry_ms;
 static bool is_next; /* an hbad before has left something */
 static const char *device;
 static unsigned io_threads;
@@ -40,6 +40,7 @@ static inline void start(void)
 	device = "0000:03:00.0";
 	io_threads = 1;
 	stop_boot_ms = 60000;
+	stop_ms = 300000;
 	retry_ms = 3600000;
 }
 
@@ -82,6 +83,7 @@ static inline void run_daemon(void)
 	d.peer_uid = getuid();
 	d.times.boot_ready_ms = BOOT_READY_MS;
 	d.times.stop_boot_ms = stop_boot_ms;
+	d.times.stop_ms = stop_ms;
 	d.times.retry_min_ms = retry_ms;
 	d.times.retry_max_ms = retry_ms < 100 ? 100 : retry_ms;
 	config_init(&d.config);

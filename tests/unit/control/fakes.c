@@ -475,6 +475,8 @@ void hba_end_runs(struct hba *h)
 
 int hba_stop(struct hba *h)
 {
+	while (__atomic_load_n(&fake.stop_held, __ATOMIC_ACQUIRE))
+		clock_sleep_ms(1);
 	h->unit[0].unflushed = fake.hba_stop < 0;
 	return step("halt", fake.hba_stop, NULL);
 }

@@ -37,6 +37,7 @@ struct fake_answers {
 	unsigned stop_sleep_ms;	  /* how long front_stop() takes; it is never longer than it may be */
 	bool boot_held;		  /* hba_start() takes until it is false */
 	bool boot_reached;	  /* set when hba_start() was called */
+	bool stop_held;		  /* hba_stop() takes until it is false */
 	bool attach_held;	  /* scsi_host_attach() takes until hba_end_runs(), and fails then */
 	bool untold;		  /* of a unit: whether it was flushed, and one unit attention */
 	int hba_open, hba_attach, hba_start, host_attach, hba_drain, hba_stop;

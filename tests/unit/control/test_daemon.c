@@ -511,6 +511,37 @@ START_TEST(stop_while_it_is_looked_for_does_not_wait_for_it)
 }
 END_TEST
 
+/* 0: while a lost controller is started again; 1: while one is flushed, and nobody knows how far that came */
+START_TEST(a_stop_that_does_not_wait_leaves_what_is_owed_to_the_next)
+{
+	char *text;
+	int watch;
+
+	fake.untold = true;
+	retry_ms = 10;
+	stop_boot_ms = 100;
+	stop_ms = _i ? 500 : stop_ms;
+	watch = serve_and_watch();
+	if (_i) {
+		fake.stop_held = true;
+	} else {
+		fake.boot_held = true;
+		fake.boot_reached = false;
+		fake.state = HBA_REMOVED;
+		fake_boot_reached();
+	}
+	kill(pid, SIGTERM);
+	client_expect_stopping(watch, 0);
+	client_plain(watch, HANDOFF_GATED);
+	ck_assert_int_eq(ended(), _i);
+	ck_assert(strstr(fake_calls(), "stop a, destroy a, unlun ld0"));
+	ck_assert(g_file_get_contents(temp_path("g2/untold"), &text, NULL, NULL));
+	ck_assert_ptr_nonnull(strstr(text, "[naa.1]\nlost=true\n"));
+	g_free(text);
+	close(watch);
+}
+END_TEST
+
 /* H10: one hbad of a name. */
 START_TEST(second_daemon_of_a_name_is_refused)
 {
@@ -564,6 +595,7 @@ int main(void)
 	tcase_add_test(t, stop_during_a_failing_boot_ends_well);
 	tcase_add_loop_test(t, who_does_not_come_so_far_as_to_serve_leaves_what_was_left, 0, 2);
 	tcase_add_test(t, stop_during_a_long_boot_does_not_wait_for_it);
+	tcase_add_loop_test(t, a_stop_that_does_not_wait_leaves_what_is_owed_to_the_next, 0, 2);
 	tcase_add_loop_test(t, lost_controller_is_given_back_and_the_daemon_stays, 0, ARRAY_SIZE(losses));
 	tcase_add_loop_test(t, lost_controller_is_looked_for_until_it_is_back, 0, ARRAY_SIZE(losses));
 	tcase_add_test(t, one_that_is_plugged_in_again_is_asked_for);
