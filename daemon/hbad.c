@@ -234,22 +234,6 @@ static int start_services(struct hbad *d)
 
 /* --- the end --- */
 
-int hbad_end_io(struct hbad *d, const struct hba *h)
-{
-	int r = io_stop(&d->io);
-
-	if (r)
-		return r;
-	d->luns.loop_gone = true;
-	luns_tick(&d->luns);
-	if (!list_empty(&d->luns.all)) {
-		log_warn("some commands never ended");
-		return 0;
-	}
-	untold_save(d, h);
-	return 0;
-}
-
 /* All jobs are done, all LUNs released. What cannot be taken down in order is left to the end of the process. */
 static void take_down(struct hbad *d)
 {
@@ -259,10 +243,15 @@ static void take_down(struct hbad *d)
 	worker_free(d->worker);
 	sizes_close(d->luns.sizes);
 	d->luns.sizes = NULL;
-	if (hbad_end_io(d, d->hba))
+	if (io_stop(&d->io))
 		return;
+	d->luns.loop_gone = true;
+	luns_tick(&d->luns);
+	untold_save(d, d->hba);
 	if (list_empty(&d->luns.all))
 		scsi_host_destroy(d->host);
+	else
+		log_warn("some commands never ended");
 	if (!d->upgrading)
 		hbad_forget_note(d);
 	if (d->handed_over)

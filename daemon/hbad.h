@@ -161,10 +161,7 @@ bool hbad_hand_over(struct hbad *d, bool drained);
 void hbad_take_over(struct hbad *d);
 /* In place of hba_open(), hba_attach() and hba_start(). Closes what k has in any case. Set-up thread. */
 int hbad_adopt(struct kept *k, const struct hba_config *hc, struct io *io, struct hba **ret, struct err *e);
-/* hbad.c: ends the I/O threads, and keeps what the LUNs that were released still owe. h: their controller, stopped or frozen;
- * NULL: none, or nobody knows what its last flush has reached. -ETIMEDOUT: a thread does not end, nothing is kept. */
-int hbad_end_io(struct hbad *d, const struct hba *h);
-/* untold.c. The host's, without LUNs, when the I/O threads have ended (hbad_end_io()); ... */
+/* untold.c. The host's, when the I/O threads have ended; h: scsi_host_leave()'s; ... */
 void untold_save(const struct hbad *d, const struct hba *h);
 /* ... and before it begins. An hbad that does not come so far as to serve leaves it as it is, ... */
 void untold_load(struct hbad *d);

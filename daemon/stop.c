@@ -20,12 +20,12 @@ struct drain {
 	unsigned missed;
 };
 
-/* The worker may be at the controller, and stays there. What LUNs owe that were released is kept all the same, once there were
- * any: before the first start nobody was served, and what the hbad before has left lies where it was. */
+/* The worker may be at the controller, and stays there. What LUNs owe is kept all the same, once there were any: before the first
+ * start nobody was served, and what the hbad before has left lies where it was. */
 static void leave_now(struct hbad *d, int code, const char *why)
 {
-	if (d->n_lanes)
-		hbad_end_io(d, NULL);
+	if (d->n_lanes && !io_stop(&d->io))
+		untold_save(d, NULL);
 	log_err("%s", why);
 	log_drain();
 	_exit(code);

@@ -24,6 +24,11 @@ static void ask_whether_it_forgets(struct scsi_lun *lun)
 		lun->forgetful = u->disk_cache || (u->write_back ? !u->cache_protected : lun->facts.wce);
 }
 
+static bool is_unflushed(const struct scsi_lun *lun)
+{
+	return lun->written != lun->flushed;
+}
+
 /* Drives lose their power without their controller: the unit is gone for a while, which Fusion's and AME's drivers learn, or it
  * says so itself. Whoever comes to look may find it there again. */
 void lost_look(struct scsi_lun *lun)
@@ -35,7 +40,7 @@ void lost_look(struct scsi_lun *lun)
 		return;
 	outages = __atomic_load_n(&u->outages, __ATOMIC_RELAXED);
 	/* Less: those of another struct hba, and the loss of the first has been told by the gate. */
-	if (outages > lun->outages && u->disk_cache && lun->written != lun->flushed)
+	if (outages > lun->outages && u->disk_cache && is_unflushed(lun))
 		lun->lost = true;
 	lun->outages = outages;
 }
@@ -79,31 +84,40 @@ static void pass_attentions(enum scsi_sense to[ATTENTIONS], const enum scsi_sens
 		attention_add(to, from[i]);
 }
 
+static bool owes(const struct scsi_lun *lun)
+{
+	return lun->known && (is_unflushed(lun) || lun->lost || lun->attention[0] != SENSE_NONE);
+}
+
+static void leave_debt(struct scsi_lun *lun)
+{
+	struct scsi_debt *d = debt_for(lun->host, lun->facts.id.naa_text);
+
+	d->unflushed |= is_unflushed(lun);
+	d->forgetful |= lun->forgetful;
+	d->lost |= lun->lost;
+	d->absent |= is_unflushed(lun) && !lun->unit;
+	d->outages = lun->outages;
+	pass_attentions(d->attention, lun->attention);
+}
+
 void lost_bequeath(struct scsi_lun *lun)
 {
-	bool unflushed = lun->written != lun->flushed;
 	struct scsi_lun *heir;
-	struct scsi_debt *d;
 
 	lost_look(lun);
-	if (!lun->known || !(unflushed || lun->lost || lun->attention[0] != SENSE_NONE))
+	if (!owes(lun))
 		return;
 	heir = heir_of(lun);
 	if (heir) {
 		pass_attentions(heir->attention, lun->attention);
-		heir->written += unflushed;
+		heir->written += is_unflushed(lun);
 		heir->lost |= lun->lost;
 		heir->outages = MIN(heir->outages, lun->outages);
 		return;
 	}
 	ask_whether_it_forgets(lun);
-	d = debt_for(lun->host, lun->facts.id.naa_text);
-	d->unflushed |= unflushed;
-	d->forgetful |= lun->forgetful;
-	d->lost |= lun->lost;
-	d->absent |= unflushed && !lun->unit;
-	d->outages = lun->outages;
-	pass_attentions(d->attention, lun->attention);
+	leave_debt(lun);
 }
 
 static void inherit(struct scsi_lun *lun)
@@ -179,11 +193,30 @@ static bool settle_debt(const struct scsi_debt *d, const struct hba_unit *u, str
 	return true;
 }
 
-unsigned scsi_host_leave(
-	const struct scsi_host *s, const struct hba *h, struct scsi_untold ret[HBA_MAX_UNITS])
+/* Those whose commands have never ended, or that nobody had the time to let go of. Without a controller of which that is known
+ * to be there still, what they point to is not looked at. */
+static void leave_living(struct scsi_host *lane, const struct hba *h)
+{
+	list_for_each(pos, &lane->luns) {
+		struct scsi_lun *lun = container_of(pos, struct scsi_lun, all);
+
+		if (lun->dead)
+			continue;
+		if (h) {
+			lost_look(lun);
+			ask_whether_it_forgets(lun);
+		}
+		if (owes(lun))
+			leave_debt(lun);
+	}
+}
+
+unsigned scsi_host_leave(struct scsi_host *s, const struct hba *h, struct scsi_untold ret[HBA_MAX_UNITS])
 {
 	unsigned n = 0;
 
+	for (unsigned l = 0; l < scsi_host_lanes(s); l++)
+		leave_living(host_lane(s, l), h);
 	for (unsigned l = 0; l < scsi_host_lanes(s); l++) {
 		const struct scsi_host *lane = host_lane(s, l);
 
@@ -223,11 +256,9 @@ void lost_copy(struct scsi_host *to, const struct scsi_host *from)
 
 void lost_gate_changes(struct scsi_lun *lun, enum scsi_gate now)
 {
-	bool unflushed = lun->written != lun->flushed;
-
 	ask_whether_it_forgets(lun);
 	/* Whatever the gate was: a unit may have been missing when its controller went, too. */
-	if ((now == SCSI_GATE_HELD || now == SCSI_GATE_GONE) && unflushed && lun->forgetful)
+	if ((now == SCSI_GATE_HELD || now == SCSI_GATE_GONE) && is_unflushed(lun) && lun->forgetful)
 		lun->lost = true;
 	if (now != SCSI_GATE_OPEN)
 		return;

@@ -170,11 +170,10 @@ struct scsi_untold {
 	bool lost;    /* writes that were acknowledged may have been lost: a flush has to say so */
 	uint32_t attention[SCSI_UNTOLD]; /* unit attentions: sense key, ASC and ASCQ; 0: no more */
 };
-/* The end of a host without LUNs, when the I/O thread runs no more. h: the controller that it had, stopped or frozen since the
- * last LUN went, so that its units' `unflushed` says what of them is on media; NULL: it was lost, and nothing is. Returns how
- * many there are. */
-unsigned scsi_host_leave(
-	const struct scsi_host *s, const struct hba *h, struct scsi_untold ret[HBA_MAX_UNITS]);
+/* The end of a host, when the I/O threads run no more. h: the controller that it had, stopped or frozen since the last LUN went,
+ * so that its units' `unflushed` says what of them is on media; NULL: it was lost, or nobody knows what its flush has reached.
+ * LUNs that are left owe as if they had been let go of; they may not be used any more. Returns how many there are. */
+unsigned scsi_host_leave(struct scsi_host *s, const struct hba *h, struct scsi_untold ret[HBA_MAX_UNITS]);
 /* Its beginning, before the I/O thread runs. -EINVAL: it makes no sense. */
 int scsi_host_inherit(struct scsi_host *s, const struct scsi_untold *u);
 /* Control thread, now and then: has hold times that are over noticed. Costs nothing while nobody waits. */

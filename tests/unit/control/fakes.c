@@ -517,8 +517,7 @@ void scsi_host_tick(struct scsi_host *s)
 {
 }
 
-unsigned scsi_host_leave(
-	const struct scsi_host *s, const struct hba *h, struct scsi_untold ret[HBA_MAX_UNITS])
+unsigned scsi_host_leave(struct scsi_host *s, const struct hba *h, struct scsi_untold ret[HBA_MAX_UNITS])
 {
 	ret[0] = (struct scsi_untold){
 		.naa = "naa.1", .lost = !h || h->unit[0].unflushed, .attention = {0x062a09, 0x062a01}};

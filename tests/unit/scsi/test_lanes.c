@@ -194,11 +194,11 @@ START_TEST(what_was_inherited_is_told_on_any_lane_and_once)
 	ck_assert_str_eq(left[0].naa, u.naa);
 	ck_assert_uint_eq(left[0].attention[0], 0x062a09);
 	lun = lun_on(&y, 2, "ld1");
-	ck_assert_uint_eq(scsi_host_leave(y.host, &y.fake->hba, left), 0);
 	y.lun = lun;
 	tst_do(&t, &y, "\x28\0\0\0\0\x01\0\0\x01\0", 10, 512);
 	assert_check(&t, 0x06, 0x2a, 0x09);
 	tst_fini(&t);
+	ck_assert_uint_eq(scsi_host_leave(y.host, &y.fake->hba, left), 0);
 	lun_attention(lun, SENSE_CAPACITY_CHANGED);
 	scsi_lun_destroy(lun);
 	ck_assert_uint_eq(scsi_host_leave(y.host, &y.fake->hba, left), 1);

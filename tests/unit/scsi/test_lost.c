@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Writes that were lost with a cache, unflushed: who wrote them hears of it with the next SYNCHRONIZE CACHE, once. */
 #include "hold_rig.h"
+#include "scsi/host.h"
 
 static void synchronize(void)
 {
@@ -329,6 +330,27 @@ START_TEST(a_cache_that_only_the_unit_knows_of_may_lose_writes)
 }
 END_TEST
 
+/* Its commands never end, or hbad has no time for it. 0: its controller was flushed; 1: not; 2: nobody knows */
+START_TEST(a_lun_that_nobody_lets_go_of_leaves_what_it_owes)
+{
+	struct scsi_untold left[HBA_MAX_UNITS];
+	struct tst read;
+	unsigned n;
+
+	x.fake->hba.unit[0].write_back = true;
+	take_over("ld0;hold=30");
+	write_unflushed();
+	tst_init(&read, x.lun, "\x28\0\0\0\0\0\0\0\1\0", 10, 512, 1);
+	tst_submit(&read);
+	x.fake->hba.unit[0].unflushed = _i == 1;
+	n = scsi_host_leave(x.host, _i == 2 ? NULL : &x.fake->hba, left);
+	ck_assert_uint_eq(n, _i != 0);
+	ck_assert(!n || left[0].lost);
+	fake_run(x.fake, 0);
+	tst_fini(&read);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("lost");
@@ -346,6 +368,7 @@ int main(void)
 	tcase_add_loop_test(c, a_lun_that_is_there_already_inherits, 0, 4);
 	tcase_add_loop_test(c, an_aborted_flush_has_told_nobody, 0, 4);
 	tcase_add_test(c, a_cache_that_only_the_unit_knows_of_may_lose_writes);
+	tcase_add_loop_test(c, a_lun_that_nobody_lets_go_of_leaves_what_it_owes, 0, 3);
 	suite_add_tcase(s, c);
 	return run_suite(s);
 }
