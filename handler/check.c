@@ -100,7 +100,7 @@ static int fence(const struct cfgstring *c, struct instance *i, const struct lin
 	return err_set(e, -EBUSY, "process %d was killed and does not die", (int)l->pid);
 }
 
-static int ask_to_let_go(const struct cfgstring *c, struct instance *i, struct err *e)
+static int ask_to_let_go(const struct cfgstring *c, struct instance *i, const char *uio, struct err *e)
 {
 	struct until u = until_ms(timing.call, -1);
 	struct link l = LINK_INIT;
@@ -111,6 +111,9 @@ static int ask_to_let_go(const struct cfgstring *c, struct instance *i, struct e
 	r = hello_one(&l, u, e);
 	/* No answer, or its own word for an I/O thread that gives none: that thread may use the ring at any time. */
 	if (r == -ETIMEDOUT)
+		r = fence(c, i, &l, e);
+	/* Killed in the middle of its stop it would not flush the controller. It has a limit of its own. */
+	if (r == -EINPROGRESS && !freed_within(uio, timing.drain))
 		r = fence(c, i, &l, e);
 	link_close(&l);
 	return r;
@@ -133,7 +136,7 @@ static int check_ring(const struct cfgstring *c, const char *uio, struct err *e)
 	/* The runner has one thread for all handlers (H24): a dead end is walked into once, not once per LUN. */
 	if (given_up(i))
 		return veto(c, uio, "its process was killed and does not die", e);
-	ask_to_let_go(c, i, &why);
+	ask_to_let_go(c, i, uio, &why);
 	return freed_within(uio, timing.release) ? 0 : veto(c, uio, why.text, e);
 }
 

@@ -21,6 +21,7 @@ struct timing timing = {
 	.killed = 5000,
 	.grace = 1000,
 	.release = 2000,
+	.drain = HANDOFF_DRAIN_MS,
 	.unfenceable = 30000,
 	.mute = 30000,
 	.join = 10000,

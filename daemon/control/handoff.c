@@ -42,8 +42,13 @@ static bool on_hello(struct handoff_conn *c, const union handoff_msg *m)
 		return handoff_answer(c, &m->head, 0, r, &e);
 	}
 	g_strlcpy(s->peer_version, m->hello.version, sizeof(s->peer_version));
-	if (s->luns->away)
-		return defer(c, &m->head);
+	if (s->luns->away) {
+		r = err_set(&e, -EINPROGRESS,
+			"hbad \"%s\" is being stopped: it lets go of its rings when their commands have "
+			"ended",
+			s->luns->name);
+		return handoff_answer(c, &m->head, 0, r, &e);
+	}
 	r = luns_release_strangers(s->luns, m->hello.nonce, &e);
 	log_info("tcmu-runner's handler %s says hello", s->peer_version);
 	return handoff_answer(c, &m->head, 0, r, &e);

@@ -13,7 +13,8 @@
  * One more connection per instance says WATCH and stays: its end is how the handler learns that hbad may be
  * dead (it then proves it, H10), and hbad sends its events there.
  *
- *	HELLO	a (new) tcmu-runner is here: let go of every ring taken for another nonce; reply when done
+ *	HELLO	a (new) tcmu-runner is here: let go of every ring taken for another nonce; reply when done.
+ *		-EINPROGRESS: hbad is being stopped, and lets go of all rings when their commands have ended
  *	CHECK	would this cfgstring work?
  *	OPEN	here is a device (uio descriptor attached, SCM_RIGHTS); check, map, prepare; do not consume
  *	START	consume
@@ -48,6 +49,7 @@
 #define HANDOFF_CALL_MS	  3000 /* CHECK, CLOSE, WATCH, RESIZE */
 #define HANDOFF_OPEN_MS	  8000 /* OPEN; START too, for which hbad waits up to 5 s for its I/O thread */
 #define HANDOFF_HELLO_MS  5000
+#define HANDOFF_DRAIN_MS  30000 /* from -EINPROGRESS to the last ring; hbad itself gives up after 20 s */
 #define HANDOFF_PING_MS	  3000	/* interval of PINGs */
 #define HANDOFF_SILENT_MS 15000 /* no answer for so long: prove it dead */
 

@@ -176,6 +176,8 @@ bool __wrap_uio_held(const char *uio)
 		return !hbad_count(fake.a, "HELLO");
 	case 3:
 		return hbad_alive(fake.a);
+	case 4:
+		return hbad_alive(fake.a) && now_ms() < fake.drained_ms;
 	default:
 		return false;
 	}
@@ -394,6 +396,7 @@ void fake_setup(void)
 		.killed = 2000,
 		.grace = 200,
 		.release = 500,
+		.drain = 1500,
 		.unfenceable = 5000,
 		.join = 5000,
 	};

@@ -39,6 +39,8 @@ enum act {
 	ACT_OK,
 	ACT_REFUSE, /* status -EINVAL and a reason */
 	ACT_NOENT,  /* status -ENOENT, no reason */
+	/* status -EINPROGRESS */
+	ACT_DRAINING,
 	ACT_SILENT,
 	ACT_HANG_UP,
 	ACT_DIE,
@@ -83,7 +85,9 @@ extern struct fake {
 	struct fake_hbad *a, *b;       /* two lives of hbad@g2 */
 	struct tcmur_handler *handler; /* what was registered */
 	int register_result;
-	atomic_int held; /* what uio_held() says: 0 or 1; 2: until HELLO; 3: until the first hbad is dead */
+	/* what uio_held() says: 0 or 1; 2: until HELLO; 3: until the first hbad is dead; 4: so, but until drained_ms at most */
+	atomic_int held;
+	uint64_t drained_ms;
 	atomic_int killing_off; /* proc_kill() does nothing */
 } fake;
 

@@ -106,6 +106,9 @@ static void spoil(enum act act, struct handoff_reply *r, size_t *size)
 	case ACT_NOENT:
 		r->head.status = -ENOENT;
 		break;
+	case ACT_DRAINING:
+		r->head.status = -EINPROGRESS;
+		break;
 	case ACT_SHORT:
 		r->head.size = 20;
 		*size = 20;

@@ -176,6 +176,21 @@ START_TEST(held_ring_of_a_silent_hbad_is_fenced)
 }
 END_TEST
 
+/* 1: it does not end in time. */
+START_TEST(held_ring_of_an_hbad_that_is_being_stopped_is_waited_for)
+{
+	uint64_t start = now_ms(), drain = timing.release + 300;
+
+	fake_device("vol1", "hba/g2/ld0", true);
+	fake.drained_ms = start + (_i ? 3600 * 1000 : drain);
+	atomic_store(&fake.held, 4);
+	act(HANDOFF_HELLO, ACT_DRAINING);
+	check("hba/g2/ld0", NULL);
+	ck_assert(hbad_alive(fake.a) == !_i);
+	ck_assert_uint_ge(now_ms() - start, _i ? timing.drain : drain);
+}
+END_TEST
+
 /* H1: no yes to a reset while somebody has the ring. */
 START_TEST(held_ring_is_a_veto)
 {
@@ -301,6 +316,7 @@ static Suite *suite(void)
 	tcase_add_test(ring, ring_with_the_kernels_newline_is_found);
 	tcase_add_test(ring, held_ring_is_asked_for);
 	tcase_add_test(ring, held_ring_of_a_silent_hbad_is_fenced);
+	tcase_add_loop_test(ring, held_ring_of_an_hbad_that_is_being_stopped_is_waited_for, 0, 2);
 	tcase_add_test(ring, held_ring_is_a_veto);
 	tcase_add_test(ring, held_ring_without_hbad_is_a_veto);
 	tcase_add_test(ring, fence_that_does_not_help_is_tried_once);
