@@ -154,13 +154,16 @@ static bool is_second(const struct luns *l, const struct lun *lun)
 	return false;
 }
 
-/* What the unit was served with, for the day on which it has grown. */
-static void remember_size(const struct luns *l, const struct lun *lun)
+/* What the unit was served with, for the day on which it has grown, or is another one. */
+static void remember_unit(const struct luns *l, const struct lun *lun)
 {
 	const struct scsi_unit *u = unit_of(l, &lun->cfg);
 
-	if (u && u->identified)
-		sizes_note(l->sizes, u->id.naa_text, lun->cfg.blocks, lun->cfg.block_size);
+	/* What was taken on trust may not fit: its gate stays closed. */
+	if (!u || !u->identified || scsi_lun_check(l->host, &lun->cfg, NULL))
+		return;
+	sizes_note(l->sizes, u->id.naa_text, lun->cfg.blocks, lun->cfg.block_size);
+	sizes_note_disk(l->sizes, lun->device, lun->cfg.unit, u->id.naa_text);
 }
 
 void luns_attached(struct luns *l)
@@ -174,7 +177,7 @@ void luns_attached(struct luns *l)
 		const struct lun *lun = container_of(pos, struct lun, link);
 
 		if (lun->state == LUN_SERVING)
-			remember_size(l, lun);
+			remember_unit(l, lun);
 	}
 	/* Two backstores that were taken on trust under two names of one unit. The handler gives the dropped one
 	 * back and offers it again now and then, which check_free() refuses, with the other one's name, while that
@@ -257,6 +260,16 @@ static bool may_be_smaller(
 	return sizes_had(l->sizes, u->id.naa_text, msg->blocks, msg->block_size);
 }
 
+/* The kernel's saved configuration has the unit's name only, and firmware may give it to another disk. Who writes the identity into
+ * the cfgstring has said which one is meant. */
+static void require_same_disk(const struct luns *l, const char *device, struct scsi_lun_config *cfg)
+{
+	g_autofree char *naa = sizes_disk(l->sizes, device, cfg->unit);
+
+	if (naa)
+		g_strlcpy(cfg->naa, naa, sizeof(cfg->naa));
+}
+
 /* A LUN that was served before is taken also when its unit is missing or cannot be asked now: tcmu-runner does not
  * try a second time (H6), and the gate stays closed until the unit is there. Not when it is another disk by now. */
 static int check_known(const struct luns *l, const struct scsi_lun_config *cfg, struct err *e)
@@ -287,6 +300,7 @@ static int check_open(
 	ret->blocks = msg->blocks;
 	ret->block_size = msg->block_size;
 	ret->may_be_smaller = may_be_smaller(l, msg, ret);
+	require_same_disk(l, msg->device, ret);
 	r = check_free(l, ret, e);
 	if (r)
 		return r;
@@ -408,7 +422,7 @@ int luns_resize(struct luns *l, struct lun *lun, uint64_t blocks, struct err *e)
 	log_info("%s: has grown from %llu to %llu blocks", lun->device, (unsigned long long)lun->cfg.blocks,
 		(unsigned long long)blocks);
 	lun->cfg.blocks = blocks;
-	remember_size(l, lun);
+	remember_unit(l, lun);
 	return 0;
 }
 
@@ -448,7 +462,7 @@ static int really_start(struct luns *l, struct lun *lun, struct err *e)
 		return r;
 	lun->state = LUN_SERVING;
 	lun->owner = NULL;
-	remember_size(l, lun);
+	remember_unit(l, lun);
 	log_info("%s: serving %s", lun->device, lun->cfgstring);
 	return 0;
 }

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A key file: a group for each unit, "[naa.6001…]", with blocks and block_size of the last LUN. */
+/*
+ * A key file: a group for each unit, "[naa.6001…]", with blocks and block_size of the last LUN, and the name of its backstore,
+ * and what that calls the unit.
+ */
 #include "sizes.h"
 
+#include <string.h>
 #include <glib.h>
 #include <glib/gstdio.h>
 #include "base/log.h"
@@ -21,7 +25,8 @@ struct sizes *sizes_open(const char *path)
 	s->file = g_key_file_new();
 	if (!g_key_file_load_from_file(s->file, path, G_KEY_FILE_NONE, &error) &&
 		!g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-		log_warn("%s cannot be read (%s): backstores that are smaller than their units are refused",
+		log_warn("%s cannot be read (%s): backstores that are smaller than their units are refused, "
+			 "and disks that were exchanged are not noticed",
 			path, error->message);
 	return s;
 }
@@ -47,6 +52,42 @@ void sizes_note(struct sizes *s, const char *naa, uint64_t blocks, uint32_t bloc
 		return;
 	g_key_file_set_uint64(s->file, naa, "blocks", blocks);
 	g_key_file_set_uint64(s->file, naa, "block_size", block_size);
+	s->dirty = true;
+}
+
+static bool is_disk_of(const struct sizes *s, const char *naa, const char *backstore)
+{
+	g_autofree char *has = g_key_file_get_string(s->file, naa, "backstore", NULL);
+
+	return has && !strcmp(has, backstore);
+}
+
+char *sizes_disk(const struct sizes *s, const char *backstore, const char *unit)
+{
+	g_auto(GStrv) all = s ? g_key_file_get_groups(s->file, NULL) : NULL;
+
+	for (char **naa = all; naa && *naa; naa++) {
+		g_autofree char *name = g_key_file_get_string(s->file, *naa, "unit", NULL);
+
+		if (name && !strcmp(name, unit) && is_disk_of(s, *naa, backstore))
+			return g_strdup(*naa);
+	}
+	return NULL;
+}
+
+void sizes_note_disk(struct sizes *s, const char *backstore, const char *unit, const char *naa)
+{
+	g_autofree char *had = sizes_disk(s, backstore, unit);
+	g_auto(GStrv) all = NULL;
+
+	if (!s || !naa[0] || (had && !strcmp(had, naa)))
+		return;
+	all = g_key_file_get_groups(s->file, NULL);
+	for (char **other = all; *other; other++)
+		if (is_disk_of(s, *other, backstore))
+			g_key_file_remove_key(s->file, *other, "backstore", NULL);
+	g_key_file_set_string(s->file, naa, "backstore", backstore);
+	g_key_file_set_string(s->file, naa, "unit", unit);
 	s->dirty = true;
 }
 

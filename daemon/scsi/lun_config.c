@@ -222,6 +222,12 @@ int lun_fits(const struct scsi_unit *u, const struct scsi_lun_config *cfg, struc
 	if (!u->identified)
 		return err_set(e, id->type ? -EMEDIUMTYPE : -EINVAL, "unit %s cannot be exported: it %s",
 			u->hba->name, u->problem);
+	if (cfg->naa[0] && strcmp(cfg->naa, id->naa_text) != 0)
+		return err_set(e, -ESTALE,
+			"unit %s is %s now, and was %s when this backstore was served last: put that disk "
+			"back, or, "
+			"if this one is meant, create the backstore with \"%s\" in place of \"%s\"",
+			u->hba->name, id->naa_text, cfg->naa, id->naa_text, cfg->unit);
 	if (!cfg->blocks || (cfg->blocks == id->blocks && cfg->block_size == id->block_size))
 		return 0;
 	if (cfg->may_be_smaller && cfg->blocks < id->blocks && cfg->block_size == id->block_size)

@@ -129,6 +129,7 @@ const char *scsi_allow_name(enum scsi_allow bit);
 /* Per-LUN options of the cfgstring. */
 struct scsi_lun_config {
 	char unit[64]; /* "ld0", "naa.…" */
+	char naa[40];  /* the disk that has to be there under that name, "naa.…"; empty: any */
 	bool ro;
 	uint16_t allow; /* enum scsi_allow */
 	/* Opcodes C0h to FFh: 0, refused; else 1 + enum dma_dir: they reach the unit, with data in that
@@ -190,7 +191,7 @@ const struct scsi_unit *scsi_host_find(const struct scsi_host *s, const char *un
  * Unknown options and names are errors that list the known ones. */
 int scsi_lun_parse(const char *text, struct scsi_lun_config *ret, struct err *e);
 /* Does the configuration fit the unit? Names size and block size that would. 0, -ENOENT, -EINVAL (size, block
- * size), -EMEDIUMTYPE (not a disk), -EAGAIN (controller still booting: nothing can be said). */
+ * size), -ESTALE (another disk than cfg->naa), -EMEDIUMTYPE (not a disk), -EAGAIN (controller still booting: nothing can be said). */
 int scsi_lun_check(const struct scsi_host *s, const struct scsi_lun_config *cfg, struct err *e);
 
 /* Control thread; joins the host by a message to the I/O thread, until when it answers BECOMING READY. Not

@@ -215,6 +215,8 @@ int scsi_lun_check(const struct scsi_host *s, const struct scsi_lun_config *cfg,
 		return -ENOENT;
 	if (!u->identified)
 		return err_set(e, -EMEDIUMTYPE, "unit %s cannot be exported: it %s", cfg->unit, u->problem);
+	if (cfg->naa[0] && strcmp(cfg->naa, u->id.naa_text) != 0)
+		return err_set(e, -ESTALE, "it was %s", cfg->naa);
 	if (!cfg->blocks)
 		return 0;
 	if (cfg->may_be_smaller && cfg->blocks < u->id.blocks && cfg->block_size == u->id.block_size)

@@ -119,6 +119,48 @@ START_TEST(a_lun_grows_as_far_as_its_unit)
 }
 END_TEST
 
+static int open_known(int fd, const char *cfgstring, bool known)
+{
+	struct handoff_open m = open_msg("a", cfgstring, 1);
+
+	m.known = known;
+	return client_send_open(fd, &m).head.status;
+}
+
+/* The kernel's configuration has "ld0" only. 1: tcmu-runner restarted; 2: while the controller boots it is taken on trust, and its
+ * gate stays closed; nothing is learned from it. */
+START_TEST(a_backstore_is_the_disk_that_it_was)
+{
+	int fd = client_connect();
+
+	luns.sizes = sizes_open(temp_path("state/g2.sizes"));
+	client_serve(fd, "a", "hba/g2/ld0", 1);
+	save_and_reopen();
+	luns_release_all(&luns, NULL);
+	/* As if ld0 had been another disk then. */
+	sizes_note_disk(luns.sizes, "a", "ld0", "naa.old");
+	ck_assert_ptr_null(sizes_disk(luns.sizes, "a", "ld1"));
+	ck_assert_ptr_null(sizes_disk(luns.sizes, "b", "ld0"));
+	save_and_reopen();
+	if (_i == 2) {
+		luns.attached = false;
+		luns.state = HANDOFF_BOOTING;
+		client_serve(fd, "a", "hba/g2/ld0", 1);
+		luns_attached(&luns);
+		luns.state = HANDOFF_READY;
+		luns_release_all(&luns, NULL);
+	}
+	ck_assert_int_eq(open_known(fd, "hba/g2/ld0", _i == 1), -ESTALE);
+	/* Who names the disk means it, and from then on that is the one. */
+	client_serve(fd, "a", "hba/g2/naa.60a0", 1);
+	luns_release_all(&luns, NULL);
+	ck_assert_int_eq(open_known(fd, "hba/g2/ld0", _i == 1), 0);
+	sizes_close(luns.sizes);
+	luns.sizes = NULL;
+	close(fd);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("sizes");
@@ -133,6 +175,7 @@ int main(void)
 	tcase_add_test(t, a_backstore_smaller_than_its_unit_is_taken_when_the_unit_has_grown);
 	tcase_add_test(t, what_was_served_is_remembered);
 	tcase_add_test(t, a_lun_grows_as_far_as_its_unit);
+	tcase_add_loop_test(t, a_backstore_is_the_disk_that_it_was, 0, 3);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);

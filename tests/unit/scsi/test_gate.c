@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* LUNs while their controller comes and goes, and tasks that are aborted. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "fixture.h"
@@ -36,6 +37,25 @@ static const struct {
 	{SCSI_GATE_NO_UNIT, 0x05, 0x25, 0x00},
 	{SCSI_GATE_GONE, 0x02, 0x04, 0x03},
 };
+
+/* What it was in the life of another hbad. 1: it is the one */
+START_TEST(a_lun_that_has_to_be_another_disk_does_not_open)
+{
+	struct scsi_lun_config cfg;
+	const struct scsi_unit *units;
+	struct err e = {""};
+
+	ck_assert_int_eq(scsi_lun_parse("ld0", &cfg, &e), 0);
+	ck_assert_uint_ge(scsi_host_units(x.host, &units), 1);
+	strcpy(cfg.naa, _i ? units[0].id.naa_text : "naa.600605b000000000");
+	ck_assert_int_eq(scsi_lun_check(x.host, &cfg, &e), _i ? 0 : -ESTALE);
+	ck_assert(_i || (strstr(e.text, cfg.naa) && strstr(e.text, units[0].id.naa_text)));
+	scsi_lun_destroy(x.lun);
+	ck_assert_int_eq(scsi_lun_create(x.host, &cfg, &x.lun), 0);
+	scsi_lun_serve(x.lun);
+	ck_assert_int_eq(scsi_lun_gate(x.lun), _i ? SCSI_GATE_OPEN : SCSI_GATE_NO_UNIT);
+}
+END_TEST
 
 /* H13: 04/01 until it is there. */
 START_TEST(a_closed_gate_answers_with_its_condition)
@@ -610,6 +630,7 @@ int main(void)
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_loop_test(c, a_closed_gate_answers_with_its_condition, 0, ARRAY_SIZE(gates));
+	tcase_add_loop_test(c, a_lun_that_has_to_be_another_disk_does_not_open, 0, 2);
 	tcase_add_loop_test(c, inquiry_keeps_the_identity_while_the_controller_is_away, 0, 2);
 	tcase_add_test(c, a_unit_that_is_not_there_says_so_in_inquiry);
 	tcase_add_test(c, nobody_is_told_an_identity_that_is_not_known_yet);
