@@ -501,6 +501,18 @@ load_progress() {
 	done
 }
 
+# Ends a load whose disks have been taken away, whatever it says of that.
+load_abandon() {
+	local unit
+	touch /tmp/load/stop
+	# The session waits for its target for two minutes, and the load with it.
+	iscsi_logout
+	for unit in $(systemctl list-units --all --plain --no-legend 'load-*' | awk '{ print $1 }'); do
+		systemctl stop "$unit" || true
+		systemctl reset-failed "$unit" 2>/dev/null || true
+	done
+}
+
 # load_stop: ends the load and fails if anything was wrong, stale, lost, or an error
 load_stop() {
 	local file unit status=0
