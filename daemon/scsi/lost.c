@@ -29,8 +29,8 @@ static bool is_unflushed(const struct scsi_lun *lun)
 	return lun->written != lun->flushed;
 }
 
-/* Drives lose their power without their controller: the unit is gone for a while, which Fusion's and AME's drivers learn, or it
- * says so itself. Whoever comes to look may find it there again. */
+/* Drives lose their power without their controller: the unit is gone for a while, which the drivers of Fusion, AME and virtio
+ * learn, or it says so itself. Whoever comes to look may find it there again. */
 void lost_look(struct scsi_lun *lun)
 {
 	const struct hba_unit *u = lun->unit;

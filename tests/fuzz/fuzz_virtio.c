@@ -82,8 +82,10 @@ static void rewind_driver(void)
 	vio_ring_wants_kick(&v->ring[VIO_Q_EVENT]);
 	for (unsigned i = 0; i < HBA_MAX_UNITS; i++)
 		v->addr[i].expect_ua = false;
-	for (unsigned i = 0; i < h->n_units; i++)
+	for (unsigned i = 0; i < h->n_units; i++) {
 		h->unit[i].state = HBA_UNIT_OPTIMAL;
+		h->unit[i].missing = false;
+	}
 	v->garbage_limit = v->event_limit = v->failure_limit = (struct log_limit){0};
 	memset(&v->events, 0, sizeof(v->events));
 	v->health_ns = clock_ns();

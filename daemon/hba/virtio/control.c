@@ -141,11 +141,16 @@ static struct hba_unit *unit_at(struct vio *v, uint8_t target, uint16_t lun)
 	return NULL;
 }
 
-static void set_state(struct hba_unit *u, enum hba_unit_state state)
+static void set_there(struct hba_unit *u, bool there)
 {
-	/* Alone of all fields it may change while others look. */
-	if (u)
-		__atomic_store_n(&u->state, state, __ATOMIC_RELAXED);
+	if (!u)
+		return;
+	/* One that comes was away, even if the event that said so was missed. */
+	hba_unit_listed(u, false);
+	if (there)
+		hba_unit_listed(u, true);
+	/* Alone of all fields these may change while others look. */
+	__atomic_store_n(&u->state, there ? HBA_UNIT_OPTIMAL : HBA_UNIT_OFFLINE, __ATOMIC_RELAXED);
 }
 
 /* What a reset event says; NULL: nothing that is known. */
@@ -157,11 +162,11 @@ static const char *on_transport_reset(struct vio *v, struct hba_unit *u, uint32_
 		return "was reset";
 	case VIO_RESET_RESCAN:
 		v->events.rescan++;
-		set_state(u, HBA_UNIT_OPTIMAL);
+		set_there(u, true);
 		return u ? "is back" : "is new: it can be used after the instance was restarted";
 	case VIO_RESET_REMOVED:
 		v->events.removed++;
-		set_state(u, HBA_UNIT_OFFLINE);
+		set_there(u, false);
 		return "was removed";
 	}
 	return NULL;

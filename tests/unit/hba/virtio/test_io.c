@@ -476,6 +476,37 @@ START_TEST(removed_unit_is_offline_until_it_is_back)
 }
 END_TEST
 
+static unsigned outages(const struct rig *r, unsigned unit)
+{
+	return __atomic_load_n(&r->h->unit[unit].outages, __ATOMIC_RELAXED);
+}
+
+/* A cache that went with its unit: the layer above must hear of it, whether the going was told or only the coming. */
+START_TEST(unit_that_was_away_may_have_lost_writes)
+{
+	struct rig *r = rig_up();
+	uint32_t news = hba_unit_news(r->h);
+
+	ck_assert(model_event(r->model, 1, 0, 1, 2));
+	rig_wait(hba_unit_news(r->h) == news + 1);
+	ck_assert(__atomic_load_n(&r->h->unit[1].missing, __ATOMIC_RELAXED));
+	ck_assert_uint_eq(outages(r, 1), 1);
+	ck_assert(model_event(r->model, 1, 0, 1, 1));
+	rig_wait(hba_unit_news(r->h) == news + 2);
+	ck_assert(!__atomic_load_n(&r->h->unit[1].missing, __ATOMIC_RELAXED));
+	ck_assert_uint_eq(outages(r, 1), 1);
+	ck_assert(model_event(r->model, 1, 0, 1, 1));
+	rig_wait(hba_unit_news(r->h) == news + 3);
+	ck_assert_uint_eq(outages(r, 1), 2);
+	/* A reset takes no power. */
+	ck_assert(model_event(r->model, 1, 0, 1, 0));
+	rig_wait(hba_unit_news(r->h) == news + 4);
+	ck_assert_uint_eq(outages(r, 1), 2);
+	ck_assert_uint_eq(outages(r, 0) + outages(r, 2), 0);
+	rig_down(r);
+}
+END_TEST
+
 START_TEST(events_that_mean_nothing)
 {
 	static const struct {
@@ -528,6 +559,7 @@ int main(void)
 	tcase_add_test(c, device_that_wants_no_notification);
 	tcase_add_test(c, events_are_counted_and_their_buffers_given_back);
 	tcase_add_test(c, removed_unit_is_offline_until_it_is_back);
+	tcase_add_test(c, unit_that_was_away_may_have_lost_writes);
 	tcase_add_test(c, events_that_mean_nothing);
 	suite_add_tcase(s, c);
 	return run_suite(s);
