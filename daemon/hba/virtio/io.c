@@ -162,14 +162,15 @@ static bool passes_ua(const struct hba_req *req)
 }
 
 /* The unit attention of our own reset is ours: re-issued commands are to go on as if nothing had been. The unit has
- * not run a command that it answers so, so even those that must not run twice can be sent again. */
+ * not run a command that it answers so, so even those that must not run twice can be sent again. No reset of ours takes
+ * power away: one that tells of that tells what everybody has to know. */
 static bool is_our_ua(struct vio *v, const struct hba_req *req)
 {
 	struct vio_addr *a = addr_of(v, req);
 
 	if (!a->expect_ua)
 		return false;
-	if (hba_sense_is(req, SENSE_KEY_UNIT_ATTENTION, ASC_RESET_OCCURRED))
+	if (hba_sense_is(req, SENSE_KEY_UNIT_ATTENTION, ASC_RESET_OCCURRED) && !hba_sense_is_outage(req))
 		return true;
 	/* It has been told, or there was none. */
 	if (req->result == HBA_DONE && !passes_ua(req))

@@ -487,6 +487,31 @@ START_TEST(after_our_reset_only_the_first_unit_attention_is_ours)
 }
 END_TEST
 
+/* All others beside what follows ours: nobody but the unit can say it, and it does so once. */
+START_TEST(loss_of_power_is_never_taken_for_our_reset)
+{
+	static const struct {
+		uint8_t asc, ascq;
+		bool is_ours;
+	} t[] = {{0x29, 0x00, true}, {0x29, 0x01, false}, {0x29, 0x02, true}, {0x29, 0x03, true},
+		{0x29, 0x04, false}, {0x2a, 0x09, false}};
+	struct rig *r = rig_up();
+	struct job *f;
+
+	model_needs_reset(r->model);
+	rig_wait(rig_was_reset(r, 1));
+	tell(r, unit[0].ua_q, t[_i].ascq);
+	tell(r, unit[0].ua, t[_i].asc);
+	f = job_run(job_flush(r, 0, 0));
+	ck_assert_int_eq(f->result, HBA_DONE);
+	ck_assert_uint_eq(f->scsi_status, t[_i].is_ours ? 0 : 2);
+	ck_assert_uint_eq(__atomic_load_n(&r->h->unit[0].outages, __ATOMIC_RELAXED),
+		t[_i].ascq == 0x01 || t[_i].ascq == 0x04);
+	job_run_well(job_rw(r, 1, 0, DMA_FROM_DEVICE, 0, 1));
+	rig_down(r);
+}
+END_TEST
+
 START_TEST(slow_reset_is_waited_for)
 {
 	struct rig *r = rig_up();
@@ -662,6 +687,7 @@ int main(void)
 	tcase_add_test(c, nor_to_a_request_that_was_swept_away_before);
 	tcase_add_test(c, unit_attention_of_others_is_passed_on);
 	tcase_add_test(c, after_our_reset_only_the_first_unit_attention_is_ours);
+	tcase_add_loop_test(c, loss_of_power_is_never_taken_for_our_reset, 0, 6);
 	tcase_add_test(c, slow_reset_is_waited_for);
 	tcase_add_test(c, device_that_fails_anew_during_its_reset);
 	tcase_add_test(c, reset_that_never_ends_is_the_end);

@@ -25,7 +25,7 @@ struct model_unit {
 	uint16_t lun;
 	bool present;
 	uint8_t type;
-	uint8_t ua; /* ASC of a pending unit attention, 0: none */
+	uint8_t ua, ua_q; /* ASC and ASCQ of a pending unit attention, ASC 0: none */
 	bool wce, dpofua;
 	enum model_sync sync;
 	unsigned n_sync;

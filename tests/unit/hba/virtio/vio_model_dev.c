@@ -227,7 +227,8 @@ static void on_unit(struct model *m, const struct model_chain *c, struct model_u
 
 	if (u->ua) {
 		check(a, 6, u->ua);
-		u->ua = 0;
+		a->sense[13] = u->ua_q;
+		u->ua = u->ua_q = 0;
 		return;
 	}
 	switch (cdb[0]) {
