@@ -35,6 +35,11 @@ void hbad_status(struct hbad *d, const char *fmt, ...)
 	notify_status("%s", text);
 }
 
+/* See struct hbad_times. */
+#define DRAIN_MS     20000
+#define HBA_DRAIN_MS 10000
+#define STOP_MS	     300000
+
 /* --- before any thread --- */
 
 /* Signals come through the main loop. Blocked before other threads exist, which inherit that. */
@@ -59,18 +64,19 @@ void hbad_init(struct hbad *d, const char *name, const char *runtime_dir)
 	d->runtime_dir = runtime_dir;
 	d->times = (struct hbad_times){
 		.boot_ready_ms = 20000,
-		.drain_ms = 20000,
-		.hba_drain_ms = 10000,
+		.drain_ms = DRAIN_MS,
+		.hba_drain_ms = HBA_DRAIN_MS,
 		.stop_boot_ms = 5000,
 		.retry_min_ms = 500,
 		.retry_max_ms = 10000,
-		.stop_ms = 300000,
+		.stop_ms = STOP_MS,
 	};
 	d->lock_fd = d->handoff_fd = d->control_fd = d->signal_fd = -1;
 	d->started_ns = clock_ns();
 }
 
 static_assert(CONFIG_MAX_IO_THREADS <= HBA_MAX_LANES, "each may have a lane");
+static_assert(DRAIN_MS + HBA_DRAIN_MS + HANDOFF_GATED_MS + HBA_STOP_MS < STOP_MS, "a stop comes to its end");
 
 int hbad_prepare(struct hbad *d, struct err *e)
 {

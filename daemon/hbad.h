@@ -26,7 +26,7 @@ struct hbad_times {
 	unsigned
 		retry_min_ms; /* 500 ms: from the loss of the controller to the first look for it, then doubled ... */
 	unsigned retry_max_ms; /* ... up to 10 s */
-	unsigned stop_ms;      /* 300 s: everything of a stop; firmware may take 180 s to flush its cache */
+	unsigned stop_ms;      /* 300 s: everything of a stop, of which HBA_STOP_MS are the controller's */
 };
 
 enum hbad_phase { HBAD_BOOT, HBAD_RUN, HBAD_AWAY, HBAD_STOP };

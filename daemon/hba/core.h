@@ -19,10 +19,13 @@ enum req_state {
 
 /* The time-out ladder. Tests shorten it between hba_create() and hba_start(). */
 struct hba_times {
-	uint32_t tick_ms;  /* deadlines are looked at this often */
-	uint32_t abort_ms; /* from an abort to the controller reset */
-	uint32_t reset_ms; /* a stop waits so long for a reset that is under way */
-	uint32_t flush_ms; /* ... and for each unit's last flush */
+	uint32_t tick_ms;     /* deadlines are looked at this often */
+	uint32_t abort_ms;    /* from an abort to the controller reset */
+	uint32_t reset_ms;    /* a stop waits so long for a reset that is under way */
+	uint32_t flush_ms;    /* ... for the last flush of each unit that firmware's own does not cover */
+	uint32_t cache_ms;    /* ... and for firmware's own */
+	uint32_t stop_ms;     /* all of a stop, or of a freeze and what follows it */
+	uint32_t shutdown_ms; /* of that, what is left to the driver's shutdown() in any case */
 };
 
 #define HBA_MAX_REISSUES      2
@@ -91,6 +94,7 @@ struct hba_core {
 	unsigned beside;      /* in flight when the last flush of a stop began... */
 	unsigned left;	      /* ... and when the loops were left */
 	bool flushed_beside;
+	unsigned cache_flushes; /* atomic; last flushes through firmware's cache that are at the controller */
 	/* The unit said to its last flush that it may have lost what was not on its media. */
 	bool doubted[HBA_MAX_UNITS];
 	bool flush_failed[HBA_MAX_UNITS]; /* it was asked, and did not flush */
@@ -194,13 +198,18 @@ void runs_cancel(struct hba *h);
 struct run;
 int run_last_begin(struct hba *h, const struct hba_req *tmpl, struct run **ret);
 int run_last_finish(struct run *run, struct hba_req *tmpl, uint64_t until_ns);
+/* A last flush that goes through firmware's cache? */
+bool run_flushes_cache(const struct hba_req *req);
 
 /* --- last_flush.c */
 
-/* Set-up thread, before the loops are left: flushes all units that are not offline, or those that shutdown() leaves out, all
- * at once, and says in their `unflushed` what came of it. 0, or the error of the last one that failed; the log names each. Takes
- * flush_ms and a quarter at most, and when one does not answer an abort and a reset, at most reset_ms, on top of it. */
+/* Set-up thread, before the loops are left: flushes all units that are not offline, and says in their `unflushed` what came of
+ * it; those that shutdown() flushes only if there are others, or if that is not to follow (all). 0, or the error of the last
+ * one that failed; the log names each. Takes flush_ms and a quarter, or cache_ms, at most, and when one does not answer an
+ * abort and a reset, at most reset_ms, on top of it; but leaves shutdown_ms of the stop. */
 int last_flush(struct hba *h, bool all);
+/* By when that is over. */
+uint64_t last_flush_until(const struct hba *h);
 /* One that has failed, of those that shutdown() leaves out. */
 bool last_flush_failed(const struct hba *h);
 /* After shutdown() or freeze() has succeeded: the others are flushed. */

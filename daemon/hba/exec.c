@@ -46,11 +46,21 @@ static void run_end(struct run *run, int ret)
 	run_unref(run);
 }
 
+static void run_done(struct hba_req *req);
+
+bool run_flushes_cache(const struct hba_req *req)
+{
+	return req->done == run_done && ((const struct run *)req->user)->last && req->kind == HBA_REQ_FLUSH &&
+	       !req->unit->flush_alone;
+}
+
 static void run_done(struct hba_req *req)
 {
 	struct run *run = req->user;
 	int ret;
 
+	if (run_flushes_cache(req))
+		__atomic_sub_fetch(&req->hba->core->cache_flushes, 1, __ATOMIC_RELAXED);
 	run->user.result = req->result;
 	run->user.scsi_status = req->scsi_status;
 	run->user.fw_status = req->fw_status;
@@ -94,8 +104,11 @@ static bool run_submit(struct run *run)
 		return false;
 	fill(req, run);
 	r = hba_submit(req);
-	if (r == 0)
+	if (r == 0) {
+		if (run_flushes_cache(req))
+			__atomic_add_fetch(&run->h->core->cache_flushes, 1, __ATOMIC_RELAXED);
 		return true;
+	}
 	hba_req_put(req);
 	if (r == -EAGAIN)
 		return false;

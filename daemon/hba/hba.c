@@ -65,8 +65,15 @@ int hba_create(
 		return err_set(e, -ENOMEM, "%s: out of memory or descriptors", pci->uri);
 	}
 	dma_space_init(&h->space, pci);
-	h->core->times =
-		(struct hba_times){.tick_ms = 500, .abort_ms = 10000, .reset_ms = 120000, .flush_ms = 60000};
+	h->core->times = (struct hba_times){
+		.tick_ms = 500,
+		.abort_ms = 10000,
+		.reset_ms = 120000,
+		.flush_ms = 60000,
+		.cache_ms = 180000,
+		.stop_ms = HBA_STOP_MS,
+		.shutdown_ms = 60000,
+	};
 	h->core->match = m;
 	h->core->depth_cap = cfg->queue_depth;
 	h->core->bounce_bytes = cfg->bounce_bytes ? cfg->bounce_bytes : HBA_BOUNCE_BYTES;
@@ -211,8 +218,10 @@ void hba_make_quiet(struct hba *h)
 int hba_start(struct hba *h, struct err *e)
 {
 	struct hba_core *c = h->core;
-	int r = h->ops->start(h, e);
+	int r;
 
+	h->stop_until_ns = 0;
+	r = h->ops->start(h, e);
 	if (r == 0)
 		r = check_limits(h, e);
 	if (r < 0) {
@@ -259,7 +268,7 @@ int hba_drain(struct hba *h, unsigned timeout_ms)
  * the time to come back. */
 static void await_reset(const struct hba *h)
 {
-	uint64_t until = clock_ns() + h->core->times.reset_ms * NS_PER_MS;
+	uint64_t until = MIN(clock_ns() + h->core->times.reset_ms * NS_PER_MS, last_flush_until(h));
 
 	while (hba_state(h) == HBA_RESETTING && loop_is_running(h->loop) && clock_ns() < until)
 		clock_sleep_ms(5);
@@ -292,7 +301,7 @@ static bool is_served(struct hba *h)
 }
 
 /* What is left to be done while requests are still served. 0: all units were asked. Negative: one has failed, or not all were
- * asked. */
+ * asked; -ENODEV also when the rest is the shutdown's. */
 static int flush_last(struct hba *h)
 {
 	int r;
@@ -309,9 +318,9 @@ static int flush_last(struct hba *h)
 		h->core->flushed_beside = false;
 		last_flush_void(h, true);
 	}
-	if (hba_state(h) == HBA_RUNNING)
-		last_flush(h, false);
-	return -ENODEV;
+	r = hba_state(h) == HBA_RUNNING ? last_flush(h, false) : -ENODEV;
+	/* One that hangs beyond its time keeps the controller from its shutdown. */
+	return hba_inflight(h) > 0 ? r : -ENODEV;
 }
 
 /* Off the loop. 0: the units were flushed beside requests that did not come back. -ENODEV: there were none, or nobody
@@ -340,6 +349,13 @@ static int get_off_loop(struct hba *h)
 	return -EIO;
 }
 
+/* One time limit for all of it, also of a freeze that a stop follows. */
+static void begin_stop(struct hba *h)
+{
+	if (!h->stop_until_ns)
+		h->stop_until_ns = clock_ns() + h->core->times.stop_ms * NS_PER_MS;
+}
+
 static int shut_down(struct hba *h)
 {
 	struct err e = {""};
@@ -360,6 +376,7 @@ int hba_stop(struct hba *h)
 
 	if (!c->attached || c->stuck)
 		return c->stuck ? -ETIMEDOUT : 0;
+	begin_stop(h);
 	if (c->on_loop)
 		r = get_off_loop(h);
 	if (c->stuck)
@@ -426,6 +443,7 @@ int hba_freeze(struct hba *h, struct hba_frozen *ret, struct err *e)
 		return err_set(e, -EAGAIN, "%s: the controller does not run", h->pci->uri);
 	if (hba_inflight(h) > 0)
 		return err_set(e, -EBUSY, "%s: commands are at the controller", h->pci->uri);
+	begin_stop(h);
 	get_off_loop(h);
 	if (c->stuck)
 		return err_set(e, -ETIMEDOUT, "%s: the I/O thread does not answer", h->pci->uri);

@@ -29,6 +29,8 @@
 #define HBA_SENSE_SIZE	 96
 #define HBA_MAX_SEGMENTS 128
 
+#define HBA_STOP_MS	 240000 /* all of hba_stop(), also behind a hba_freeze() */
+
 #define HBA_MAX_LANES	 8
 #define HBA_LANE_SLOTS	 16 /* each of several has at least so many; a thread for less is not worth it */
 
@@ -205,16 +207,16 @@ struct hba_ops {
 	/* Any thread that owns the hba; registers may be gone. After it returns the device does no DMA and
 	 * raises no interrupt (the core has cleared, or clears, bus mastering). Idempotent. */
 	void (*quiesce)(struct hba *h);
-	/* Set-up thread, orderly end: flush of the caches of all units without flush_alone and shutdown, by polling, at most
-	 * 180 s. Called with nothing in flight. */
+	/* Set-up thread, orderly end: flush of the caches of all units without flush_alone and shutdown, by polling, over by
+	 * hba->stop_until_ns. Called with nothing in flight. */
 	int (*shutdown)(struct hba *h, struct err *e);
 	/* Set-up thread, after quiesce. Frees all of attach and start. */
 	void (*detach)(struct hba *h);
 
 	/* --- optional, all or none: a restart of hbad without one of the controller --- */
 
-	/* Set-up thread, with nothing in flight and off the loop. Flushes the caches as shutdown does, takes back what is
-	 * at firmware (its waits for events), interrupts off. Firmware goes on running, and bus mastering stays on. The
+	/* Set-up thread, with nothing in flight and off the loop. Flushes the caches as shutdown does, in the same time, takes
+	 * back what is at firmware (its waits for events), interrupts off. Firmware goes on running, and bus mastering stays on. The
 	 * descriptors in *ret stay the driver's. On failure shutdown must still be possible, and is what follows; so it
 	 * may after success. */
 	int (*freeze)(struct hba *h, struct hba_frozen *ret, struct err *e);
@@ -241,6 +243,8 @@ struct hba {
 	bool fua_native; /* FUA of HBA_REQ_RW is known to be honoured */
 	int irq_fd;	 /* eventfd of the first lane */
 	bool gone;	 /* unplugged: quiesce() touches no register */
+	/* By when a stop that has begun is to be over, of clock_ns(); 0: none has. Set-up thread. */
+	uint64_t stop_until_ns;
 
 	/* Of each lane, on its thread: called when a request slot or bounce memory came free, and on state changes. NULL:
 	 * nobody wants to know. */
@@ -270,10 +274,11 @@ int hba_attach(struct hba *h, struct err *e);
 int hba_start(struct hba *h, struct err *e);
 /* Waits (at most timeout_ms) until nothing is in flight. New requests are refused from the call on. */
 int hba_drain(struct hba *h, unsigned timeout_ms);
-/* Orderly when RUNNING: a flush of each unit that the firmware's does not cover, all at once (75 s; a unit that does not answer
- * costs an abort and perhaps a reset on top), firmware flush and shutdown; when requests do not come back, a flush of each
- * unit beside them first, again if some come back meanwhile. Then quiesce, off the loop, detach. The I/O thread still runs (or
- * has been joined, and then units with flush_alone are not flushed).
+/* Orderly when RUNNING: a flush of each unit that the firmware's does not cover, all at once and beside firmware's own (75 s; a
+ * unit that does not answer costs an abort and perhaps a reset on top, but that does not begin before firmware's flush is
+ * over), firmware flush and shutdown; when requests do not come back, a flush of each unit beside them first, again if some
+ * come back meanwhile. Then quiesce, off the loop, detach. All within HBA_STOP_MS, with a hba_freeze() before it. The I/O
+ * thread still runs (or has been joined, and then units with flush_alone are not flushed).
  * 0: what the units had acknowledged is flushed. Negative: that is not certain of those with `unflushed`, which stays to be read
  * until hba_close(), and the log says why. After 0 a unit may have it, too, which is offline, away or stopped, or was without
  * power: nothing can be mended there. -ENODEV: the controller had failed or gone; -ETIMEDOUT: an I/O thread hangs; the others may

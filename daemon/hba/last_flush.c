@@ -2,7 +2,8 @@
 /*
  * What a stop asks the units themselves. The firmware's own flush covers what is behind the controller's cache; drives that it
  * passes commands through to have caches of their own, and nothing says that it flushes those. All are asked at once, so that
- * one that does not answer costs its own time only.
+ * one that does not answer costs its own time only. Where there are such drives the controller's cache is flushed beside them,
+ * and not only by the shutdown behind them: one that hangs may take all the time, and a reset of the controller, with it.
  */
 #include "core.h"
 
@@ -94,16 +95,24 @@ struct asked {
 	int result;
 };
 
+static uint32_t ms_before(uint64_t when)
+{
+	uint64_t now = clock_ns();
+
+	return now < when ? (uint32_t)((when - now) / NS_PER_MS) : 0;
+}
+
 static void ask(struct asked *a, unsigned i)
 {
 	struct hba *h = a->h;
-	uint64_t now = clock_ns();
-	uint32_t left = now < a->until ? (uint32_t)((a->until - now) / NS_PER_MS) : 0;
+	const struct hba_times *times = &h->core->times;
 	/* One that is asked late has some time all the same. */
+	uint32_t alone = MAX(ms_before(a->until), DIV_ROUND_UP(times->flush_ms, 4));
+	uint32_t ms = h->unit[i].flush_alone ? alone : times->cache_ms;
 	const struct hba_req t = {
 		.unit = &h->unit[i],
 		.kind = HBA_REQ_FLUSH,
-		.timeout_ms = MAX(left, DIV_ROUND_UP(h->core->times.flush_ms, 4)),
+		.timeout_ms = MAX(MIN(ms, ms_before(a->end)), 1u),
 	};
 
 	a->begun[i] = run_last_begin(h, &t, &a->run[i]);
@@ -144,27 +153,72 @@ static void hear(struct asked *a, unsigned i, bool last)
 	judge(a, i, answer);
 }
 
-/* False: nobody is left to be asked. */
-static bool ask_round(struct asked *a, bool last)
+static bool waits(const struct asked *a, unsigned i, bool alone)
 {
-	bool any = false;
+	return a->pending[i] && a->h->unit[i].flush_alone == alone;
+}
 
+static void ask_all(struct asked *a, bool alone)
+{
 	for (unsigned i = 0; i < a->n; i++)
-		if (a->pending[i])
+		if (waits(a, i, alone))
 			ask(a, i);
+}
+
+/* Of those that were asked. False: nobody is left to be asked again. */
+static bool hear_all(struct asked *a, bool alone)
+{
+	bool last = clock_ns() + AGAIN_MS * NS_PER_MS >= a->until, any = false;
+
 	for (unsigned i = 0; i < a->n; i++) {
-		if (a->pending[i])
+		if (waits(a, i, alone))
 			hear(a, i, last);
-		any |= a->pending[i];
+		any |= waits(a, i, alone);
 	}
 	return any;
+}
+
+static void hear_until_told(struct asked *a, bool alone)
+{
+	while (hear_all(a, alone)) {
+		clock_sleep_ms(AGAIN_MS);
+		ask_all(a, alone);
+	}
 }
 
 static uint64_t most_ms(const struct hba *h)
 {
 	const struct hba_times *t = &h->core->times;
 
-	return (uint64_t)t->flush_ms + t->flush_ms / 4 + t->abort_ms + t->reset_ms;
+	return (uint64_t)MAX(t->flush_ms + t->flush_ms / 4, t->cache_ms) + t->abort_ms + t->reset_ms;
+}
+
+uint64_t last_flush_until(const struct hba *h)
+{
+	uint64_t kept = h->core->times.shutdown_ms * NS_PER_MS;
+
+	return h->stop_until_ns > kept ? h->stop_until_ns - kept : 0;
+}
+
+static bool any_alone(const struct hba *h)
+{
+	for (unsigned i = 0; i < hba_n_units(h); i++)
+		if (h->unit[i].flush_alone && !is_offline(&h->unit[i]))
+			return true;
+	return false;
+}
+
+static void choose(struct asked *a, bool all)
+{
+	for (unsigned i = 0; i < a->n; i++) {
+		struct hba_unit *u = &a->h->unit[i];
+
+		if (!all && !u->flush_alone)
+			continue;
+		u->unflushed = true;
+		a->h->core->flush_failed[i] = false;
+		a->pending[i] = !is_offline(u);
+	}
 }
 
 int last_flush(struct hba *h, bool all)
@@ -172,19 +226,21 @@ int last_flush(struct hba *h, bool all)
 	struct asked a = {.h = h, .n = hba_n_units(h)};
 	uint64_t now = clock_ns();
 
-	a.until = now + h->core->times.flush_ms * NS_PER_MS;
-	a.end = now + most_ms(h) * NS_PER_MS;
-	for (unsigned i = 0; i < a.n; i++) {
-		struct hba_unit *u = &h->unit[i];
-
-		if (!all && !u->flush_alone)
-			continue;
-		u->unflushed = true;
-		h->core->flush_failed[i] = false;
-		a.pending[i] = !is_offline(u);
+	a.end = MIN(now + most_ms(h) * NS_PER_MS, last_flush_until(h));
+	a.until = MIN(now + h->core->times.flush_ms * NS_PER_MS, a.end);
+	/* What is asked now would keep the controller from its shutdown. */
+	if (now >= a.end) {
+		log_err("%s: there is no time left to flush its units one by one", h->pci->uri);
+		last_flush_void(h, all);
+		return -ETIMEDOUT;
 	}
-	while (ask_round(&a, clock_ns() + AGAIN_MS * NS_PER_MS >= a.until))
-		clock_sleep_ms(AGAIN_MS);
+	choose(&a, all || any_alone(h));
+	ask_all(&a, false);
+	ask_all(&a, true);
+	hear_until_told(&a, true);
+	/* Heard late, they can be asked again all the same. */
+	a.until = MIN(clock_ns() + h->core->times.flush_ms * NS_PER_MS, a.end);
+	hear_until_told(&a, false);
 	return a.result;
 }
 

@@ -21,14 +21,25 @@ void recover_poll(struct hba_lane *l)
 
 /* --- deadlines --- */
 
+/* A stop's flush of firmware's cache is not cut short by a reset for the sake of anybody else: it is over in time, and whoever
+ * does not come back by then has lost nothing by the wait. */
+static bool may_cost_a_reset(const struct hba_req *req)
+{
+	return !__atomic_load_n(&req->hba->core->cache_flushes, __ATOMIC_RELAXED) || run_flushes_cache(req);
+}
+
 void recover_try_abort(struct hba_req *req)
 {
 	int r = req->hba->ops->abort(req->hba, req);
+	bool costs_a_reset = r == -EOPNOTSUPP && req->doom == HBA_TIMEOUT;
 
-	/* -EAGAIN: the next tick tries again. When it cannot be aborted, waiting is all that is left. */
-	if (r != -EAGAIN && req->state == REQ_FLIGHT)
+	/* The next tick tries again. */
+	if (r == -EAGAIN || (costs_a_reset && !may_cost_a_reset(req)))
+		return;
+	/* When it cannot be aborted, waiting is all that is left. */
+	if (req->state == REQ_FLIGHT)
 		req->state = REQ_ABORTING;
-	if (r == -EOPNOTSUPP && req->doom == HBA_TIMEOUT)
+	if (costs_a_reset)
 		lane_trouble(lane_of(req), -EIO, "a request timed out and cannot be aborted");
 }
 
@@ -51,7 +62,7 @@ static void check_deadline(struct hba_req *req)
 
 	if (due && !req->doom)
 		expire(req);
-	else if (due)
+	else if (due && may_cost_a_reset(req))
 		lane_trouble(l, -EIO, "an aborted request did not come back");
 	else if (req->doom && req->state == REQ_FLIGHT)
 		recover_try_abort(req);

@@ -24,9 +24,16 @@ static bool reply_is_due(struct mfi *m, uint32_t slot)
 	return m->slot[slot].fired;
 }
 
+uint64_t mfi_until(const struct mfi *m, uint32_t ms)
+{
+	uint64_t until = clock_ns() + ms * NS_PER_MS, stop = m->h->stop_until_ns;
+
+	return stop ? MIN(until, stop) : until;
+}
+
 int mfi_wait_status(struct mfi *m, uint32_t slot, uint32_t timeout_ms, uint8_t *ret_status)
 {
-	uint64_t until = clock_ns() + timeout_ms * NS_PER_MS;
+	uint64_t until = mfi_until(m, timeout_ms);
 	unsigned looks = 0;
 	int r;
 
@@ -76,6 +83,7 @@ int mfi_dcmd(struct mfi *m, const struct mfi_dcmd *d, void *data, uint8_t *ret_s
 int mfi_dcmd_ok(struct mfi *m, const struct mfi_dcmd *d, void *data, const char *what, struct err *e)
 {
 	uint8_t status = MFI_PENDING;
+	uint64_t began = clock_ns();
 	int r = mfi_dcmd(m, d, data, &status);
 
 	if (r == -ENODEV)
@@ -84,7 +92,7 @@ int mfi_dcmd_ok(struct mfi *m, const struct mfi_dcmd *d, void *data, const char 
 		return err_set(e, r, "firmware faulted during %s; power-cycle the controller", what);
 	if (r < 0)
 		return err_set(e, r, "firmware did not answer %s within %u s; power-cycle the controller",
-			what, m->iop->times->dcmd / 1000);
+			what, (unsigned)((clock_ns() - began) / NS_PER_SEC));
 	if (status != MFI_OK)
 		return err_set(
 			e, -EIO, "firmware refused %s with status %02xh; update its firmware", what, status);

@@ -11,7 +11,8 @@
 
 #include "fusion.h"
 
-#define LOOK_EVERY 60 /* looks at the firmware's health */
+#define LOOK_EVERY   60	   /* looks at the firmware's health */
+#define TAKE_BACK_MS 10000 /* a wait: it takes firmware no time, and more important things wait behind it */
 
 static uint32_t event_slot(const struct fusion *f)
 {
@@ -378,17 +379,20 @@ int fusion_events_stop(struct fusion *f)
 {
 	struct mfi *m = &f->m;
 	uint32_t slot = m->depth + MFI_SLOT_ABORT, victim = event_slot(f);
-	uint64_t until = clock_ns() + m->iop->times->dcmd * NS_PER_MS;
+	uint64_t until = mfi_until(m, MIN(m->iop->times->dcmd, (uint32_t)TAKE_BACK_MS));
 	uint8_t status = MFI_PENDING;
 	int r;
 
 	fusion_drain(m);
 	if (!m->slot[victim].fired)
 		return 0;
+	/* Firmware has the abort of a freeze that came to nothing. */
+	if (m->slot[slot].fired)
+		return -EBUSY;
 	mfi_build_abort(mfi_frame(m, slot), mfi_slot_use(m, slot), mfi_slot_context(m, victim),
 		mfi_frame_addr(m, victim));
 	mfi_fire(m, slot, 0);
-	r = mfi_wait_status(m, slot, m->iop->times->dcmd, &status);
+	r = mfi_wait_status(m, slot, MIN(m->iop->times->dcmd, (uint32_t)TAKE_BACK_MS), &status);
 	if (r < 0)
 		return r;
 	/* The victim's own reply is what counts; but firmware that refuses owes none. */

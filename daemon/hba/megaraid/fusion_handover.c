@@ -43,7 +43,7 @@ static unsigned owed(const struct fusion *f)
 
 static int await_owed(struct fusion *f, struct err *e)
 {
-	uint64_t until = clock_ns() + OWED_MS * NS_PER_MS;
+	uint64_t until = mfi_until(&f->m, OWED_MS);
 
 	for (;;) {
 		if (fusion_drain(&f->m) < 0)

@@ -52,7 +52,7 @@ static unsigned owed(const struct mfi *m)
 
 static int await_owed(struct mfi *m, struct err *e)
 {
-	uint64_t until = clock_ns() + OWED_MS * NS_PER_MS;
+	uint64_t until = mfi_until(m, OWED_MS);
 
 	for (;;) {
 		if (mfi_ring_drain(m) < 0)

@@ -268,6 +268,8 @@ int mfi_dcmd(struct mfi *m, const struct mfi_dcmd *d, void *data, uint8_t *ret_s
 int mfi_dcmd_ok(struct mfi *m, const struct mfi_dcmd *d, void *data, const char *what, struct err *e);
 /* Polls a fired slot's status. */
 int mfi_wait_status(struct mfi *m, uint32_t slot, uint32_t timeout_ms, uint8_t *ret_status);
+/* So many milliseconds from now, or hba->stop_until_ns if that is sooner: what this file waits for is over by then. */
+uint64_t mfi_until(const struct mfi *m, uint32_t ms);
 
 /* --- io.c */
 

@@ -17,7 +17,14 @@ void rig_init(struct rig *r, struct model *model, struct model_fn *fn, const voi
 	r->model = model;
 	r->fn = fn;
 	r->match_data = match_data;
-	r->ladder = (struct hba_times){.tick_ms = 5, .abort_ms = 30, .flush_ms = 30};
+	r->ladder = (struct hba_times){
+		.tick_ms = 5,
+		.abort_ms = 30,
+		.flush_ms = 30,
+		.cache_ms = 1000, /* what takes longer costs a reset */
+		.stop_ms = 3 * RIG_WAIT_MS,
+		.shutdown_ms = RIG_WAIT_MS,
+	};
 	r->cfg.bounce_bytes = 8u << 20;
 	ck_assert_int_eq(loop_create(&r->loop), 0);
 	ck_assert_int_eq(pthread_create(&r->io, NULL, io_main, r->loop), 0);

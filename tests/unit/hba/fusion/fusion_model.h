@@ -52,6 +52,7 @@ struct model {
 	uint8_t flush_status, event_info_status, event_status, stop_status;
 	bool silent_dcmd, silent_lists, many_lds, no_ocr;
 	bool abort_too_late; /* the wait for events ends with the recorded one instead */
+	bool abort_silent;   /* it is not given back, nor is that said */
 	uint32_t ld_count;   /* as told, if not 0 */
 	uint8_t ld_state[2];
 	bool pd_gone;

@@ -346,7 +346,7 @@ static bool run_dcmd(struct model *m, struct model_request q, const uint8_t *f, 
 	case 0x01050000:
 		m->n_shutdown++;
 		*status = m->stop_status;
-		if (m->event.smid)
+		if (m->event.smid && !m->abort_silent)
 			fn_error(&m->fn, "shutdown with a wait for events");
 		return true;
 	case 0x03010000:
@@ -401,6 +401,8 @@ static void do_mfi_abort(struct model *m, struct model_request q, const uint8_t 
 	uint8_t r[256], v[64];
 
 	m->n_mfi_abort++;
+	if (m->abort_silent)
+		return;
 	if (m->abort_too_late) {
 		fw_deliver_event(m);
 		fw_answer_mfi(m, q, 0x05);

@@ -19,6 +19,14 @@ struct mfi_times *rig_times(struct rig *r);
 /* At least so many resets have come to their end. */
 bool rig_was_reset(struct rig *r, unsigned times);
 
+/* Firmware's flushes in n stops: beside the drive's own a round for each logical drive or one for both, and one behind. */
+#define assert_last_flushes(r, n)                                                                            \
+	do {                                                                                                 \
+		unsigned _flushes = seen(r, n_flush);                                                        \
+		ck_assert_uint_ge(_flushes, 2 * (n));                                                        \
+		ck_assert_uint_le(_flushes, 3 * (n));                                                        \
+	} while (0)
+
 static inline struct fusion *rig_fusion(const struct rig *r)
 {
 	return fusion_of(mfi_of(r->h));

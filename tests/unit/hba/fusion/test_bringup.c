@@ -36,7 +36,7 @@ START_TEST(starts_and_stops)
 	ck_assert_str_eq(r->h->unit[LD0].raid, "RAID 5");
 	ck_assert_uint_eq(r->h->unit[PD8].blocks, MODEL_BLOCKS);
 	hba_stop(r->h);
-	ck_assert_uint_eq(seen(r, n_flush), 1);
+	assert_last_flushes(r, 1);
 	ck_assert_uint_eq(seen(r, n_mfi_abort), 1);
 	ck_assert_uint_eq(seen(r, n_shutdown), 1);
 	rig_down(r);

@@ -50,7 +50,7 @@ START_TEST(goes_on_without_a_start_of_the_controller)
 	ck_assert_uint_eq(seen(r, n_init), 1);
 	ck_assert_uint_eq(seen(r, n_soft_reset) + seen(r, n_chip_reset), 0);
 	ck_assert_uint_eq(seen(r, n_shutdown), 0);
-	ck_assert_uint_eq(seen(r, n_flush), 5);
+	assert_last_flushes(r, 5);
 	hba_stop(r->h);
 	ck_assert_uint_eq(seen(r, n_shutdown), 1);
 	ck_assert_uint_eq(rig_maps(r), 0);

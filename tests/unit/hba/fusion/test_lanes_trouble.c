@@ -369,7 +369,7 @@ START_TEST(a_stop_ends_what_others_have_at_the_controller)
 	struct rig *r = lanes_up(INVADER);
 
 	hold_on_all(r, 12);
-	r->h->core->times.flush_ms = 10;
+	r->h->core->times.flush_ms = r->h->core->times.cache_ms = 10;
 	ck_assert_int_lt(hba_stop(r->h), 0); /* nor did the flushes come back */
 	ck_assert_uint_eq(r->h->core->left, 12);
 	ck_assert_uint_eq(r->h->core->beside, 12);
@@ -401,7 +401,7 @@ START_TEST(nothing_is_acknowledged_behind_the_last_flush_of_a_stop)
 	pthread_t t;
 	void *stopped;
 
-	r->ladder.flush_ms = RIG_WAIT_MS;
+	r->ladder.flush_ms = r->ladder.cache_ms = RIG_WAIT_MS;
 	rig_must_start(r);
 	job = on_lane(job_cdb(r, 0, LD0, write_and_verify, 10, DMA_TO_DEVICE, 512), 2);
 	job->tmpl.timeout_ms = 600000;
@@ -491,7 +491,7 @@ START_TEST(a_stop_leaves_a_thread_that_does_not_answer_what_it_has)
 	struct rig *r = lanes_new(INVADER, LANES);
 	struct stall second;
 
-	r->ladder.flush_ms = RIG_WAIT_MS;
+	r->ladder.flush_ms = r->ladder.cache_ms = RIG_WAIT_MS;
 	rig_must_start(r);
 	left_behind = r->h;
 	hold_on_all(r, LANES);
