@@ -97,18 +97,19 @@ static void fill(struct hba_req *req, struct run *run)
 static bool run_submit(struct run *run)
 {
 	struct hba_req *req;
+	unsigned cache;
 	int r;
 
 	req = hba_req_get(run->h);
 	if (!req)
 		return false;
 	fill(req, run);
+	cache = run_flushes_cache(req);
+	__atomic_add_fetch(&run->h->core->cache_flushes, cache, __ATOMIC_RELAXED);
 	r = hba_submit(req);
-	if (r == 0) {
-		if (run_flushes_cache(req))
-			__atomic_add_fetch(&run->h->core->cache_flushes, 1, __ATOMIC_RELAXED);
+	if (r == 0)
 		return true;
-	}
+	__atomic_sub_fetch(&run->h->core->cache_flushes, cache, __ATOMIC_RELAXED);
 	hba_req_put(req);
 	if (r == -EAGAIN)
 		return false;
