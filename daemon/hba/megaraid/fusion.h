@@ -96,7 +96,8 @@ struct fusion_settling {
 
 /* Of a system drive, from the PD map; FUSION_NO_HANDLE: none. */
 struct fusion_drive {
-	uint16_t handle, seq, map_target, unused;
+	uint16_t handle, seq, map_target;
+	bool tm; /* task management can name it */
 };
 
 /* By unit->index. */

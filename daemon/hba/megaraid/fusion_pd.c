@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Handles of system drives (JBOD) [4.8, 5.8]. With one, reads and writes go to the drive directly, and task management
- * can name it. Firmware that has no such map takes everything by its own path.
+ * can name it, if the map says so. Firmware that has no such map takes everything by its own path.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -47,6 +47,7 @@ static struct fusion_drive drive_in(
 		.seq = le16_to_cpu(p->seq),
 		.map_target = f->m.ctrl_ops4 & FUSION_OPS4_PD_ID ? le16_to_cpu(p->target)
 								 : (uint16_t)(u->target + 255),
+		.tm = p->capability & FUSION_PD_TM,
 	};
 }
 

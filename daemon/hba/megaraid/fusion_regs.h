@@ -306,10 +306,11 @@ enum fusion_event_code {
 };
 
 #define FUSION_PD_MAP_MAX 256
+enum fusion_pd_capability { FUSION_PD_TM = 0x01 }; /* task management reaches it [4.8] */
 struct fusion_pd_map_entry {
 	le16_t seq;
 	le16_t handle;
-	uint8_t capability;
+	uint8_t capability; /* enum fusion_pd_capability */
 	uint8_t reserved_5;
 	le16_t target;
 };

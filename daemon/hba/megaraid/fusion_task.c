@@ -38,10 +38,17 @@ static void release(struct fusion *f, unsigned n)
 		__atomic_store_n(&f->task_owner[n], 0, __ATOMIC_RELEASE);
 }
 
-/* FUSION_NO_HANDLE: firmware cannot be told which unit it is. */
+/* FUSION_NO_HANDLE: firmware cannot be told which unit it is, or cannot manage its tasks; what then has to end takes a reset
+ * of the controller, as it does in Linux's driver. */
 static uint16_t handle_of(const struct fusion *f, const struct hba_unit *u)
 {
-	return u->kind == HBA_UNIT_LD ? u->target : fusion_drive_of(f, u).handle;
+	struct fusion_drive d;
+
+	/* Whether a logical drive's can be managed is in the RAID map, which is not read: firmware says so by refusing. */
+	if (u->kind == HBA_UNIT_LD)
+		return u->target;
+	d = fusion_drive_of(f, u);
+	return d.tm ? d.handle : FUSION_NO_HANDLE;
 }
 
 /* handle: of its unit, looked up once, for the first lane may take it away at any time. */

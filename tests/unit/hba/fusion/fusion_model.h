@@ -44,7 +44,7 @@ struct model {
 	uint8_t abort_response, reset_response;
 	bool abort_kills, reset_kills; /* the commands come back, failed */
 	bool check_seq;		       /* refuses commands with a sequence number */
-	bool no_ld_sync, pd_map;
+	bool no_ld_sync, pd_map, pd_no_tm;
 	uint16_t pd_handle, pd_seq;
 	uint8_t pd_interface, pd_info_status;
 	uint32_t pd_map_count; /* as told, if not 0 */

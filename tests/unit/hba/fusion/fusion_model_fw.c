@@ -313,6 +313,7 @@ static void put_pd_map(struct model *m, uint8_t *p)
 		put_le16(p + 8 + 8 * i + 2, 0xffff);
 	put_le16(p + 8 + 8 * 8, m->pd_seq);
 	put_le16(p + 8 + 8 * 8 + 2, m->pd_handle);
+	p[8 + 8 * 8 + 4] = !m->pd_no_tm;
 }
 
 /* False: the answer comes later. */
@@ -505,6 +506,8 @@ void fw_do_task(struct model *m, struct model_request q)
 static void take_task(struct model *m, struct model_request q, const uint8_t *r)
 {
 	memcpy(m->last_task, r, sizeof(m->last_task));
+	if (r[0x80] & 2 && m->pd_no_tm)
+		fn_error(&m->fn, "task management of a drive that has none");
 	if (r[5] == 1)
 		m->n_abort++;
 	else if (r[5] == 3)
