@@ -24,8 +24,10 @@ struct input *source;
 struct dma_arena data;
 
 static bool flying[REQS];
+static unsigned done[REQS];
 static uint32_t generation;
 static bool answering; /* requests are completed by nothing but polls and resets */
+static bool faulted;   /* the driver has asked for a reset */
 static unsigned accesses;
 
 /* Lanes. None of their loops runs: their threads are steps of the input. */
@@ -52,7 +54,7 @@ struct hba_req *hba_req_by_tag(struct hba *hba, uint32_t tag)
 void hba_complete(struct hba_req *r)
 {
 	ck_assert_uint_eq(r->lane, here);
-	ck_assert(answering || !target.whole); /* the others discover units at any time */
+	ck_assert(answering);
 	ck_assert(r >= req && r < req + REQS && flying[r - req]);
 	ck_assert_uint_le(r->sense_len, HBA_SENSE_SIZE);
 	ck_assert_uint_le(r->moved, r->xfer.len);
@@ -60,6 +62,7 @@ void hba_complete(struct hba_req *r)
 	if (r->result == HBA_DONE && r->scsi_status == 0x02)
 		ck_assert(r->sense_len >= 8);
 	flying[r - req] = false;
+	done[r - req]++;
 }
 
 void hba_req_rearm(struct hba_req *r)
@@ -80,10 +83,12 @@ void hba_note_data(const struct hba_req *r)
 
 void hba_fault(struct hba *hba, const char *why)
 {
+	faulted = true;
 }
 
 void hba_lane_fault(struct hba *hba, unsigned lane, const char *why)
 {
+	faulted = true;
 }
 
 /* Of one lane nothing is ever posted. */
@@ -128,7 +133,7 @@ void hba_units_changed(struct hba *hba)
 bool hba_add_unit(struct hba *hba, const struct hba_unit *u)
 {
 	ck_assert(memchr(u->name, '\0', sizeof(u->name)));
-	if (!target.whole || hba->n_units == HBA_MAX_UNITS)
+	if (hba->n_units == HBA_MAX_UNITS)
 		return false;
 	hba->unit[hba->n_units] = *u;
 	hba->unit[hba->n_units].index = (uint8_t)hba->n_units;
@@ -138,7 +143,7 @@ bool hba_add_unit(struct hba *hba, const struct hba_unit *u)
 
 /* --- time --- */
 
-static uint64_t fake_ns; /* 0: time is real */
+static uint64_t fake_ns; /* 0: time is real, which is only so between runs */
 
 void time_passes(uint64_t ns)
 {
@@ -152,8 +157,7 @@ void clock_sleep_ms(unsigned ms)
 	time_passes(100 * ms * NS_PER_MS);
 }
 
-/* Of programs that are linked for it. The fuzzer's own time is real: it looks at it between runs. */
-#ifdef FAKE_TIME
+/* The fuzzer's own time is real. */
 int __real_clock_gettime(clockid_t id, struct timespec *ret);
 int __wrap_clock_gettime(clockid_t id, struct timespec *ret);
 
@@ -165,7 +169,6 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *ret)
 	*ret = (struct timespec){(time_t)(fake_ns / NS_PER_SEC), (long)(fake_ns % NS_PER_SEC)};
 	return 0;
 }
-#endif
 
 /* --- registers --- */
 
@@ -204,7 +207,7 @@ static void fuzz_write_part(struct pci_dev *pci, unsigned n, uint64_t off, uint3
 	count_access();
 	if (source && target.write)
 		target.write(n, off, v, len);
-	else if (!source && target.whole)
+	else if (!source)
 		truth_write(n, off, v, len);
 }
 
@@ -216,6 +219,13 @@ static uint32_t fuzz_read(struct pci_dev *pci, unsigned n, uint64_t off)
 static void fuzz_write(struct pci_dev *pci, unsigned n, uint64_t off, uint32_t v)
 {
 	fuzz_write_part(pci, n, off, v, 4);
+}
+
+/* Of descriptors, where several threads post them. */
+static void fuzz_write64(struct pci_dev *pci, unsigned n, uint64_t off, uint64_t v)
+{
+	fuzz_write(pci, n, off, (uint32_t)v);
+	fuzz_write(pci, n, off + 4, (uint32_t)(v >> 32));
 }
 
 static void make_lanes(unsigned n)
@@ -232,7 +242,7 @@ static void make_lanes(unsigned n)
 /* A capture: it may look at all that it is told of. */
 static void take_note(struct pci_dev *pci, enum pci_note what, uint64_t iova, const void *mem, uint32_t len)
 {
-	static uint8_t copy[4096];
+	static uint8_t copy[16384];
 
 	ck_assert_uint_le(len, sizeof(copy));
 	memcpy(copy, mem, len);
@@ -248,12 +258,11 @@ static void take_over(void)
 	ops = *truth;
 	ops.bar_read32 = fuzz_read;
 	ops.bar_write32 = fuzz_write;
-	ops.bar_write64 = NULL; /* as two of the others */
-	if (target.whole) {
-		ops.bar_read_part = fuzz_read_part;
-		ops.bar_write_part = fuzz_write_part;
+	ops.bar_write64 = target.lanes ? fuzz_write64 : NULL; /* as two of the others */
+	ops.bar_read_part = fuzz_read_part;
+	ops.bar_write_part = fuzz_write_part;
+	if (!target.lanes)
 		ops.note = take_note;
-	}
 	h->pci->ops = &ops;
 }
 
@@ -273,31 +282,7 @@ void controller_up(struct pci_dev *pci, uint16_t device)
 	ck_assert_msg(target.ops->start(h, &e) == 0, "%s", e.text);
 	ck_assert_uint_eq(h->n_lanes, target.lanes ? target.lanes : 1);
 	take_over();
-	if (target.whole)
-		ck_assert_int_eq(dma_arena_alloc(&h->space, "data", 512, 0, UINT32_MAX, &data, &e), 0);
-}
-
-bool controller_again(void)
-{
-	struct err e = {""};
-
-	if (h->drv) {
-		pci_set_bus_master(h->pci, false);
-		target.ops->quiesce(h);
-		target.ops->detach(h);
-	}
-	h->n_units = 0;
-	if (target.ops->attach(h, match, &e) < 0) {
-		ck_assert(e.text[0] && !h->drv);
-		return false;
-	}
-	if (target.ops->start(h, &e) == 0)
-		return true;
-	ck_assert(e.text[0]);
-	pci_set_bus_master(h->pci, false);
-	target.ops->quiesce(h);
-	target.ops->detach(h);
-	return false;
+	ck_assert_int_eq(dma_arena_alloc(&h->space, "data", 512, 0, UINT32_MAX, &data, &e), 0);
 }
 
 /* --- requests --- */
@@ -327,7 +312,7 @@ struct hba_req *new_request(struct input *in, uint8_t *ret_what)
 		memcpy(r->cdb, read10, sizeof(read10));
 		r->cdb_len = sizeof(read10);
 		r->xfer = (struct dma_xfer){.iov = &iov, .niov = 1, .len = 512, .dir = DMA_FROM_DEVICE};
-		r->seg[0] = (struct dma_seg){target.whole ? data.iova : 0x10000, 512};
+		r->seg[0] = (struct dma_seg){data.iova, 512};
 		r->sgl = (struct dma_sgl){.seg = r->seg, .n = 1, .cap = HBA_MAX_SEGMENTS, .bytes = 512};
 	}
 	flying[tag] = true;
@@ -427,6 +412,32 @@ static void empty_loops(void)
 		on_lane(i % h->n_lanes, run_posted, loop[i % h->n_lanes]);
 }
 
+bool controller_again(void)
+{
+	struct err e = {""};
+
+	if (h->drv) {
+		empty_loops();
+		let_lanes_go();
+		pci_set_bus_master(h->pci, false);
+		target.ops->quiesce(h);
+		target.ops->detach(h);
+	}
+	h->n_units = 0;
+	h->n_lanes = target.lanes ? target.lanes : 1;
+	if (target.ops->attach(h, match, &e) < 0) {
+		ck_assert(e.text[0] && !h->drv);
+		return false;
+	}
+	if (target.ops->start(h, &e) == 0)
+		return true;
+	ck_assert(e.text[0]);
+	pci_set_bus_master(h->pci, false);
+	target.ops->quiesce(h);
+	target.ops->detach(h);
+	return false;
+}
+
 /* --- a run --- */
 
 void forget_all(void)
@@ -464,42 +475,41 @@ static int reset_until_it_ends(void)
 	int r = 1;
 
 	answering = true;
-	for (unsigned i = 0; i < (target.whole ? RESET_STEPS : 20) && r > 0; i++) {
+	for (unsigned i = 0; i < RESET_STEPS && r > 0; i++) {
 		now += 20 * NS_PER_SEC;
 		time_passes(20 * NS_PER_SEC);
 		accesses = 0;
 		r = target.ops->reset_step(h, &phase, now, &next);
 	}
 	answering = false;
+	ck_assert(r <= 0);
 	return r;
 }
 
-static void whole_reset(struct input *in)
+static int reset_halted(void)
 {
 	int r;
 
+	halt_lanes();
 	halted[0] = true;
 	r = reset_until_it_ends();
-	halted[0] = false;
-	ck_assert(r <= 0);
-	if (r < 0)
-		give_up(in, r);
-	else
-		issue_again();
+	/* What was posted to a lane before the message that lets it go. */
+	for (unsigned i = 1; i < h->n_lanes; i++)
+		on_lane(i, run_posted, loop[i]);
+	/* Whatever was complained of until here the reset was for. */
+	faulted = false;
+	let_lanes_go();
+	return r;
 }
 
 void reset_step(struct input *in)
 {
-	if (target.whole) {
-		whole_reset(in);
-		return;
-	}
-	reset_until_it_ends();
-	/* What was posted to a lane before the message that lets it go. */
-	for (unsigned i = 1; i < h->n_lanes; i++)
-		on_lane(i, run_posted, loop[i]);
-	/* All that was there is forgotten. */
-	forget_all();
+	int r = reset_halted();
+
+	if (r < 0)
+		give_up(in, r);
+	else
+		issue_again();
 }
 
 void poll_step(struct input *in)
@@ -507,38 +517,73 @@ void poll_step(struct input *in)
 	uint8_t what = h->n_lanes > 1 ? take8(in) : 0;
 	unsigned lane = what % h->n_lanes;
 
+	poll_result = 0;
 	if (what & 0x80)
 		on_lane(lane, run_posted, loop[lane]);
 	else
 		on_lane(lane, poll_here, NULL);
-	if (!target.whole || poll_result >= 0)
-		return;
 	if (poll_result == -ENODEV)
 		give_up(in, poll_result);
-	else
-		whole_reset(in);
+	else if (poll_result < 0)
+		reset_step(in);
+}
+
+/* Everybody takes what is there: there is nothing to complain about. */
+static void poll_all(void)
+{
+	for (unsigned i = 0; i < LAST_POLLS * h->n_lanes; i++) {
+		unsigned lane = i % h->n_lanes;
+
+		if (h->n_lanes > 1)
+			on_lane(lane, run_posted, loop[lane]);
+		on_lane(lane, poll_here, NULL);
+		ck_assert_int_eq(poll_result, 0);
+		ck_assert(!faulted);
+	}
+	for (unsigned i = 0; i < REQS; i++)
+		ck_assert(!flying[i]);
+}
+
+/* A read by each lane of each unit brings what is there, once. */
+static void prove_io(void)
+{
+	for (unsigned i = 0; i < 2 * h->n_lanes; i++) {
+		uint8_t choice[] = {(uint8_t)(i / 2), i & 1, 0};
+		struct input in = {choice, sizeof(choice)};
+		const uint8_t *want = target.block(i & 1);
+		struct hba_req *r;
+		uint8_t what;
+
+		r = new_request(&in, &what);
+		ck_assert(r && r->kind == HBA_REQ_RW);
+		memset(data.cpu, 0xee, 512);
+		done[r - req] = 0;
+		submit_step(r);
+		poll_all();
+		ck_assert_uint_eq(done[r - req], 1);
+		ck_assert(r->result == HBA_DONE && r->scsi_status == 0);
+		ck_assert(memcmp(data.cpu, want, 512) == 0);
+	}
 }
 
 /* Whatever the input was: a controller that does what it should serves everybody after a reset. */
 static void come_back(void)
 {
 	const struct model_fn *fn = container_of(h->pci, struct model_fn, pci);
-	struct input none = {NULL, 0};
 
 	source = NULL;
 	h->gone = false;
 	target.truth();
-	halted[0] = true;
-	ck_assert_int_eq(reset_until_it_ends(), 0);
-	halted[0] = false;
+	memset(done, 0, sizeof(done));
+	ck_assert_int_eq(reset_halted(), 0);
 	issue_again();
-	for (unsigned i = 0; i < LAST_POLLS; i++) {
-		poll_step(&none);
-		ck_assert_int_eq(poll_result, 0);
-	}
-	target.check();
+	poll_all();
+	if (target.check)
+		target.check();
 	for (unsigned i = 0; i < REQS; i++)
-		ck_assert(!flying[i]);
+		ck_assert_uint_le(done[i], 1);
+	if (target.block)
+		prove_io();
 	/* As long as it is the controller it finds nothing to complain about. */
 	ck_assert_msg(
 		!fn->protocol_errors && !fn->dma_faults, "%s", fn->protocol_what ? fn->protocol_what : "DMA");
@@ -547,8 +592,7 @@ static void come_back(void)
 static void first_run(void)
 {
 	target.bring_up();
-	if (target.whole)
-		come_back();
+	come_back();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -557,7 +601,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	in = (struct input){data, size};
 	source = NULL;
-	fake_ns = target.whole ? 1000 * NS_PER_SEC : 0;
+	fake_ns = 1000 * NS_PER_SEC;
 	generation = 0;
 	if (!h)
 		first_run();
@@ -571,11 +615,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; in.n && i < STEPS; i++) {
 		time_passes(STEP_NS);
 		target.step[take8(&in) % ARRAY_SIZE(target.step)](&in);
+		if (faulted)
+			reset_step(&in);
 		if (target.check)
 			target.check();
 	}
-	if (target.whole)
-		come_back();
+	come_back();
 	fake_ns = 0;
 	return 0;
 }

@@ -18,13 +18,15 @@ struct target {
 	const struct hba_ops *ops;
 	unsigned lanes; /* 0: one */
 	/*
-	 * The core does more: what flies is issued again after a reset, a poll that fails is followed by one, units are
-	 * added, and time is the input's, as is whatever a driver waits for (the program is linked with
+	 * As the core does it, what flies is issued again after a reset, a poll that fails is followed by one, units are
+	 * added, and time is the input's, as is whatever a driver waits for (programs are linked with
 	 * --wrap=clock_gettime). A run ends with a controller that is as it ought to be again: truth() says so to the model,
-	 * to which registers belong from then on. Then a reset must bring the driver back, with an answer to all that flew.
+	 * to which registers belong from then on. Then a reset must bring the driver back, with an answer to all that flew, and
+	 * reads that bring what is there.
 	 */
-	bool whole;
 	void (*truth)(void);
+	/* What both units, a logical drive and a drive, have in block 0; NULL: they are not read. */
+	const uint8_t *(*block)(unsigned unit);
 	/* Registers while the input is the firmware; NULL: reads are the input's, writes are lost. */
 	uint32_t (*read)(unsigned bar, uint64_t off, unsigned len);
 	void (*write)(unsigned bar, uint64_t off, uint32_t v, unsigned len);
@@ -41,7 +43,7 @@ extern const struct target target; /* the fuzzer's */
 extern struct hba *h;
 extern struct hba_req req[REQS];
 extern struct input *source;  /* NULL: firmware is the model */
-extern struct dma_arena data; /* of requests, if the model is to move any (struct target's whole) */
+extern struct dma_arena data; /* of requests */
 
 /* Attaches and starts the driver on the model's function as this device. */
 void controller_up(struct pci_dev *pci, uint16_t device);

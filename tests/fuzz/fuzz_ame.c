@@ -464,7 +464,6 @@ static void check(void)
 
 const struct target target = {
 	.ops = &ame_ops,
-	.whole = true,
 	.truth = truth,
 	.read = box_read,
 	.write = box_write,

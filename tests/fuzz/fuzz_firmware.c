@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Firmware of a MegaRAID controller that says what the input says: payloads of DCMDs, command statuses, sense, contexts
- * and the index of the reply ring, register values. See controller.h.
+ * Firmware of a MegaRAID controller that says what the input says: command statuses, sense, contexts and the index of the
+ * reply ring, register values, and what the model answers to DCMDs with some of its bytes changed. See controller.h.
  */
 #include <stdlib.h>
 #include "controller.h"
@@ -9,25 +9,15 @@
 #include "hba/megaraid/mfi.h"
 #include "unit/hba/mfi_model.h"
 
+#define REG_FIRE   0x40
+#define FRAME_ADDR 0xffffffe0u /* of what is written there [3.9] */
+
+#define OP_INQUIRY 0x12
+
 static struct model *model;
 static struct mfi *m;
-static struct mfi_iop iop;
-
-/* --- firmware --- */
-
-static void fuzz_fire(struct mfi *mfi, uint32_t frame, unsigned extra)
-{
-	uint32_t slot = (frame - (uint32_t)m->frames.iova) / MFI_FRAME_SLOT;
-	struct mfi_header *head = mfi_frame(m, slot);
-
-	ck_assert(slot < m->depth + MFI_INTERNAL);
-	if (slot != m->depth + MFI_SLOT_POLLED)
-		return;
-	/* A waiter: its answer comes at once. Zeros fill it as far as the input does not. */
-	for (unsigned at = 0; source->n && at < MFI_CTL_DATA_LEN; at += 64)
-		take(source, m->control.cpu + MFI_CTL_DATA + at, 64);
-	head->cmd_status = take8(source) & 1 ? take8(source) & 0x7f : MFI_OK;
-}
+static bool strange; /* it was attached, or asked for its units, as the input said */
+static bool answers; /* to polled commands, at once */
 
 /* --- set-up --- */
 
@@ -35,15 +25,22 @@ static void bring_up(void)
 {
 	model = malloc(sizeof(*model));
 	model_init(model, GEN2);
+	for (unsigned i = 0; i < 512; i++)
+		model->ld[0][i] = (uint8_t)(i * 7);
 	controller_up(&model->fn.pci, 0x0078);
 	m = h->drv;
-	iop = *m->iop;
-	iop.fire = fuzz_fire;
-	m->iop = &iop;
+}
+
+/* Its only drive has the data of the first logical drive. */
+static const uint8_t *block(unsigned unit)
+{
+	return model->ld[0];
 }
 
 static void forget(void)
 {
+	if (!m)
+		return;
 	mfi_flush_forget(m);
 	mfi_queue_reset(m);
 }
@@ -54,17 +51,92 @@ static void rewind_driver(void)
 	for (uint32_t i = 0; i < m->depth + MFI_INTERNAL; i++)
 		m->slot[i].use = 0;
 	m->context_limit = (struct log_limit){0};
+	m->health_ns = clock_ns();
+	m->polled_lost = answers = false;
+}
+
+static bool attach_anew(void)
+{
+	bool ok;
+
+	forget_all();
+	m = NULL;
+	ok = controller_again();
+	if (ok)
+		m = h->drv;
+	return ok;
+}
+
+/* It runs, and has not seen what the driver did; hbad attaches what it has given up, and so is done here. */
+static void truth(void)
+{
+	model->fn.gone = false;
+	if (strange || !m || !model->fn.irq_on) {
+		model->state = 0xc;
+		ck_assert(attach_anew());
+	}
+	strange = false;
+	model->fn.bus_master = true;
+	model->state = 0xc;
+	model->fn.protocol_errors = model->fn.dma_faults = 0;
+}
+
+/* --- firmware --- */
+
+static uint32_t device_read(unsigned bar, uint64_t off, unsigned len)
+{
+	uint8_t what = model->fn.gone ? UINT8_MAX : take8(source);
+
+	/* Rarely anything else, or no reset comes to its end. */
+	if (model->fn.gone || what == 0xff)
+		return UINT32_MAX;
+	if (what < 0xfa)
+		return truth_read(bar, off, len);
+	return what == 0xfe ? 0 : take32(source);
+}
+
+/* What the model has written, but for what the input says; the status, too. */
+static void falsify(struct mfi *to, struct mfi_header *head)
+{
+	uint8_t what = take8(source);
+
+	for (unsigned n = what & 7; n; n--) {
+		uint8_t *at = to->control.cpu + MFI_CTL_DATA + take16(source) % (MFI_CTL_DATA_LEN - 8);
+
+		take(source, at, 1 + (what >> 3 & 7));
+	}
+	if (what >= 0xf0)
+		head->cmd_status = take8(source);
+}
+
+static void fire(unsigned bar, uint32_t val)
+{
+	struct mfi *to = h->drv;
+	uint32_t slot = ((val & FRAME_ADDR) - (uint32_t)to->frames.iova) / MFI_FRAME_SLOT;
+	struct mfi_header *head = mfi_frame(to, slot);
+
+	ck_assert(slot < to->depth + MFI_INTERNAL);
+	if (slot != to->depth + MFI_SLOT_POLLED)
+		return;
+	if (head->cmd == MFI_CMD_INIT || answers)
+		truth_write(bar, REG_FIRE, val, 4);
+	if (head->cmd != MFI_CMD_INIT && answers)
+		falsify(to, head);
+}
+
+static void device_write(unsigned bar, uint64_t off, uint32_t val, unsigned len)
+{
+	if (off == REG_FIRE)
+		fire(bar, val);
+	else
+		truth_write(bar, off, val, len);
 }
 
 /* --- steps --- */
 
-static void discover(struct input *in)
+/* Nothing of what firmware says of itself is out of bounds. */
+static void check_offer(void)
 {
-	struct err e = {""};
-
-	m->polled_lost = false;
-	if (mfi_discover(m, &e) < 0)
-		ck_assert(e.text[0]);
 	ck_assert_uint_le(h->n_units, HBA_MAX_UNITS);
 	ck_assert(h->limits.max_transfer >= 4096 && h->limits.max_transfer % 4096 == 0);
 	for (unsigned i = 0; i < h->n_units; i++)
@@ -73,13 +145,57 @@ static void discover(struct input *in)
 		ck_assert(*p >= 0x20 && *p < 0x7f);
 }
 
+/* Nothing comes behind it. */
+static void shut_down(struct input *in)
+{
+	struct err e = {""};
+
+	h->stop_until_ns = clock_ns() + HBA_STOP_MS * NS_PER_MS;
+	ck_assert(mfi_ops.shutdown(h, &e) == 0 || e.text[0]);
+	ck_assert_uint_lt(clock_ns(), h->stop_until_ns + 10 * NS_PER_SEC);
+	h->stop_until_ns = 0;
+	forget_all();
+	in->n = 0;
+}
+
+/* From registers to the units, and sometimes to the orderly end. Either it is as good as another, or the run is over. */
+static void again(struct input *in)
+{
+	strange = answers = true;
+	if (attach_anew()) {
+		check_offer();
+		if (take8(in) & 1)
+			shut_down(in);
+	} else {
+		in->n = 0;
+		source = NULL;
+		truth();
+	}
+	answers = false;
+}
+
+static void turn(struct input *in)
+{
+	uint8_t what = take8(in);
+
+	if (what & 1)
+		again(in);
+	else if (what == 2)
+		model->fn.gone = !model->fn.gone;
+	else
+		time_passes(what * NS_PER_SEC);
+}
+
 static void submit(struct input *in)
 {
 	uint8_t what;
 	struct hba_req *r = new_request(in, &what);
 
-	if (r)
-		mfi_ops.submit(h, r);
+	if (!r)
+		return;
+	if (r->kind == HBA_REQ_CDB)
+		r->cdb[0] = OP_INQUIRY;
+	submit_step(r);
 }
 
 /* Right, nearly right, or wild contexts, in any number. */
@@ -118,14 +234,20 @@ static void abort_one(struct input *in)
 {
 	struct hba_req *r = flying_request(in);
 
-	if (r)
-		mfi_ops.abort(h, r);
+	if (!r)
+		return;
+	r->doom = HBA_ABORTED;
+	abort_step(r);
 }
 
 const struct target target = {
 	.ops = &mfi_ops,
+	.truth = truth,
+	.block = block,
+	.read = device_read,
+	.write = device_write,
 	.bring_up = bring_up,
 	.forget = forget,
 	.rewind = rewind_driver,
-	.step = {submit, submit, scribble, post, abort_one, discover, reset_step, poll_step},
+	.step = {submit, submit, scribble, post, abort_one, turn, reset_step, poll_step},
 };

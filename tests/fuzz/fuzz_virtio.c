@@ -410,7 +410,6 @@ static void check(void)
 
 const struct target target = {
 	.ops = &vio_ops,
-	.whole = true,
 	.truth = truth,
 	.read = device_read,
 	.write = device_write,
