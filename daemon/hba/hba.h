@@ -188,8 +188,8 @@ struct hba_ops {
 	/* I/O thread. req->sgl is built, data is in place. Must not fail; trouble is a completion (never from
 	 * within submit, but from poll). */
 	void (*submit)(struct hba *h, struct hba_req *req);
-	/* Optional. I/O thread, once per iteration after a batch of submits. */
-	void (*ring_doorbell)(struct hba *h);
+	/* Optional. The lane's thread, once per iteration after a batch of its submits. */
+	void (*ring_doorbell)(struct hba *h, unsigned lane);
 	/* I/O thread: irq_fd was readable (already drained), or a poll. Calls hba_complete() for each reply.
 	 * -ENODEV when registers read all ones, -EIO when firmware misbehaved (core resets). */
 	int (*poll)(struct hba *h);

@@ -201,7 +201,7 @@ static bool on_hook(struct loop_hook *hook)
 	if (l->rung && l->state == HBA_RUNNING) {
 		l->rung = false;
 		if (h->ops->ring_doorbell)
-			h->ops->ring_doorbell(h);
+			h->ops->ring_doorbell(h, l->n);
 	}
 	return progress;
 }

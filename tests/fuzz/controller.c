@@ -115,6 +115,14 @@ int hba_lane_irq_fd(const struct hba *hba, unsigned lane)
 	return irq_fd[lane];
 }
 
+/* The input's requests take turns with the lanes, so none has a part of its own: only of one all are the first one's. */
+uint32_t hba_lane_tags(const struct hba *hba, unsigned lane, uint32_t *ret_n)
+{
+	ck_assert(hba->n_lanes == 1 && lane == 0);
+	*ret_n = hba->limits.queue_depth;
+	return 0;
+}
+
 void hba_tell(struct hba *hba, uint32_t code, const char *text)
 {
 	for (; *text; text++)
@@ -366,7 +374,7 @@ static void submit_here(void *r)
 {
 	target.ops->submit(h, r);
 	if (target.ops->ring_doorbell)
-		target.ops->ring_doorbell(h);
+		target.ops->ring_doorbell(h, here);
 }
 
 void submit_step(struct hba_req *r)

@@ -60,7 +60,7 @@ static void forget(void)
 		return;
 	for (uint32_t i = 0; i <= v->depth; i++)
 		v->slot[i].at_device = false;
-	for (unsigned i = 0; i < VIO_N_QUEUES; i++)
+	for (unsigned i = 0; i < v->n_queues; i++)
 		vio_ring_clear(&v->ring[i]);
 	memset(v->tmf, 0, sizeof(v->tmf));
 	memset(v->event_posted, 0, sizeof(v->event_posted));
@@ -86,7 +86,8 @@ static void rewind_driver(void)
 		h->unit[i].state = HBA_UNIT_OPTIMAL;
 		h->unit[i].missing = false;
 	}
-	v->garbage_limit = v->event_limit = v->failure_limit = (struct log_limit){0};
+	v->event_limit = (struct log_limit){0};
+	v->lane[0].garbage_limit = v->lane[0].failure_limit = v->lane[0].unit_limit = v->event_limit;
 	memset(&v->events, 0, sizeof(v->events));
 	v->health_ns = clock_ns();
 	answers = false;
@@ -194,7 +195,8 @@ static void answer_polled(struct vio *to)
 	if (what & 2)
 		take(source, to->data_mem, 40);
 	if (what < 0xe0)
-		put_used(q, slot * to->stride, what & 4 ? take32(source) : sizeof(struct vio_cmd_resp), 0);
+		put_used(q, vio_slot_number(to, 0, slot) * to->stride,
+			what & 4 ? take32(source) : sizeof(struct vio_cmd_resp), 0);
 	else
 		put_used(q, take16(source), take32(source), take8(source));
 }
@@ -282,14 +284,14 @@ static void scribble(struct input *in)
 		take(in, v->event_mem + (size_t)(what % v->n_events) * v->event_size,
 			sizeof(struct vio_event));
 	else
-		v->ring[what % VIO_N_QUEUES].used->flags = cpu_to_le16(take16(in));
+		v->ring[what % v->n_queues].used->flags = cpu_to_le16(take16(in));
 }
 
 /* No ring is believed to hold more than was in it. */
 static void poll(struct input *in)
 {
 	poll_step(in);
-	for (unsigned i = 0; i < VIO_N_QUEUES; i++) {
+	for (unsigned i = 0; i < v->n_queues; i++) {
 		const struct vio_ring *q = &v->ring[i];
 
 		ck_assert((uint16_t)(le16_to_cpu(q->used->idx) - q->used_idx) <= q->at_device);
@@ -335,7 +337,7 @@ static void check_areas(void)
 		ck_assert(area->bar < PCI_NUM_BARS && !bar->is_io && area->length);
 		ck_assert((uint64_t)area->offset + area->length <= bar->size);
 	}
-	for (unsigned i = 0; i < VIO_N_QUEUES; i++)
+	for (unsigned i = 0; i < v->n_queues; i++)
 		ck_assert(v->ring[i].notify + 2 <= h->pci->bar[v->area[VIO_CAP_NOTIFY].bar].size);
 }
 
@@ -385,7 +387,8 @@ static unsigned count(const struct list *l)
 static void check(void)
 {
 	const struct vio_ring *q = &v->ring[VIO_Q_REQUEST];
-	unsigned flying = 0, busy = 0, at_device = 0, waiting = count(&v->given_up), waits = 0;
+	unsigned flying = 0, busy = 0, at_device = 0, waiting = count(&v->lane[0].given_up), waits = 0;
+	uint32_t limit = v->config.cmd_per_lun < v->depth ? v->config.cmd_per_lun : 0;
 
 	for (uint32_t tag = 0; tag < MIN(v->depth, REQS); tag++) {
 		const struct hba_req *r = &req[tag];
@@ -398,12 +401,16 @@ static void check(void)
 	for (uint32_t i = 0; i <= v->depth; i++)
 		at_device += v->slot[i].at_device;
 	for (unsigned i = 0; i < HBA_MAX_UNITS; i++) {
-		ck_assert(!v->config.cmd_per_lun || v->turn[i].busy <= v->config.cmd_per_lun);
+		unsigned here = count(&v->lane[0].wait[i].requests);
+
+		ck_assert_uint_le(v->turn[i].busy, limit);
+		ck_assert_uint_eq(v->turn[i].wanted, here > 0);
+		ck_assert(!here || v->turn[i].busy == limit);
 		busy += v->turn[i].busy;
-		waiting += count(&v->turn[i].waiting);
+		waiting += here;
 	}
 	ck_assert_uint_eq(waiting, waits);
-	ck_assert_uint_eq(busy + waiting, flying);
+	ck_assert(!limit || busy + waiting == flying);
 	ck_assert_uint_eq(q->at_device, at_device);
 	ck_assert_uint_le(h->n_units, HBA_MAX_UNITS);
 }

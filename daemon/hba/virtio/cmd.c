@@ -123,12 +123,12 @@ static uint32_t bytes_of(const struct vio_cmd *c)
 	return bytes;
 }
 
-void vio_fire(struct vio *v, uint32_t slot, const struct vio_cmd *c)
+void vio_fire(struct vio *v, unsigned lane, uint32_t slot, const struct vio_cmd *c)
 {
-	struct vio_ring *q = &v->ring[VIO_Q_REQUEST];
+	struct vio_ring *q = vio_lane_ring(v, lane);
 	uint8_t *mem = vio_slot_mem(v, slot);
 	uint64_t iova = vio_iova(v, mem);
-	uint16_t head = (uint16_t)(slot * v->stride);
+	uint16_t head = (uint16_t)(vio_slot_number(v, lane, slot) * v->stride);
 	struct vio_desc *list;
 	uint32_t n;
 

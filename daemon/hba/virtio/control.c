@@ -11,52 +11,92 @@
 
 /* --- task management --- */
 
-static struct vio_tmf *tmf_free(struct vio *v)
+/* There are few of them, and all lanes have these. Acquire and release: what the last owner wrote is over. */
+static struct vio_tmf *take(struct vio *v, unsigned lane)
 {
-	for (uint32_t i = 0; i < v->n_tmf; i++)
-		if (!v->tmf[i].at_device && !v->tmf[i].refused)
+	for (uint32_t i = 0; i < v->n_tmf; i++) {
+		uint8_t nobody = 0;
+
+		if (__atomic_compare_exchange_n(&v->tmf[i].owner, &nobody, (uint8_t)(lane + 1), false,
+			    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 			return &v->tmf[i];
+	}
 	return NULL;
 }
 
-static void tmf_fire(struct vio *v, struct vio_tmf *t, enum vio_tmf_type type, const struct hba_req *req)
+static void release(struct vio_tmf *t)
+{
+	__atomic_store_n(&t->owner, 0, __ATOMIC_RELEASE);
+}
+
+static unsigned owner_of(const struct vio_tmf *t)
+{
+	return __atomic_load_n(&t->owner, __ATOMIC_RELAXED);
+}
+
+static void fire(struct vio *v, struct vio_tmf *t)
 {
 	struct vio_ring *q = &v->ring[VIO_Q_CONTROL];
 	uint32_t n = (uint32_t)(t - v->tmf);
 	uint8_t *mem = v->tmf_mem + n * VIO_TMF_MEM;
 	struct vio_tmf_req *to = (struct vio_tmf_req *)mem;
-	const struct vio_addr *a = &v->addr[req->unit->index];
-	le64_t id = cpu_to_le64((uint64_t)req->generation << 32 | req->tag);
+	const struct vio_addr *a = &v->addr[t->unit];
+	le64_t id = cpu_to_le64((uint64_t)t->generation << 32 | t->tag);
 	uint16_t head = (uint16_t)(n * TMF_DESCS);
 
 	to->type = cpu_to_le32(VIO_T_TMF);
-	to->subtype = cpu_to_le32(type);
+	to->subtype = cpu_to_le32(t->lun_reset ? VIO_TMF_LOGICAL_UNIT_RESET : VIO_TMF_ABORT_TASK);
 	vio_lun_put(to->lun, a->target, a->lun);
 	memcpy(to->id, &id, sizeof(id));
 	mem[VIO_TMF_RESP] = VIO_S_UNWRITTEN;
 	vio_desc_put(&q->desc[head], vio_iova(v, mem), sizeof(*to), VIO_DESC_NEXT, (uint16_t)(head + 1));
 	vio_desc_put(&q->desc[head + 1], vio_iova(v, mem + VIO_TMF_RESP), 1, VIO_DESC_WRITE, 0);
-	*t = (struct vio_tmf){
-		.at_device = true,
-		.lun_reset = type == VIO_TMF_LOGICAL_UNIT_RESET,
-		.tag = req->tag,
-		.generation = req->generation,
-	};
+	t->at_device = true;
 	vio_ring_offer(q, head);
 	vio_kick(v, q);
 }
 
-/* What counts is the command's own answer, whatever the device says to this. */
+/* First lane. Whoever had a lane halted has asked for it before, so that this comes first; but the first lane itself may
+ * have stopped. Then the reset, or the end, is what the command meets. */
+static void on_fire(struct loop_msg *m)
+{
+	struct vio_tmf *t = container_of(m, struct vio_tmf, msg);
+
+	if (hba_lane_runs(t->v->h, 0))
+		fire(t->v, t);
+	else
+		release(t);
+}
+
+/* Owner's thread. */
+static void send(struct vio *v, struct vio_tmf *t)
+{
+	if (owner_of(t) == 1) {
+		fire(v, t);
+		return;
+	}
+	t->v = v;
+	t->msg.cb = on_fire;
+	loop_post(v->h->loop, &t->msg);
+}
+
+/* What counts is the command's own answer, whatever the device says to this. If that comes first, the abort names nobody:
+ * an identifier is not used again. */
 int vio_abort(struct hba *h, struct hba_req *req)
 {
 	struct vio *v = vio_of(h);
-	struct vio_tmf *t = tmf_free(v);
+	struct vio_tmf *t;
 
-	if (vio_give_up_waiting(v, req))
+	if (vio_turn_give_up(v, req))
 		return 0;
+	t = take(v, req->lane);
 	if (!t)
 		return -EAGAIN;
-	tmf_fire(v, t, VIO_TMF_ABORT_TASK, req);
+	t->answered = t->refused = t->lun_reset = false;
+	t->unit = req->unit->index;
+	t->tag = req->tag;
+	t->generation = req->generation;
+	send(v, t);
 	return 0;
 }
 
@@ -68,6 +108,51 @@ static struct hba_req *victim(struct vio *v, const struct vio_tmf *t)
 	return req && req->generation == t->generation && req->doom ? req : NULL;
 }
 
+static void settle(struct vio *v, struct vio_tmf *t, unsigned lane)
+{
+	struct hba_req *req = t->refused ? victim(v, t) : NULL;
+
+	t->answered = false;
+	if (!req) {
+		release(t);
+		return;
+	}
+	if (log_limit_ok(&v->lane[lane].unit_limit, 5, 60 * NS_PER_SEC))
+		log_warn("%s: %s: the device does not abort request %u; resetting the unit", v->h->pci->uri,
+			req->unit->name, req->tag);
+	__atomic_store_n(&v->addr[t->unit].expect_ua, true, __ATOMIC_RELAXED);
+	t->lun_reset = true;
+	t->refused = false;
+	send(v, t);
+}
+
+void vio_tmfs_settle(struct vio *v, unsigned lane)
+{
+	for (uint32_t i = 0; i < v->n_tmf; i++)
+		if (owner_of(&v->tmf[i]) == lane + 1 && v->tmf[i].answered)
+			settle(v, &v->tmf[i], lane);
+}
+
+/* Owner's thread, which is not the first one. Messages come in the order in which they were sent, so one that runs again
+ * after a reset has had those of before. */
+static void on_answered(struct loop_msg *m)
+{
+	struct vio_tmf *t = container_of(m, struct vio_tmf, msg);
+	struct vio *v = t->v;
+	unsigned lane = owner_of(t) - 1;
+
+	if (!hba_lane_runs(v->h, lane)) {
+		release(t);
+		return;
+	}
+	t->answered = true;
+	/* The command's own answer first, if there is one. */
+	if (vio_poll_lane(v->h, lane) < 0) {
+		release(t);
+		hba_lane_fault(v->h, lane, "the device misbehaved");
+	}
+}
+
 static void tmf_answered(struct vio *v, struct vio_tmf *t)
 {
 	uint32_t n = (uint32_t)(t - v->tmf);
@@ -76,6 +161,12 @@ static void tmf_answered(struct vio *v, struct vio_tmf *t)
 	log_debug("%s: task management %u of request %u: %u", v->h->pci->uri, t->lun_reset, t->tag, response);
 	t->at_device = false;
 	t->refused = !t->lun_reset && response != VIO_S_OK && response != VIO_S_FUNCTION_SUCCEEDED;
+	if (owner_of(t) == 1) {
+		t->answered = true;
+		return;
+	}
+	t->msg.cb = on_answered;
+	loop_post(hba_lane_loop(v->h, owner_of(t) - 1), &t->msg);
 }
 
 int vio_drain_control(struct vio *v)
@@ -91,19 +182,17 @@ int vio_drain_control(struct vio *v)
 	return r;
 }
 
-void vio_escalate(struct vio *v)
+/* Those that are on their way to or from another lane's thread are released there: it is halted. */
+void vio_tmfs_forget(struct vio *v)
 {
-	for (uint32_t i = 0; i < v->n_tmf; i++) {
+	for (uint32_t i = 0; i < VIO_N_TMF; i++) {
 		struct vio_tmf *t = &v->tmf[i];
-		struct hba_req *req = t->refused ? victim(v, t) : NULL;
+		bool ours = t->at_device || (owner_of(t) == 1 && t->answered);
 
-		t->refused = false;
-		if (!req)
+		if (!ours)
 			continue;
-		log_warn("%s: %s: the device does not abort request %u; resetting the unit", v->h->pci->uri,
-			req->unit->name, req->tag);
-		v->addr[req->unit->index].expect_ua = true;
-		tmf_fire(v, t, VIO_TMF_LOGICAL_UNIT_RESET, req);
+		t->at_device = t->answered = false;
+		release(t);
 	}
 }
 
@@ -129,6 +218,12 @@ void vio_events_post(struct vio *v)
 	for (uint32_t n = 0; n < v->n_events; n++)
 		if (!v->event_posted[n])
 			event_post(v, n);
+}
+
+/* Others may look. */
+static void count(uint64_t *counter)
+{
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
 }
 
 static struct hba_unit *unit_at(struct vio *v, uint8_t target, uint16_t lun)
@@ -158,14 +253,14 @@ static const char *on_transport_reset(struct vio *v, struct hba_unit *u, uint32_
 {
 	switch (reason) {
 	case VIO_RESET_HARD:
-		v->events.hard++;
+		count(&v->events.hard);
 		return "was reset";
 	case VIO_RESET_RESCAN:
-		v->events.rescan++;
+		count(&v->events.rescan);
 		set_there(u, true);
 		return u ? "is back" : "is new: it can be used after the instance was restarted";
 	case VIO_RESET_REMOVED:
-		v->events.removed++;
+		count(&v->events.removed);
 		set_there(u, false);
 		return "was removed";
 	}
@@ -175,10 +270,10 @@ static const char *on_transport_reset(struct vio *v, struct hba_unit *u, uint32_
 /* ASC in bits 0 to 7, ASCQ in 8 to 15 */
 static const char *on_param_change(struct vio *v, uint32_t reason)
 {
-	v->events.changed++;
+	count(&v->events.changed);
 	if (reason != (ASC_CAPACITY | ASCQ_CAPACITY << 8))
 		return "has changed its parameters";
-	v->events.capacity++;
+	count(&v->events.capacity);
 	return "has changed its capacity: \"hbactl rescan\" takes it over";
 }
 
@@ -201,9 +296,9 @@ static void on_event(struct vio *v, const struct vio_event *ev)
 	if (what)
 		hba_units_changed(v->h);
 	if (missed)
-		v->events.missed++;
+		count(&v->events.missed);
 	if (!what && !missed)
-		v->events.other++;
+		count(&v->events.other);
 	if (!log_limit_ok(&v->event_limit, 20, 60 * NS_PER_SEC))
 		return;
 	if (what)

@@ -133,7 +133,7 @@ static void features_accept(const struct vio *v, uint64_t f)
 }
 
 /* Left out on purpose: INOUT and T10_PI (no such requests come), the packed ring, event suppression by index (the
- * flag does), and all that is about more than one request queue. */
+ * flag does). Several request queues need no feature. */
 static int choose(const struct vio *v, uint64_t offered, uint64_t *ret, struct err *e)
 {
 	const uint64_t wanted = VIO_F_SCSI_HOTPLUG | VIO_F_SCSI_CHANGE | VIO_F_INDIRECT_DESC |
@@ -210,6 +210,7 @@ static void config_read_once(const struct vio *v, struct vio_config *c)
 		.event_info_size = config_get32(v, VIO_CFG_EVENT_INFO_SIZE),
 		.max_target = pci_read16(v->h->pci, a->bar, a->offset + VIO_CFG_MAX_TARGET),
 		.max_lun = config_get32(v, VIO_CFG_MAX_LUN),
+		.all_queues = common_get16(v, VIO_NUM_QUEUES),
 	};
 }
 
@@ -229,8 +230,8 @@ static int config_sizes(const struct vio *v, struct err *e)
 
 int vio_config_read(struct vio *v, struct err *e)
 {
+	unsigned need = MAX(v->n_queues, VIO_Q_REQUEST + 1u), tries = 0;
 	uint8_t before, after;
-	unsigned tries = 0;
 
 	/* The same generation before and after: all fields are of one moment [2.5.1]. */
 	do {
@@ -240,10 +241,10 @@ int vio_config_read(struct vio *v, struct err *e)
 	} while (before != after && ++tries < CONFIG_TRIES);
 	if (before != after)
 		return err_set(e, -EIO, "the device's configuration changes all the time");
-	if (!v->config.num_queues || !v->config.seg_max || common_get16(v, VIO_NUM_QUEUES) < VIO_N_QUEUES)
+	if (v->config.num_queues < need - VIO_Q_REQUEST || !v->config.seg_max || v->config.all_queues < need)
 		return err_set(e, -EIO,
 			"the device has %u request queues, %u queues in all, and takes %u segments",
-			v->config.num_queues, common_get16(v, VIO_NUM_QUEUES), v->config.seg_max);
+			v->config.num_queues, v->config.all_queues, v->config.seg_max);
 	return config_sizes(v, e);
 }
 
@@ -261,15 +262,29 @@ uint16_t vio_queue_max(const struct vio *v, uint16_t index, uint16_t limit)
 	return MIN(size, limit);
 }
 
-static int queue_vector(const struct vio *v, unsigned reg, struct err *e)
+static bool vector_is_taken(const struct vio *v, unsigned reg, uint16_t vector)
 {
-	if (v->irq != PCI_IRQ_MSIX)
-		return 0;
-	common_set16(v, reg, 0);
+	common_set16(v, reg, vector);
 	/* A device that has no room for the vector says so by this [4.1.5.1.2]. */
-	if (common_get16(v, reg) == 0)
+	return common_get16(v, reg) == vector;
+}
+
+static int first_vector(const struct vio *v, unsigned reg, struct err *e)
+{
+	if (v->irq != PCI_IRQ_MSIX || vector_is_taken(v, reg, 0))
 		return 0;
 	return err_set(e, -EIO, "the device does not take an MSI-X vector");
+}
+
+/* A lane's own one, if there is one; else the first, which wakes the lane. */
+static int queue_vector(struct vio *v, const struct vio_ring *q, struct err *e)
+{
+	unsigned lane = q->index > VIO_Q_REQUEST ? q->index - VIO_Q_REQUEST : 0;
+	bool own = lane && v->irq == PCI_IRQ_MSIX && lane < v->n_vectors;
+
+	own = own && vector_is_taken(v, VIO_QUEUE_VECTOR, (uint16_t)lane);
+	v->lane[lane].by_first = lane && !own;
+	return own ? 0 : first_vector(v, VIO_QUEUE_VECTOR, e);
 }
 
 static int queue_enable(struct vio *v, struct vio_ring *q, struct err *e)
@@ -282,7 +297,7 @@ static int queue_enable(struct vio *v, struct vio_ring *q, struct err *e)
 		return err_set(e, -EIO, "queue %u of the device is not as it was (size %u)", q->index,
 			common_get16(v, VIO_QUEUE_SIZE));
 	common_set16(v, VIO_QUEUE_SIZE, q->size);
-	r = queue_vector(v, VIO_QUEUE_VECTOR, e);
+	r = queue_vector(v, q, e);
 	if (r < 0)
 		return r;
 	off = (uint64_t)common_get16(v, VIO_QUEUE_NOTIFY_OFF) * v->notify_multiplier;
@@ -301,10 +316,22 @@ static void forget_all(struct vio *v)
 {
 	for (uint32_t i = 0; i <= v->depth; i++)
 		v->slot[i].at_device = false;
-	memset(v->tmf, 0, sizeof(v->tmf));
 	memset(v->event_posted, 0, sizeof(v->event_posted));
 	v->polled_done = false;
+	vio_tmfs_forget(v);
 	vio_turns_forget(v);
+}
+
+/* The core may have been told to use fewer than there are, which is not known before. */
+static void share_slots(struct vio *v)
+{
+	for (unsigned i = 0; i < v->h->n_lanes; i++) {
+		struct vio_lane *l = &v->lane[i];
+
+		l->first_tag = hba_lane_tags(v->h, i, &l->n_tags);
+		assert(l->n_tags <= v->ring[VIO_Q_REQUEST + i].size / v->stride);
+	}
+	assert(v->lane[0].n_tags <= v->per_lane);
 }
 
 int vio_run(struct vio *v, struct err *e)
@@ -312,8 +339,9 @@ int vio_run(struct vio *v, struct err *e)
 	int r;
 
 	forget_all(v);
-	r = queue_vector(v, VIO_CONFIG_VECTOR, e);
-	for (unsigned i = 0; r == 0 && i < VIO_N_QUEUES; i++)
+	share_slots(v);
+	r = first_vector(v, VIO_CONFIG_VECTOR, e);
+	for (unsigned i = 0; r == 0 && i < v->n_queues; i++)
 		r = queue_enable(v, &v->ring[i], e);
 	if (r < 0)
 		return r;

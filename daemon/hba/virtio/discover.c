@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which units there are, asked by polled commands on the set-up thread. Answers are untrusted. */
+/* Which units there are, asked by polled commands on the set-up thread, in the first request queue. Answers are untrusted. */
 #include "vio.h"
 
 #include <errno.h>
@@ -36,7 +36,7 @@ static int wait_done(struct vio *v, uint32_t timeout_ms)
 	uint64_t until = clock_ns() + timeout_ms * NS_PER_MS;
 
 	for (unsigned n = 0; !v->polled_done; n++) {
-		int r = vio_drain_requests(v, &v->ring[VIO_Q_REQUEST]);
+		int r = vio_drain_requests(v, 0);
 
 		if (r < 0)
 			return r;
@@ -78,8 +78,8 @@ static int ask_once(struct vio *v, struct question *q)
 		return -EBUSY;
 	memset(v->data_mem, 0, VIO_DATA_MEM);
 	v->polled_done = false;
-	vio_fire(v, slot, &c);
-	vio_kick(v, &v->ring[VIO_Q_REQUEST]);
+	vio_fire(v, 0, slot, &c);
+	vio_kick(v, vio_lane_ring(v, 0));
 	r = wait_done(v, v->times->polled);
 	if (r < 0)
 		return r;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Requests on their way to the device and back; polling. */
+/* Requests on their way to the device and back; polling. Each lane has its own queue, and nothing of another's. */
 #include "vio.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ static struct vio_addr *addr_of(struct vio *v, const struct hba_req *req)
 	return &v->addr[req->unit->index];
 }
 
-static void fire(struct vio *v, struct hba_req *req)
+void vio_send(struct vio *v, struct hba_req *req)
 {
 	struct vio_cmd c = {
 		.addr = addr_of(v, req),
@@ -42,112 +42,21 @@ static void fire(struct vio *v, struct hba_req *req)
 		c.cdb_len = vio_rw_cdb(req, c.addr->dpofua, cdb);
 		c.cdb = cdb;
 	}
-	vio_fire(v, req->tag, &c);
-}
-
-/* --- turns --- */
-
-static struct vio_turn *turn_of(struct vio *v, const struct hba_req *req)
-{
-	return &v->turn[req->unit->index];
-}
-
-void vio_turns_init(struct vio *v)
-{
-	for (unsigned i = 0; i < HBA_MAX_UNITS; i++)
-		list_init(&v->turn[i].waiting);
-	list_init(&v->given_up);
-}
-
-static void forget_list(struct list *l)
-{
-	while (!list_empty(l))
-		list_remove(l->next);
-}
-
-void vio_turns_forget(struct vio *v)
-{
-	for (unsigned i = 0; i < HBA_MAX_UNITS; i++) {
-		v->turn[i].busy = 0;
-		forget_list(&v->turn[i].waiting);
-	}
-	forget_list(&v->given_up);
+	v->slot[req->tag].behind_reset = __atomic_load_n(&addr_of(v, req)->expect_ua, __ATOMIC_RELAXED);
+	vio_fire(v, req->lane, req->tag, &c);
 }
 
 void vio_submit(struct hba *h, struct hba_req *req)
 {
-	struct vio *v = vio_of(h);
-	struct vio_turn *t = turn_of(v, req);
-
 	req->drv_step = 0;
-	if (v->config.cmd_per_lun && t->busy >= v->config.cmd_per_lun) {
-		list_append(&t->waiting, &req->drv_link);
-		return;
-	}
-	t->busy++;
-	fire(v, req);
+	vio_turn_await(vio_of(h), req);
 }
 
-/* One of the unit's commands has come back. In a reset nothing new is sent. */
-static void next_turn(struct vio *v, struct vio_turn *t)
+void vio_doorbell(struct hba *h, unsigned lane)
 {
-	struct hba_req *req = list_first(&t->waiting, struct hba_req, drv_link);
+	struct vio *v = vio_of(h);
 
-	t->busy--;
-	if (!req || hba_state(v->h) != HBA_RUNNING)
-		return;
-	list_remove(&req->drv_link);
-	/* Its time limit is for the unit, not for the wait behind others. */
-	hba_req_rearm(req);
-	t->busy++;
-	fire(v, req);
-}
-
-/* Another poll, after the other descriptors had theirs. */
-static void wake_again(struct vio *v)
-{
-	uint64_t one = 1;
-
-	/* It fails only when the counter is full: then it is readable anyhow. */
-	if (write(v->h->irq_fd, &one, sizeof(one)) < 0)
-		return;
-}
-
-bool vio_give_up_waiting(struct vio *v, struct hba_req *req)
-{
-	if (v->slot[req->tag].at_device)
-		return false;
-	/* From one list to the other; never ended from within the call. */
-	list_remove(&req->drv_link);
-	list_append(&v->given_up, &req->drv_link);
-	wake_again(v);
-	return true;
-}
-
-static void end_given_up(struct vio *v)
-{
-	struct hba_req *req;
-
-	while ((req = list_first(&v->given_up, struct hba_req, drv_link))) {
-		list_remove(&req->drv_link);
-		req->result = HBA_ABORTED;
-		req->fw_status = VIO_S_ABORTED;
-		req->scsi_status = 0;
-		req->sense_len = 0;
-		req->moved = 0;
-		hba_complete(req);
-	}
-}
-
-static void kick_requests(struct vio *v)
-{
-	for (unsigned i = VIO_Q_REQUEST; i < VIO_N_QUEUES; i++)
-		vio_kick(v, &v->ring[i]);
-}
-
-void vio_doorbell(struct hba *h)
-{
-	kick_requests(vio_of(h));
+	vio_kick(v, vio_lane_ring(v, lane));
 }
 
 /* --- answers --- */
@@ -163,18 +72,19 @@ static bool passes_ua(const struct hba_req *req)
 
 /* The unit attention of our own reset is ours: re-issued commands are to go on as if nothing had been. The unit has
  * not run a command that it answers so, so even those that must not run twice can be sent again. No reset of ours takes
- * power away: one that tells of that tells what everybody has to know. */
+ * power away: one that tells of that tells what everybody has to know.
+ *
+ * Another lane may see the answer to a later command first. Commands that were sent before it did are told of the reset as
+ * well, so what counts is what was known when they were sent. */
 static bool is_our_ua(struct vio *v, const struct hba_req *req)
 {
-	struct vio_addr *a = addr_of(v, req);
-
-	if (!a->expect_ua)
+	if (!v->slot[req->tag].behind_reset)
 		return false;
 	if (hba_sense_is(req, SENSE_KEY_UNIT_ATTENTION, ASC_RESET_OCCURRED) && !hba_sense_is_outage(req))
 		return true;
 	/* It has been told, or there was none. */
 	if (req->result == HBA_DONE && !passes_ua(req))
-		a->expect_ua = false;
+		__atomic_store_n(&addr_of(v, req)->expect_ua, false, __ATOMIC_RELAXED);
 	return false;
 }
 
@@ -189,17 +99,17 @@ static bool goes_again(struct vio *v, struct hba_req *req)
 		return false;
 	if (req->doom || req->drv_step >= MAX_AGAIN)
 		return false;
-	if (hba_state(v->h) != HBA_RUNNING)
+	if (!hba_lane_runs(v->h, req->lane))
 		return true;
 	req->drv_step++;
-	fire(v, req);
+	vio_send(v, req);
 	return true;
 }
 
 /* The layers above have only sense data for it, which cannot say this. */
 static void note_failure(struct vio *v, const struct hba_req *req, const struct vio_cmd_resp *resp)
 {
-	if (log_limit_ok(&v->failure_limit, 5, 60 * NS_PER_SEC))
+	if (log_limit_ok(&v->lane[req->lane].failure_limit, 5, 60 * NS_PER_SEC))
 		log_warn("%s: %s: request of kind %d failed: response %u, status %02xh, %u of %u bytes left, "
 			 "%u bytes of "
 			 "sense",
@@ -211,7 +121,7 @@ static int request_reply(struct vio *v, struct hba_req *req)
 {
 	/* Snapshot: what is looked at twice below must not change in between. */
 	struct vio_cmd_resp resp;
-	struct vio_turn *t = turn_of(v, req);
+	unsigned lane = req->lane, unit = req->unit->index;
 	int r;
 
 	memcpy(&resp, vio_slot_mem(v, req->tag) + VIO_SLOT_RESP, sizeof(resp));
@@ -224,46 +134,59 @@ static int request_reply(struct vio *v, struct hba_req *req)
 	if (req->kind == HBA_REQ_FLUSH && hba_sense_key_is(req, SENSE_KEY_RECOVERED_ERROR))
 		req->scsi_status = SCSI_GOOD;
 	hba_complete(req);
-	next_turn(v, t);
+	vio_turn_over(v, lane, unit);
 	return 0;
 }
 
-static int one_used(struct vio *v, uint32_t id, uint32_t len)
+/* The slot of a number in this lane's queue, if it is at the device; else -1. */
+static int64_t slot_at_device(const struct vio *v, unsigned lane, uint32_t number)
 {
-	uint32_t slot = id / v->stride;
+	const struct vio_lane *l = &v->lane[lane];
+	uint32_t slot = l->first_tag + number;
+
+	if (!lane && number == vio_slot_number(v, lane, vio_polled_slot(v)))
+		slot = vio_polled_slot(v);
+	else if (number >= l->n_tags)
+		return -1;
+	return v->slot[slot].at_device ? (int64_t)slot : -1;
+}
+
+static int one_used(struct vio *v, unsigned lane, uint32_t id, uint32_t len)
+{
+	int64_t slot = id % v->stride ? -1 : slot_at_device(v, lane, id / v->stride);
 	struct hba_req *req = NULL;
 
-	if (slot > v->depth || id % v->stride || !v->slot[slot].at_device)
-		return -EIO;
 	/* The buffers were offered, so it may have written into them, but not beyond. */
-	if (len > v->slot[slot].bytes)
+	if (slot < 0 || len > v->slot[slot].bytes)
 		return -EIO;
 	if (slot == vio_polled_slot(v)) {
 		v->slot[slot].at_device = false;
 		v->polled_done = true;
 		return 0;
 	}
-	req = hba_req_by_tag(v->h, slot);
+	req = hba_req_by_tag(v->h, (uint32_t)slot);
 	if (!req)
 		return -EIO;
 	v->slot[slot].at_device = false;
 	return request_reply(v, req);
 }
 
-int vio_drain_requests(struct vio *v, struct vio_ring *q)
+int vio_drain_requests(struct vio *v, unsigned lane)
 {
+	struct vio_ring *q = vio_lane_ring(v, lane);
 	uint32_t budget = q->size; /* a device that goes on for ever must not hold the thread */
 	uint32_t id = 0, len = 0;
 	int r, bad = 0;
 
 	while ((r = vio_ring_take(q, &id, &len)) > 0) {
 		/* The rest of the ring is still good after one wild entry. */
-		if (one_used(v, id, len) < 0) {
+		if (one_used(v, lane, id, len) < 0) {
 			bad = -EIO;
-			if (log_limit_ok(&v->garbage_limit, 5, 60 * NS_PER_SEC))
-				log_warn("%s: the device answered descriptor %u with %u bytes, which makes "
-					 "no sense",
-					v->h->pci->uri, id, len);
+			if (log_limit_ok(&v->lane[lane].garbage_limit, 5, 60 * NS_PER_SEC))
+				log_warn("%s: the device answered descriptor %u of queue %u with %u bytes, "
+					 "which "
+					 "makes no sense",
+					v->h->pci->uri, id, q->index, len);
 		}
 		if (!--budget)
 			return bad < 0 ? bad : 1;
@@ -283,8 +206,7 @@ int vio_drain(struct vio *v)
 	/* Task management first: when it says that a command has ended, the command is in the ring already. */
 	int r = vio_drain_control(v);
 
-	for (unsigned i = VIO_Q_REQUEST; i < VIO_N_QUEUES; i++)
-		r = worse(r, vio_drain_requests(v, &v->ring[i]));
+	r = worse(r, vio_drain_requests(v, 0));
 	return worse(r, vio_drain_events(v));
 }
 
@@ -309,6 +231,39 @@ static int check_health(struct vio *v)
 	return vio_health(v);
 }
 
+void vio_wake(const struct vio *v, unsigned lane)
+{
+	uint64_t one = 1;
+
+	/* It fails only when the counter is full: then it is readable anyhow. */
+	if (write(hba_lane_irq_fd(v->h, lane), &one, sizeof(one)) < 0)
+		return;
+}
+
+/* This interrupt may be theirs. */
+static void wake_those_without(const struct vio *v)
+{
+	for (unsigned i = 1; i < v->h->n_lanes; i++)
+		if (v->lane[i].by_first)
+			vio_wake(v, i);
+}
+
+/* What was taken may let others go; after vio_drain() or vio_drain_requests(), which have said r. */
+static int after_drain(struct vio *v, unsigned lane, int r)
+{
+	vio_turns_end_given_up(v, lane);
+	if (r >= 0 && hba_lane_runs(v->h, lane)) {
+		vio_tmfs_settle(v, lane);
+		vio_turns_look(v, lane);
+		vio_kick(v, vio_lane_ring(v, lane));
+	}
+	/* More is in the rings than one call takes, and its interrupt is spent. */
+	if (r > 0)
+		vio_wake(v, lane);
+	/* Garbage is what a device that has gone shows too. */
+	return r < 0 && vio_status(v) == VIO_ST_ALL_ONES ? -ENODEV : r;
+}
+
 int vio_poll(struct hba *h)
 {
 	struct vio *v = vio_of(h);
@@ -316,22 +271,20 @@ int vio_poll(struct hba *h)
 
 	if (r < 0)
 		return r;
-	r = vio_drain(v);
-	end_given_up(v);
-	if (r >= 0) {
-		vio_escalate(v);
-		kick_requests(v);
+	r = after_drain(v, 0, vio_drain(v));
+	if (r >= 0)
 		vio_kick(v, &v->ring[VIO_Q_EVENT]);
-	}
-	/* More is in the rings than one call takes, and its interrupt is spent. */
-	if (r > 0)
-		wake_again(v);
-	/* Garbage is what a device that has gone shows too. */
-	if (r < 0 && vio_status(v) == VIO_ST_ALL_ONES)
-		r = -ENODEV;
 	if (r >= 0)
 		r = check_health(v);
+	wake_those_without(v);
 	if (v->irq == PCI_IRQ_INTX)
 		h->pci->ops->intx_unmask(h->pci);
 	return r;
+}
+
+int vio_poll_lane(struct hba *h, unsigned lane)
+{
+	struct vio *v = vio_of(h);
+
+	return after_drain(v, lane, vio_drain_requests(v, lane));
 }

@@ -15,7 +15,7 @@ static int begin(struct vio *v, unsigned *phase, uint64_t now, uint64_t *next)
 {
 	if (vio_status(v) == VIO_ST_ALL_ONES)
 		return -ENODEV;
-	/* What the device has answered need not run again. */
+	/* What the device has answered need not run again. The other lanes have looked before they were halted. */
 	vio_drain(v);
 	vio_reset_ask(v);
 	v->reset_until_ns = now + v->times->reset * NS_PER_MS;
@@ -38,7 +38,7 @@ static int set_up(struct vio *v)
 		return r;
 	}
 	for (unsigned i = 0; i < v->h->n_units; i++)
-		v->addr[i].expect_ua = true;
+		__atomic_store_n(&v->addr[i].expect_ua, true, __ATOMIC_RELAXED);
 	/* Its interrupt may have come, and been left alone, while the device was frozen. */
 	if (v->irq == PCI_IRQ_INTX)
 		v->h->pci->ops->intx_unmask(v->h->pci);

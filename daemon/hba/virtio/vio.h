@@ -40,45 +40,73 @@ struct vio_ring {
 	uint16_t avail_idx, used_idx; /* ours: both run free, modulo 2^16 */
 	uint16_t at_device;	      /* chains that the device has */
 	bool kick;		      /* something was made available since the last notification */
+	uint8_t apart[HB_APART];      /* others are other threads' */
 };
 
 /* Device configuration, as read */
 struct vio_config {
 	uint32_t num_queues, seg_max, max_sectors, cmd_per_lun, event_info_size, max_lun;
 	uint16_t max_target;
+	uint16_t all_queues; /* of the common configuration */
 };
 
 struct vio_slot {
 	bool at_device;
-	uint32_t bytes; /* of all its buffers */
+	bool behind_reset; /* of ours, which its unit had not told of when it was sent */
+	uint32_t bytes;	   /* of all its buffers */
 };
 
 #define VIO_N_TMF    4
 #define VIO_N_EVENTS 16
 
+/* Its owner's thread has it, but from the message to the first lane until the one back: the control queue is that one's. */
 struct vio_tmf {
+	uint8_t owner; /* atomic: 0, or 1 + the lane that has it */
 	bool at_device;
+	bool answered;
 	bool refused;	/* answered, but not with success */
 	bool lun_reset; /* the second attempt */
+	uint8_t unit;
 	uint32_t tag, generation;
+	struct vio *v;
+	struct loop_msg msg;
 };
 
-/* A unit takes no more commands at once than the device says [5.6.4.1]; the others wait here. */
+/* A unit takes no more commands at once than the device says [5.6.4.1]; the others wait with their lanes. See turn.c. */
 struct vio_turn {
-	uint32_t busy;
-	struct list waiting; /* by drv_link */
+	uint32_t busy;	/* atomic: at the device, of all lanes */
+	uint8_t wanted; /* atomic: a bit for each lane with which some wait */
+	uint8_t called; /* atomic: a bit for each lane that is to look whether they can go */
+	uint8_t apart[HB_APART];
+};
+static_assert(HBA_MAX_LANES <= 8, "a bit for each");
+
+/* Those of one unit that wait with one lane */
+struct vio_wait {
+	struct list requests; /* by drv_link */
+	struct list link;     /* in vio_lane.waiting, if there are any */
 };
 
 struct vio_addr {
 	uint8_t target;
 	uint16_t lun;
 	bool dpofua;	/* the unit knows DPO and FUA */
-	bool expect_ua; /* our own reset left a unit attention behind, which is nobody's business */
+	bool expect_ua; /* atomic: our own reset left a unit attention behind, which is nobody's business */
 };
 
-/* Request queues: a table, of which the core's single I/O thread uses one. */
-#define VIO_N_REQUEST_QUEUES 1
-#define VIO_N_QUEUES	     (VIO_Q_REQUEST + VIO_N_REQUEST_QUEUES)
+/* What one I/O thread has, beside its request queue. Its thread's, or the first lane's while it is halted. */
+struct vio_lane {
+	uint32_t first_tag, n_tags;
+	bool by_first; /* its queue has no interrupt of its own: the first lane, which has it, wakes this one */
+	struct vio_wait wait[HBA_MAX_UNITS]; /* by unit->index */
+	struct list waiting;		     /* of wait[] */
+	struct list given_up;		     /* requests that were waiting, and are to end: by drv_link */
+	struct log_limit garbage_limit, failure_limit, unit_limit;
+	uint8_t apart[HB_APART];
+};
+
+/* One request queue for each lane; the others are the first one's. */
+#define VIO_N_QUEUES (VIO_Q_REQUEST + HBA_MAX_LANES)
 
 struct vio {
 	struct hba *h;
@@ -88,8 +116,11 @@ struct vio {
 	uint64_t features; /* that both sides have */
 	struct vio_config config;
 	enum pci_irq_kind irq;
+	unsigned n_vectors; /* of MSI-X */
 
-	struct vio_ring ring[VIO_N_QUEUES];
+	unsigned n_queues; /* of ring[]; 0 until it is known */
+	/* Requests of a lane; the last one's queue has room for what hba_lane_tags() may leave over beside. */
+	uint32_t per_lane;
 	uint32_t depth;	 /* slots of requests */
 	uint32_t stride; /* descriptors of a slot */
 	uint32_t segs;	 /* segments of a slot, of both directions */
@@ -97,21 +128,24 @@ struct vio {
 
 	struct dma_arena mem;
 	uint8_t *slot_mem, *list_mem, *tmf_mem, *event_mem, *data_mem; /* in mem */
-	struct vio_slot *slot;					       /* depth + 1 */
-	struct vio_tmf tmf[VIO_N_TMF];
+	struct vio_slot *slot;					       /* by tag; behind them set-up's */
 	uint32_t n_tmf, n_events, event_size;
 	bool event_posted[VIO_N_EVENTS];
 	struct vio_addr addr[HBA_MAX_UNITS]; /* by unit->index */
-	struct vio_turn turn[HBA_MAX_UNITS]; /* likewise */
-	struct list given_up;		     /* requests that were waiting, and are to end: by drv_link */
 
 	bool polled_done;
 	uint64_t health_ns; /* when the status was last looked at */
 	uint64_t reset_until_ns;
-	struct log_limit garbage_limit, event_limit, failure_limit;
+	struct log_limit event_limit;
 	struct {
 		uint64_t hard, rescan, removed, changed, capacity, missed, other;
 	} events;
+
+	uint8_t apart[HB_APART]; /* what all lanes read from what they write */
+	struct vio_ring ring[VIO_N_QUEUES];
+	struct vio_lane lane[HBA_MAX_LANES];
+	struct vio_tmf tmf[VIO_N_TMF];
+	struct vio_turn turn[HBA_MAX_UNITS]; /* by unit->index */
 };
 
 static inline struct vio *vio_of(const struct hba *h)
@@ -119,9 +153,19 @@ static inline struct vio *vio_of(const struct hba *h)
 	return h->drv;
 }
 
+static inline struct vio_ring *vio_lane_ring(struct vio *v, unsigned lane)
+{
+	return &v->ring[VIO_Q_REQUEST + lane];
+}
+/* Set-up's: the first lane's queue has room for it behind the requests. */
 static inline uint32_t vio_polled_slot(const struct vio *v)
 {
 	return v->depth;
+}
+/* Which one of its lane's queue it is: so many strides into the table of descriptors. */
+static inline uint32_t vio_slot_number(const struct vio *v, unsigned lane, uint32_t slot)
+{
+	return slot == vio_polled_slot(v) ? v->per_lane : slot - v->lane[lane].first_tag;
 }
 
 /* Layout of a slot's memory. It lies within a page: memory that is contiguous for us need not be so behind a virtual
@@ -177,7 +221,7 @@ int vio_negotiate(struct vio *v, struct err *e);
 int vio_config_read(struct vio *v, struct err *e);
 /* How large a queue may be, at most limit; 0: the device has not got it. */
 uint16_t vio_queue_max(const struct vio *v, uint16_t index, uint16_t limit);
-/* Clears the rings, tells the device where they are, DRIVER_OK. */
+/* Clears the rings, tells the device where they are, DRIVER_OK. With all other lanes halted. */
 int vio_run(struct vio *v, struct err *e);
 /* A look at the status: 0, -ENODEV, -EIO (wants a reset, or was reset behind our back). */
 int vio_health(struct vio *v);
@@ -214,32 +258,53 @@ void vio_lun_put(uint8_t lun[VIO_LUN_SIZE], uint8_t target, uint16_t number);
 bool vio_lun_get(const uint8_t lun[VIO_LUN_SIZE], uint8_t *ret_target, uint16_t *ret_number);
 /* The CDB of a read or write. Returns its length. */
 uint8_t vio_rw_cdb(const struct hba_req *req, bool dpofua, uint8_t cdb[16]);
-/* Fills the slot and offers it. */
-void vio_fire(struct vio *v, uint32_t slot, const struct vio_cmd *c);
+/* Fills the slot and offers it in its lane's queue. */
+void vio_fire(struct vio *v, unsigned lane, uint32_t slot, const struct vio_cmd *c);
 /* Result fields of req from a response. -EIO: the device has not written it. */
 int vio_result(struct hba_req *req, const struct vio_cmd_resp *r);
 
-/* --- io.c --- */
+/* --- turn.c: which requests go now; its lane's thread --- */
 
 void vio_turns_init(struct vio *v);
-/* All requests are the core's again: before a reset, and at the end. */
+/* All requests are the core's again: before a reset, and at the end. All other lanes are halted. */
 void vio_turns_forget(struct vio *v);
+/* Sends it now, or when it is its unit's turn. */
+void vio_turn_await(struct vio *v, struct hba_req *req);
+/* A request of this unit that was sent has come back. */
+void vio_turn_over(struct vio *v, unsigned lane, unsigned unit);
+/* Sends those that can go by now, if other lanes have made room. */
+void vio_turns_look(struct vio *v, unsigned lane);
 /* If it still waits for its turn, it ends with the next poll; false: it is at the device. */
-bool vio_give_up_waiting(struct vio *v, struct hba_req *req);
+bool vio_turn_give_up(struct vio *v, struct hba_req *req);
+/* Ends those. */
+void vio_turns_end_given_up(struct vio *v, unsigned lane);
+
+/* --- io.c --- */
+
+/* Sends it, whatever waits. */
+void vio_send(struct vio *v, struct hba_req *req);
 void vio_submit(struct hba *h, struct hba_req *req);
-void vio_doorbell(struct hba *h);
+void vio_doorbell(struct hba *h, unsigned lane);
 int vio_poll(struct hba *h);
-/* Takes all answers, without any other look at the device. 0; 1: there is more than one call takes; -EIO. */
+int vio_poll_lane(struct hba *h, unsigned lane);
+/* Has the lane poll again, after its other descriptors had their turn. Any thread. */
+void vio_wake(const struct vio *v, unsigned lane);
+/* Takes all answers that are the first lane's, without any other look at the device. 0; 1: there is more than one call takes;
+ * -EIO. */
 int vio_drain(struct vio *v);
-/* As vio_drain(), of one request queue. */
-int vio_drain_requests(struct vio *v, struct vio_ring *q);
+/* As vio_drain(), of a lane's request queue. */
+int vio_drain_requests(struct vio *v, unsigned lane);
 
-/* --- control.c: task management and events --- */
+/* --- control.c: task management and events; where nothing else is said, the first lane's thread --- */
 
+/* Thread of the request's lane. */
 int vio_abort(struct hba *h, struct hba_req *req);
 int vio_drain_control(struct vio *v);
-/* Commands whose abort was refused, and which did not come back since, lose their whole unit's task set. */
-void vio_escalate(struct vio *v);
+/* After its queue was emptied, of this lane, on its thread: commands whose abort was refused, and which did not come back
+ * since, lose their whole unit's task set. */
+void vio_tmfs_settle(struct vio *v, unsigned lane);
+/* Nothing is at the device. */
+void vio_tmfs_forget(struct vio *v);
 int vio_drain_events(struct vio *v);
 void vio_events_post(struct vio *v);
 

@@ -9,8 +9,9 @@
 
 #define REQUEST_QUEUE_MAX 1024
 #define OTHER_QUEUE_MAX	  16
-#define REQUEST_QUEUE_MIN 8  /* room for two commands, one of them polled, without lists of their own */
-#define DIRECT_SEGS	  32 /* then segments cost commands */
+#define REQUEST_QUEUE_MIN 8    /* room for two commands, one of them polled, without lists of their own */
+#define DIRECT_SEGS	  32   /* then segments cost commands */
+#define DEPTH_MAX	  4096 /* of all lanes together */
 #define BOUNCE_CHUNK	  16384
 #define QUIET_MS	  100
 
@@ -33,23 +34,54 @@ static int queue_sizes(struct vio *v, struct sizes *s, struct err *e)
 	return 0;
 }
 
-static void declare_limits(struct vio *v, const struct sizes *s)
+/* Segments, and descriptors of a slot. */
+static void shape_slots(struct vio *v, const struct sizes *s)
 {
-	struct hba_limits *l = &v->h->limits;
-	uint64_t bytes;
-
 	/* No chain is longer than the queue, whether in a list or not [2.7.5.3.1, 2.7.5.1]. */
 	v->segs = MIN(MIN(v->config.seg_max, HBA_MAX_SEGMENTS), s->request - (uint32_t)VIO_SLOT_FIXED);
 	v->indirect = v->features & VIO_F_INDIRECT_DESC;
 	if (!v->indirect)
 		v->segs = MIN(MIN(v->segs, DIRECT_SEGS), s->request / 2u - VIO_SLOT_FIXED);
 	v->stride = v->indirect ? 1 : v->segs + VIO_SLOT_FIXED;
-	v->depth = s->request / v->stride - 1;
+}
+
+/* Room is left in the first lane's queue for set-up's command, and in the last one's for what a smaller depth, divided by the
+ * lanes, leaves over: one for each other lane, of which the last one has one less than its share before. */
+static uint32_t room_per_lane(const struct vio *v, const struct sizes *s, unsigned lanes)
+{
+	uint32_t room = s->request / v->stride;
+
+	return MIN(room - MIN(MAX(lanes - 1, 2u) - 1, room), (uint32_t)DEPTH_MAX / lanes);
+}
+
+/* As many as were asked for, if the device has a request queue of the same size, and an MSI-X vector, for each. A capture is made of one
+ * thread's view: whoever plays it again has one. */
+static void take_lanes(struct vio *v, const struct sizes *s)
+{
+	struct hba *h = v->h;
+	unsigned most = MIN(v->config.num_queues, v->config.all_queues - (uint32_t)VIO_Q_REQUEST), n = 1;
+
+	most = MIN(MIN(h->n_lanes, most), h->pci->n_vectors[PCI_IRQ_MSIX]);
+	if (pci_is_noted(h->pci))
+		most = 1;
+	while (n < most && vio_queue_max(v, (uint16_t)(VIO_Q_REQUEST + n), s->request) == s->request)
+		n++;
+	while (n > 1 && room_per_lane(v, s, n) < HBA_LANE_SLOTS)
+		n--;
+	h->n_lanes = n;
+	v->n_queues = VIO_Q_REQUEST + n;
+	v->per_lane = room_per_lane(v, s, n);
+	v->depth = n * v->per_lane;
+}
+
+static void declare_limits(struct vio *v)
+{
 	/* Every bounce chunk may be a segment of its own. max_sectors is a hint, and 0 none. */
-	bytes = (uint64_t)v->segs * BOUNCE_CHUNK;
+	uint64_t bytes = (uint64_t)v->segs * BOUNCE_CHUNK;
+
 	if (v->config.max_sectors)
 		bytes = MIN(bytes, (uint64_t)v->config.max_sectors * VIO_SECTOR_BYTES);
-	*l = (struct hba_limits){
+	v->h->limits = (struct hba_limits){
 		.max_segments = v->segs,
 		.max_segment_bytes = 1u << 30,
 		/* Whole 4 KiB, so that 4Kn units can use it all; never nothing. */
@@ -73,9 +105,13 @@ static uint64_t take(uint64_t *end, uint64_t size)
 	return at;
 }
 
+static uint16_t size_of(const struct sizes *s, unsigned queue)
+{
+	return queue == VIO_Q_CONTROL ? s->control : queue == VIO_Q_EVENT ? s->event : s->request;
+}
+
 static int alloc_mem(struct vio *v, const struct sizes *s, struct err *e)
 {
-	const uint16_t size[VIO_N_QUEUES] = {s->control, s->event, s->request};
 	uint64_t ring[VIO_N_QUEUES], slots, lists, tmfs, events, data, end = 0;
 	int r;
 
@@ -84,8 +120,8 @@ static int alloc_mem(struct vio *v, const struct sizes *s, struct err *e)
 	v->event_size = (uint32_t)ALIGN_UP(
 		MAX(MIN(v->config.event_info_size, VIO_EVENT_LIMIT), sizeof(struct vio_event)),
 		sizeof(uint64_t));
-	for (unsigned i = 0; i < VIO_N_QUEUES; i++)
-		ring[i] = take(&end, vio_ring_bytes(size[i]));
+	for (unsigned i = 0; i < v->n_queues; i++)
+		ring[i] = take(&end, vio_ring_bytes(size_of(s, i)));
 	slots = take(&end, (uint64_t)(v->depth + 1) * VIO_SLOT_SIZE);
 	lists = take(&end, (uint64_t)(v->depth + 1) * vio_list_size(v));
 	tmfs = take(&end, VIO_N_TMF * VIO_TMF_MEM);
@@ -97,9 +133,9 @@ static int alloc_mem(struct vio *v, const struct sizes *s, struct err *e)
 	r = dma_arena_alloc(&v->h->space, "hbad-virtio", end, 0, UINT64_MAX, &v->mem, e);
 	if (r < 0)
 		return r;
-	for (unsigned i = 0; i < VIO_N_QUEUES; i++)
+	for (unsigned i = 0; i < v->n_queues; i++)
 		vio_ring_place(
-			&v->ring[i], (uint16_t)i, size[i], v->mem.cpu + ring[i], v->mem.iova + ring[i]);
+			&v->ring[i], (uint16_t)i, size_of(s, i), v->mem.cpu + ring[i], v->mem.iova + ring[i]);
 	v->slot_mem = v->mem.cpu + slots;
 	v->list_mem = v->mem.cpu + lists;
 	v->tmf_mem = v->mem.cpu + tmfs;
@@ -156,7 +192,9 @@ static int bring_up(struct vio *v, struct err *e)
 		r = queue_sizes(v, &s, e);
 	if (r < 0)
 		return r;
-	declare_limits(v, &s);
+	shape_slots(v, &s);
+	take_lanes(v, &s);
+	declare_limits(v);
 	return alloc_mem(v, &s, e);
 }
 
@@ -180,22 +218,37 @@ static int vio_attach(struct hba *h, const struct hba_match *match, struct err *
 	return r;
 }
 
-/* MSI-X, one vector for all queues and changes of the configuration; else the (possibly shared) line. virtio knows no
- * MSI [4.1.5.1.2]. */
+/* A vector for each lane's queue: the first one is also that of all else. The kernel may have fewer to give than the device
+ * has; then it is one for all. */
+static int enable_msix(struct vio *v, struct err *e)
+{
+	struct hba *h = v->h;
+	int fds[HBA_MAX_LANES], r;
+
+	for (unsigned i = 0; i < h->n_lanes; i++)
+		fds[i] = hba_lane_irq_fd(h, i);
+	v->n_vectors = h->n_lanes;
+	r = pci_irq_enable(h->pci, PCI_IRQ_MSIX, fds, h->n_lanes, e);
+	if (r == 0 || h->n_lanes == 1)
+		return r;
+	v->n_vectors = 1;
+	log_warn("%s: %u MSI-X vectors are not to be had, so I/O thread 0 has the interrupts of all",
+		h->pci->uri, h->n_lanes);
+	return pci_irq_enable(h->pci, PCI_IRQ_MSIX, fds, 1, e);
+}
+
+/* MSI-X, else the (possibly shared) line. virtio knows no MSI [4.1.5.1.2]. */
 static int enable_irq(struct vio *v, struct err *e)
 {
-	static const enum pci_irq_kind order[] = {PCI_IRQ_MSIX, PCI_IRQ_INTX};
 	struct pci_dev *pci = v->h->pci;
 	int r = -ENOTSUP;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(order); i++) {
-		if (!pci->n_vectors[order[i]])
-			continue;
-		r = pci_irq_enable(pci, order[i], &v->h->irq_fd, 1, e);
-		if (r == 0) {
-			v->irq = order[i];
-			return 0;
-		}
+	v->irq = PCI_IRQ_MSIX;
+	if (pci->n_vectors[PCI_IRQ_MSIX])
+		r = enable_msix(v, e);
+	if (r < 0 && pci->n_vectors[PCI_IRQ_INTX]) {
+		v->irq = PCI_IRQ_INTX;
+		r = pci_irq_enable(pci, PCI_IRQ_INTX, &v->h->irq_fd, 1, e);
 	}
 	if (r == -ENOTSUP)
 		err_set(e, r,
@@ -245,6 +298,7 @@ const struct hba_ops vio_ops = {
 	.submit = vio_submit,
 	.ring_doorbell = vio_doorbell,
 	.poll = vio_poll,
+	.poll_lane = vio_poll_lane,
 	.abort = vio_abort,
 	.reset_step = vio_reset_step,
 	.quiesce = vio_quiesce,

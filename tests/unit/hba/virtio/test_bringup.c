@@ -412,7 +412,7 @@ START_TEST(vector_that_is_not_taken)
 {
 	struct rig *r = rig_new();
 
-	r->model->no_vector = true;
+	r->model->vectors = 0;
 	expect_start_fails(r, -EIO, "vector");
 }
 END_TEST

@@ -123,7 +123,7 @@ static struct bench *bench_new(bool indirect, uint32_t segs)
 	b->v.mem.cpu = b->mem;
 	b->v.mem.iova = IOVA;
 	b->v.slot = b->slot;
-	b->v.depth = 3;
+	b->v.depth = b->v.per_lane = 3;
 	b->v.segs = segs;
 	b->v.indirect = indirect;
 	b->v.stride = indirect ? 1 : segs + 2;
@@ -168,7 +168,7 @@ START_TEST(request_bytes)
 	uint8_t *mem;
 
 	memset(b->v.slot_mem, 0xee, 4096);
-	vio_fire(&b->v, 2, &c);
+	vio_fire(&b->v, 0, 2, &c);
 	mem = vio_slot_mem(&b->v, 2);
 	ck_assert_mem_eq(mem, head, sizeof(head));
 	/* no older command's answer: 96 zeros as sense, a response that nobody gives */
@@ -192,7 +192,7 @@ START_TEST(list_of_a_read)
 	uint8_t *list = b->mem + 8192 + 160;
 	uint64_t iova = IOVA + 4096 + 256;
 
-	vio_fire(&b->v, 1, &c);
+	vio_fire(&b->v, 0, 1, &c);
 	/* INDIRECT in the ring; 2 WRITE, 1 NEXT in the list */
 	expect_desc(b->mem + 16, IOVA + 8192 + 160, 64, 4, 0);
 	expect_desc(list, iova, 51, 1, 1);
@@ -211,7 +211,7 @@ START_TEST(chain_of_a_write_without_lists)
 		.addr = &t7l1, .cdb = read_cdb, .cdb_len = 10, .dir = DMA_TO_DEVICE, .seg = two, .n_seg = 2};
 	uint64_t iova = IOVA + (uint64_t)(vio_slot_mem(&b->v, 3) - b->mem);
 
-	vio_fire(&b->v, 3, &c);
+	vio_fire(&b->v, 0, 3, &c);
 	/* slot 3 owns descriptors 12 to 15 */
 	expect_desc(b->mem + 12 * 16, iova, 51, 1, 13);
 	expect_desc(b->mem + 13 * 16, 0xaabbccdd00, 0x200, 1, 14);
@@ -228,7 +228,7 @@ START_TEST(chain_without_data)
 	const struct vio_cmd c = {.addr = &t7l1, .cdb = tur, .cdb_len = 6, .dir = DMA_NONE};
 	uint64_t iova = IOVA + (uint64_t)(vio_slot_mem(&b->v, 0) - b->mem);
 
-	vio_fire(&b->v, 0, &c);
+	vio_fire(&b->v, 0, 0, &c);
 	expect_desc(b->mem, iova, 51, 1, 1);
 	expect_desc(b->mem + 16, iova + 64, 108, 2, 0);
 	free(b);

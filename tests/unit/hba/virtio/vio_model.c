@@ -17,7 +17,7 @@ static struct model *of(struct pci_dev *pci)
 static void power_on(struct model *m)
 {
 	m->n_reset++;
-	m->n_pending = 0;
+	m->n_pending = m->n_held_tmf = 0;
 	m->isr = 0;
 	m->accepted = 0;
 	m->dfs = m->gfs = 0;
@@ -75,7 +75,8 @@ static struct model_queue *selected(struct model *m)
 	static struct model_queue none;
 
 	none = (struct model_queue){0};
-	return m->queue_select < MODEL_QUEUES ? &m->queue[m->queue_select] : &none;
+	return m->queue_select < MIN(m->num_queues, (uint16_t)MODEL_QUEUES) ? &m->queue[m->queue_select]
+									    : &none;
 }
 
 static uint32_t common_read(struct model *m, unsigned off, unsigned len)
@@ -122,7 +123,7 @@ static void queue_write(struct model *m, unsigned off, uint32_t v)
 			fn_error(&m->fn, "queue size");
 		q->size = (uint16_t)v;
 	} else if (off == 0x1a) {
-		q->vector = m->no_vector ? 0xffff : (uint16_t)v;
+		q->vector = v < m->vectors ? (uint16_t)v : 0xffff;
 	} else if (off == 0x1c) {
 		if (v != 1)
 			fn_error(&m->fn, "queue enable");
@@ -146,7 +147,7 @@ static void common_write(struct model *m, unsigned off, uint32_t v, unsigned len
 		m->accepted &= m->gfs ? 0xffffffff : ~UINT64_C(0xffffffff);
 		m->accepted |= (uint64_t)v << (32 * m->gfs);
 	} else if (off == 0x10) {
-		m->config_vector = m->no_vector ? 0xffff : (uint16_t)v;
+		m->config_vector = v < m->vectors ? (uint16_t)v : 0xffff;
 	} else if (off == 0x14) {
 		set_status(m, (uint8_t)v);
 	} else if (off == 0x16) {
@@ -267,6 +268,13 @@ void model_config32(struct model *m, unsigned off, uint32_t v)
 	put_le32(m->config + off, v);
 }
 
+void model_request_queues(struct model *m, unsigned n)
+{
+	m->num_queues = (uint16_t)(2 + n);
+	model_config32(m, 0x00, n);
+	m->fn.pci.n_vectors[PCI_IRQ_MSIX] = 3 + n;
+}
+
 static void init_units(struct model *m)
 {
 	static const struct {
@@ -284,7 +292,6 @@ static void init_units(struct model *m)
 
 void model_init(struct model *m)
 {
-	static const uint16_t max[MODEL_QUEUES] = {64, 64, 256};
 	static const struct pci_id id = {
 		.vendor = 0x1af4, .device = 0x1048, .class_code = 0x010000, .revision = 1};
 
@@ -304,8 +311,9 @@ void model_init(struct model *m)
 	/* HOTPLUG CHANGE, INOUT which must not be taken, INDIRECT EVENT_IDX, VERSION_1 ACCESS_PLATFORM, packed */
 	m->offered = 0x7 | UINT64_C(0x30000000) | UINT64_C(0x700000000);
 	m->num_queues = 3;
+	m->vectors = 16;
 	for (unsigned i = 0; i < MODEL_QUEUES; i++)
-		m->queue[i].max = max[i];
+		m->queue[i].max = i < 2 ? 64 : 256;
 	model_config32(m, 0x00, 1);
 	model_config32(m, 0x04, 126);
 	model_config32(m, 0x08, 0xffff);
@@ -333,13 +341,15 @@ unsigned model_pending(struct model *m)
 
 void model_complete(struct model *m, unsigned i)
 {
+	unsigned queue;
 	uint16_t head;
 
 	pthread_mutex_lock(&m->fn.lock);
 	if (i < m->n_pending) {
 		head = m->pending[i];
+		queue = m->pending_queue[i];
 		dev_drop_pending(m, i);
-		dev_execute(m, head);
+		dev_execute(m, queue, head);
 	}
 	pthread_mutex_unlock(&m->fn.lock);
 }
@@ -352,6 +362,16 @@ void model_lose(struct model *m, unsigned i)
 uint16_t model_head(struct model *m, unsigned i)
 {
 	return fn_locked(&m->fn, m->pending[i]);
+}
+
+unsigned model_queue_of(struct model *m, unsigned i)
+{
+	return fn_locked(&m->fn, m->pending_queue[i]);
+}
+
+bool model_finish_tmf(struct model *m)
+{
+	return fn_locked(&m->fn, dev_finish_tmf(m));
 }
 
 void model_post(struct model *m, unsigned queue, uint32_t id, uint32_t len)

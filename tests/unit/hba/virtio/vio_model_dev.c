@@ -14,13 +14,15 @@ static uint64_t area(const struct model_queue *q, unsigned which)
 
 static void interrupt(struct model *m, unsigned queue)
 {
-	if (!m->fn.irq_on || m->no_irq)
+	uint16_t vector = m->queue[queue].vector;
+
+	if (!m->fn.irq_on || m->no_irq || m->silent_queues >> queue & 1)
 		return;
 	if (m->fn.irq_kind == PCI_IRQ_INTX)
 		m->isr |= 1;
-	else if (m->queue[queue].vector != 0)
-		fn_error(&m->fn, "a queue has no vector");
-	fn_interrupt(&m->fn);
+	else if (vector == 0xffff || (queue < 2 && vector))
+		fn_error(&m->fn, "a queue has no vector, or one that is not for it");
+	fn_interrupt_vector(&m->fn, m->fn.irq_kind == PCI_IRQ_INTX ? 0 : vector);
 }
 
 void dev_skip(struct model *m, unsigned queue, uint16_t by)
@@ -45,6 +47,7 @@ void dev_used(struct model *m, unsigned queue, uint32_t id, uint32_t len)
 	put_le32(e, id);
 	put_le32(e + 4, len);
 	fn_write(&m->fn, area(q, 2) + 4 + 8 * (q->used % q->size), e, sizeof(e));
+	m->n_used[queue]++;
 	dev_skip(m, queue, 1);
 }
 
@@ -90,6 +93,7 @@ static void parse(struct model *m, unsigned queue, uint16_t head, struct model_c
 	const struct model_queue *q = &m->queue[queue];
 	uint8_t d[16];
 
+	c->queue = queue;
 	c->head = head;
 	c->n = 0;
 	if (head >= q->size) {
@@ -321,16 +325,16 @@ static void answer(struct model *m, const struct model_chain *c, const struct an
 	memcpy(r + 12, a->sense, 96);
 	if (!m->unwritten)
 		move(m, c, true, 0, r, sizeof(r));
-	dev_used(m, 2, c->head, part_bytes(c, true) + m->used_len_extra);
+	dev_used(m, c->queue, c->head, part_bytes(c, true) + m->used_len_extra);
 }
 
-void dev_execute(struct model *m, uint16_t head)
+void dev_execute(struct model *m, unsigned queue, uint16_t head)
 {
 	struct model_chain c;
 	struct answer a = {0};
 	uint8_t h[51];
 
-	parse(m, 2, head, &c);
+	parse(m, queue, head, &c);
 	if (move(m, &c, false, 0, h, sizeof(h)) != sizeof(h) || part_bytes(&c, true) < 108) {
 		fn_error(&m->fn, "request or response too short");
 		return;
@@ -355,22 +359,25 @@ void dev_drop_pending(struct model *m, unsigned i)
 {
 	m->n_pending--;
 	memmove(&m->pending[i], &m->pending[i + 1], (m->n_pending - i) * sizeof(m->pending[0]));
+	memmove(&m->pending_queue[i], &m->pending_queue[i + 1],
+		(m->n_pending - i) * sizeof(m->pending_queue[0]));
 	memmove(&m->pending_id[i], &m->pending_id[i + 1], (m->n_pending - i) * sizeof(m->pending_id[0]));
 	memmove(&m->pending_lun[i], &m->pending_lun[i + 1], (m->n_pending - i) * sizeof(m->pending_lun[0]));
 }
 
-static void hold(struct model *m, uint16_t head)
+static void hold(struct model *m, unsigned queue, uint16_t head)
 {
 	struct model_chain c;
 	uint8_t h[51] = {0};
 
-	parse(m, 2, head, &c);
+	parse(m, queue, head, &c);
 	move(m, &c, false, 0, h, sizeof(h));
 	if (m->n_pending == MODEL_PENDING) {
 		fn_error(&m->fn, "more commands than the queue holds");
 		return;
 	}
 	m->pending[m->n_pending] = head;
+	m->pending_queue[m->n_pending] = (uint8_t)queue;
 	m->pending_id[m->n_pending] = le64_at(h + 8);
 	memcpy(m->pending_lun[m->n_pending], h, 8);
 	m->n_pending++;
@@ -383,7 +390,7 @@ static void sweep(struct model *m, unsigned i, uint8_t response)
 	struct answer a = {.response = response};
 	struct model_chain c;
 
-	parse(m, 2, m->pending[i], &c);
+	parse(m, m->pending_queue[i], m->pending[i], &c);
 	dev_drop_pending(m, i);
 	answer(m, &c, &a);
 }
@@ -443,6 +450,17 @@ static void control(struct model *m, uint16_t head)
 	dev_used(m, 0, head, 1);
 }
 
+bool dev_finish_tmf(struct model *m)
+{
+	uint16_t head = m->held_tmf[0];
+
+	if (!m->n_held_tmf)
+		return false;
+	memmove(&m->held_tmf[0], &m->held_tmf[1], --m->n_held_tmf * sizeof(m->held_tmf[0]));
+	control(m, head);
+	return true;
+}
+
 /* --- events, notifications --- */
 
 static bool next_avail(struct model *m, struct model_queue *q, uint16_t *ret)
@@ -468,14 +486,16 @@ void dev_notify(struct model *m, unsigned queue)
 	if (queue == 1)
 		return;
 	while (next_avail(m, q, &head)) {
-		if (queue == 0)
+		if (queue == 0 && m->hold_tmf && m->n_held_tmf < ARRAY_SIZE(m->held_tmf))
+			m->held_tmf[m->n_held_tmf++] = head;
+		else if (queue == 0)
 			control(m, head);
 		else if (m->silent)
 			continue;
 		else if (m->hold)
-			hold(m, head);
+			hold(m, queue, head);
 		else
-			dev_execute(m, head);
+			dev_execute(m, queue, head);
 	}
 }
 
