@@ -173,7 +173,7 @@ int fn_irq_enable(struct pci_dev *pci, enum pci_irq_kind kind, const int *eventf
 
 	if (n > ARRAY_SIZE(f->irq_fd))
 		return -EINVAL;
-	if (f->no_vectors && kind == PCI_IRQ_MSIX)
+	if (kind == PCI_IRQ_MSIX && (f->no_vectors || (f->one_vector && n > 1)))
 		return err_set(e, -ENOSPC, "there is no interrupt left");
 	pthread_mutex_lock(&f->lock);
 	f->irq_on = true;

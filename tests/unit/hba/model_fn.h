@@ -29,6 +29,7 @@ struct model_fn {
 	 * taken away. */
 	bool (*runs)(const struct model_fn *f);
 	bool no_vectors; /* the kernel has none left: no MSI-X */
+	bool one_vector; /* it has one left */
 
 	/* --- observed by the test --- */
 	bool bus_master, irq_on;

@@ -200,16 +200,16 @@ START_TEST(fewer_vectors)
 }
 END_TEST
 
-/* The kernel has none left, or the device no room for them: nobody waits for the next tick. */
+/* The kernel has none left, or one, or the device no room for them: nobody waits for the next tick. */
 START_TEST(without_vectors_all_interrupts_are_the_first_ones)
 {
 	struct rig *r = lanes_new(LANES);
 
 	r->ladder.tick_ms = 60000;
-	if (_i)
+	r->fn->no_vectors = _i == 0;
+	r->fn->one_vector = _i == LANES;
+	if (_i && _i < LANES)
 		r->model->vectors = (uint16_t)_i;
-	else
-		r->fn->no_vectors = true;
 	must_have(r, LANES);
 }
 END_TEST
@@ -331,7 +331,7 @@ int main(void)
 	tcase_add_test(t, segments_in_the_queue_cost_the_lanes);
 	tcase_add_test(t, queues_without_lists_are_shared_if_they_are_large);
 	tcase_add_loop_test(t, fewer_vectors, 0, 4);
-	tcase_add_loop_test(t, without_vectors_all_interrupts_are_the_first_ones, 0, LANES);
+	tcase_add_loop_test(t, without_vectors_all_interrupts_are_the_first_ones, 0, LANES + 1);
 	tcase_add_test(t, lanes_share_the_turns_of_a_unit);
 	tcase_add_test(t, nobody_waits_behind_a_lane_that_never_runs_dry);
 	tcase_add_test(t, those_that_wait_are_aborted_where_they_wait);
