@@ -265,6 +265,8 @@ static int cmd_boot_ms(struct call *c)
 	uint64_t ms;
 	int r = number(c, "the firmware's start-up in milliseconds", 3600000, &ms);
 
+	if (r == 0 && c->m->model->no_boot)
+		return err_set(&c->e, -ENOTSUP, "%s has no firmware that starts", c->m->model->name);
 	if (r == 0)
 		c->m->env.opt.boot_ms = (uint32_t)ms;
 	return r;

@@ -14,6 +14,7 @@ void emu_config_init(struct emu_config *c)
 		.opt = {.max_cmds = 1008,
 			.max_sge = 80,
 			.max_strips = 42,
+			.queues = 4,
 			.vectors = 16,
 			.boot_ms = 2000,
 			.latency_us = 100},
@@ -74,6 +75,7 @@ int emu_prepare(struct emu *m, const struct emu_config *c, struct err *e)
 	m->units = c->units;
 	m->units.rng = &m->rng;
 	m->faults.rng = &m->rng;
+	m->faults.own = m->model->own_faults;
 	m->vanish.cb = on_vanish;
 	m->env = (struct model_env){
 		.bus = &m->fn.bus,

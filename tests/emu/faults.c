@@ -11,10 +11,11 @@ const char faults_help[] =
 	"ACTION [on=CLASS[+CLASS]] [unit=NAME] [op=HEX] [nth=N] [count=N] [one-in=N]\n"
 	"  ACTION: delay=MS drop wrong-context other-context twice sense=KEY/ASCQ(hex) status=HEX "
 	"fw-fault[=HEX] late-dma=MS gone\n"
+	"          virtio only: used-len=HEX used-index=HEX (so many entries too far)\n"
 	"  CLASS:  read write flush scsi dcmd abort any (any is the default)\n"
-	"  op=HEX: operation code of the CDB, or opcode of the DCMD. nth=N: the N-th such "
-	"command is the first.\n"
-	"  count=N: so many are hit (default 1, 0: all). one-in=N: each by lot.";
+	"  op=HEX: operation code of the CDB, opcode of the DCMD, or type of task management (virtio).\n"
+	"  nth=N: the N-th such command is the first. "
+	"count=N: so many are hit (default 1, 0: all). one-in=N: each by lot.";
 
 static const struct {
 	const char *name;
@@ -30,8 +31,11 @@ static const struct {
 	{"status", FAULT_STATUS, 'x'},
 	{"fw-fault", FAULT_FIRMWARE, 'o'},
 	{"late-dma", FAULT_LATE_DMA, 'm'},
+	{"used-len", FAULT_USED_LEN, 'x'},
+	{"used-index", FAULT_USED_INDEX, 'x'},
 	{"gone", FAULT_GONE, 0},
 };
+#define OWN_FAULTS (1u << FAULT_USED_LEN | 1u << FAULT_USED_INDEX)
 
 static const struct {
 	const char *name;
@@ -174,6 +178,8 @@ int faults_add(struct faults *fs, const char *text, struct err *e)
 		return err_set(e, -EINVAL, "too long");
 	if (parse(&f, copy, &bad) < 0)
 		return err_set(e, -EINVAL, "'%s' is not understood", bad);
+	if (OWN_FAULTS & 1u << f.action & ~fs->own)
+		return err_set(e, -ENOTSUP, "this model gives no such answer");
 	for (unsigned i = 0; i < MAX_FAULTS; i++) {
 		if (fs->rule[i].used)
 			continue;

@@ -17,6 +17,8 @@ enum fault_action {
 	FAULT_STATUS,	     /* failed by firmware with this status, nothing executed */
 	FAULT_FIRMWARE,	     /* the controller faults with this code before it answers */
 	FAULT_LATE_DMA,	     /* hangs until aborted; ms after that it writes into its buffers all the same */
+	FAULT_USED_LEN,	     /* told to be so long */
+	FAULT_USED_INDEX,    /* so many answers that nobody gave are told before it */
 	FAULT_GONE,	     /* the device is away from then on: all registers read as ones */
 	N_FAULT_ACTIONS
 };
@@ -35,7 +37,7 @@ enum cmd_class {
 struct fault {
 	bool used;
 	enum fault_action action;
-	uint32_t arg;	  /* ms, key << 16 | asc, status, code */
+	uint32_t arg;	  /* ms, key << 16 | asc, status, code, length, number */
 	uint32_t classes; /* CLASS_x that it waits for */
 	char unit[16];	  /* "" for any */
 	bool any_opcode;
@@ -50,6 +52,7 @@ struct fault {
 struct faults {
 	struct fault rule[MAX_FAULTS];
 	struct rng *rng;
+	uint32_t own; /* the model's, of those that not every one has */
 	uint64_t hits;
 };
 

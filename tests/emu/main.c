@@ -26,7 +26,7 @@ static const char usage[] =
 	"  -s, --socket PATH      where it is served\n"
 	"  -c, --control PATH     a socket for commands: lines in, one line of JSON for each out\n"
 	"  -m, --model NAME       sas2108 (the default): SAS 9260-8i, MFI; sas3108: SAS 9361-8i, Fusion;\n"
-	"                         ame-6262, ame-626f: Accusys RAID boxes\n"
+	"                         ame-6262, ame-626f: Accusys RAID boxes; virtio: virtio 1.x SCSI host\n"
 	"  -u, --unit SPEC        ldN or pdN, then ,size=N[KMGT] (1G) ,block=512|4096 ,file=PATH (else RAM) "
 	",wt=1\n"
 	"                         (write-through) ,serial=TEXT ,naa=0xHEX; may be repeated; without any: two "
@@ -48,6 +48,7 @@ static const char usage[] =
 	"      --max-sge N        segments per command (80)\n"
 	"      --max-strips N     strips of 8 KiB per command (42)\n"
 	"      --vectors N        reply queues of sas3108 (16)\n"
+	"      --queues N         request queues of virtio (4)\n"
 	"      --start-ms N       START STOP UNIT takes this long (0)\n"
 	"      --ld-sync WHAT     what SYNCHRONIZE CACHE to an LD does: controller (default; its cache goes "
 	"to the\n"
@@ -78,6 +79,7 @@ enum opt {
 	OPT_SGE,
 	OPT_STRIPS,
 	OPT_VECTORS,
+	OPT_QUEUES,
 	OPT_START,
 	OPT_LD_SYNC,
 	OPT_LD_SYNC_IGNORED,
@@ -109,6 +111,7 @@ static const struct option options[] = {
 	{"max-sge", required_argument, NULL, OPT_SGE},
 	{"max-strips", required_argument, NULL, OPT_STRIPS},
 	{"vectors", required_argument, NULL, OPT_VECTORS},
+	{"queues", required_argument, NULL, OPT_QUEUES},
 	{"start-ms", required_argument, NULL, OPT_START},
 	{"ld-sync", required_argument, NULL, OPT_LD_SYNC},
 	{"ld-sync-ignored", no_argument, NULL, OPT_LD_SYNC_IGNORED},
@@ -201,6 +204,7 @@ static int take_number(struct args *a, int opt)
 		{OPT_SGE, "max-sge", 1, 255, &c->opt.max_sge, NULL},
 		{OPT_STRIPS, "max-strips", 1, 65535, &c->opt.max_strips, NULL},
 		{OPT_VECTORS, "vectors", 1, 16, &c->opt.vectors, NULL},
+		{OPT_QUEUES, "queues", 1, 16, &c->opt.queues, NULL},
 		{OPT_START, "start-ms", 0, 3600000, &c->units.start_ms, NULL},
 		{OPT_DRIVE_CACHE, "drive-cache", 0, UINT64_C(1) << 40, NULL, &c->units.drive_cache_bytes},
 		{OPT_CTRL_CACHE, "controller-cache", 0, UINT64_C(1) << 40, NULL, &c->units.ctrl_cache_bytes},

@@ -54,6 +54,7 @@ struct model_env {
 	void (*lose_config)(struct model_env *env);
 	struct model_options {
 		uint32_t max_cmds, max_sge, max_strips;
+		uint32_t queues;     /* request queues of virtio */
 		uint32_t vectors;    /* reply queues offered, by models that have several */
 		uint32_t boot_ms;    /* from reset to READY, about */
 		uint32_t latency_us; /* a command takes 0 to twice this */
@@ -64,6 +65,8 @@ struct model_env {
 struct model {
 	const char *name, *about;
 	struct model_pci pci;
+	uint32_t own_faults; /* 1 << FAULT_x, of those that not every model has */
+	bool no_boot;	     /* ready at once, whatever --boot-ms says */
 	int (*create)(struct model_env *env, struct ctrl **ret, struct err *e);
 	void (*destroy)(struct ctrl *c);
 	/* Registers are 32 bits wide; off is a multiple of 4. */
@@ -74,6 +77,8 @@ struct model {
 		struct ctrl *c, unsigned bar, uint64_t off, unsigned width, bool write, uint64_t value);
 	/* Optional: changes configuration space, and what of it can be written, after they were made from pci. */
 	void (*config)(const struct model *m, uint8_t *cfg, uint8_t *writable);
+	/* Optional: these bytes of cfg are about to be read, or were written. */
+	void (*config_window)(struct ctrl *c, uint8_t *cfg, uint64_t off, uint32_t len, bool write);
 	void (*reset)(struct ctrl *c, enum reset_kind kind);
 	/* Once per turn of the loop. True if it did something. */
 	bool (*work)(struct ctrl *c);

@@ -385,6 +385,8 @@ static void record_region(
 /* A line that is up shows in the status register: that is how drivers of a shared line know whose it is. */
 static void config_read(struct pcifn *p, uint64_t off, uint8_t *buf, uint32_t len)
 {
+	if (p->model->config_window)
+		p->model->config_window(p->ctrl, p->cfg, off, len, false);
 	memcpy(buf, p->cfg + off, len);
 	if (pcifn_line_shows(p) && off <= CFG_STATUS && CFG_STATUS < off + len)
 		buf[CFG_STATUS - off] |= STATUS_INTERRUPT;
@@ -429,6 +431,8 @@ int pcifn_write(struct pcifn *p, unsigned region, uint64_t off, const void *buf,
 
 			p->cfg[off + i] = (uint8_t)((p->cfg[off + i] & ~w) | (from[i] & w));
 		}
+		if (p->model->config_window)
+			p->model->config_window(p->ctrl, p->cfg, off, len, true);
 		/* The line may have been allowed. */
 		pcifn_bus_line(&p->bus, p->line);
 		return 0;

@@ -216,6 +216,7 @@ static void move(void *to, const void *from, uint32_t len)
 {
 	uint64_t v64;
 	uint32_t v32;
+	uint16_t v16;
 
 	if (len == sizeof(v64) && (uintptr_t)to % sizeof(v64) == 0) {
 		memcpy(&v64, from, sizeof(v64));
@@ -223,6 +224,9 @@ static void move(void *to, const void *from, uint32_t len)
 	} else if (len == sizeof(v32) && (uintptr_t)to % sizeof(v32) == 0) {
 		memcpy(&v32, from, sizeof(v32));
 		__atomic_store_n((uint32_t *)to, v32, __ATOMIC_RELAXED);
+	} else if (len == sizeof(v16) && (uintptr_t)to % sizeof(v16) == 0) {
+		memcpy(&v16, from, sizeof(v16));
+		__atomic_store_n((uint16_t *)to, v16, __ATOMIC_RELAXED);
 	} else {
 		memcpy(to, from, len);
 	}
