@@ -143,6 +143,7 @@ static void reset(struct ctrl *c, enum reset_kind kind)
 {
 	c->vscsi.env->stats->resets++;
 	memset(c->vscsi.msix, 0, sizeof(c->vscsi.msix));
+	c->vscsi.lost |= c->vscsi.status != 0;
 	vs_reset(&c->vscsi);
 }
 

@@ -182,6 +182,7 @@ static void write_status(struct vscsi *v, uint8_t val)
 {
 	uint8_t fresh = val & (uint8_t)~v->status;
 
+	v->lost = false;
 	if (!val) {
 		v->env->stats->resets += v->status != 0;
 		vs_reset(v);
@@ -365,7 +366,7 @@ static void kick(struct vscsi *v, uint32_t off, unsigned width, uint32_t val)
 	unsigned queue = off / NOTIFY_FACTOR;
 
 	/* Who does not know yet that it needs a reset is not wrong. */
-	if (v->status & VST_NEEDS_RESET)
+	if (v->status & VST_NEEDS_RESET || v->lost)
 		return;
 	if (width != 2 || off % NOTIFY_FACTOR || val != queue || queue >= VQ_REQUEST + v->n_queues)
 		vs_wrong(v, "notification %x of %u bytes at %x", val, width, off);
