@@ -316,19 +316,32 @@ static void retire(void *arg)
 
 /* --- the emulator --- */
 
-static bool is_ame(void)
+static const struct {
+	const char *family, *unit[2], *name[2];
+	const char *other; /* of another family, and so with another serial number or none */
+} families[] = {
+	{"sas", {"ld0", "ld1"}, {"ld0", "ld1"}, "ame-6262"},
+	{"ame", {"ld0", "ld5"}, {"lun0", "lun5"}, "sas2108"},
+	{"virtio", {"ld0", "ld5"}, {"t0l0", "t0l5"}, "sas2108"},
+};
+static unsigned family;
+
+static void find_family(void)
 {
-	return strncmp(MODEL, "ame", 3) == 0;
+	for (family = 0; strncmp(MODEL, families[family].family, strlen(families[family].family)) != 0;)
+		ck_assert_uint_lt(++family, ARRAY_SIZE(families));
+	memcpy(unit_name, families[family].name, sizeof(unit_name));
 }
 
 static void setup(void)
 {
-	bool ame = is_ame();
-	const char *const options[] = {"--model", MODEL, "--unit", "ld0,size=16M", "--unit",
-		ame ? "ld5,size=16M" : "ld1,size=16M", "--boot-ms", "20", NULL};
+	char unit[2][32];
+	const char *const options[] = {
+		"--model", MODEL, "--unit", unit[0], "--unit", unit[1], "--boot-ms", "20", NULL};
 
-	unit_name[0] = ame ? "lun0" : "ld0";
-	unit_name[1] = ame ? "lun5" : "ld1";
+	find_family();
+	for (unsigned i = 0; i < 2; i++)
+		snprintf(unit[i], sizeof(unit[i]), "%s,size=16M", families[family].unit[i]);
 	rng.state = 5;
 	emu_start_proc(&emu, options);
 	daemon_start(&emu);
@@ -457,20 +470,15 @@ static void setup_media(void)
 {
 	static char text[2][160];
 
-	unit_name[0] = is_ame() ? "lun0" : "ld0";
-	unit_name[1] = is_ame() ? "lun5" : "ld1";
+	find_family();
 	rng.state = 6;
 	for (unsigned i = 0; i < 2; i++) {
 		snprintf(text[i], sizeof(text[i]), "%s,size=16M,file=/tmp/hbad-hotplug-%d-%u",
-			!i	   ? "ld0"
-			: is_ame() ? "ld5"
-				   : "ld1",
-			getpid(), i);
+			families[family].unit[i], getpid(), i);
 		media[i] = text[i];
 	}
 	fill_options(own, MODEL);
-	/* of another generation, and so with another serial number or none */
-	fill_options(other, is_ame() ? "sas2108" : "ame-6262");
+	fill_options(other, families[family].other);
 	emu_start_proc(&emu, own);
 	daemon_start(&emu);
 	luns_make();
