@@ -74,7 +74,7 @@ void scsi_mode_sense(struct scsi_disk *d, struct scsi_cmd *c)
 	bool ten = c->cdb[0] == 0x5a;
 	uint8_t p[256] = {0}, head = ten ? 8 : 4, bd = 0;
 	uint32_t n;
-	uint8_t specific = (uint8_t)(0x10 | (d->read_only ? 0x80 : 0)); /* DPOFUA */
+	uint8_t specific = (uint8_t)((d->says_dpofua ? 0x10 : 0) | (d->read_only ? 0x80 : 0));
 
 	if (c->cdb[3]) { /* no subpages */
 		scsi_invalid_field(c);

@@ -94,6 +94,7 @@ static void set_identity(struct unit *u, const struct unit_spec *spec)
 		.get_wce = top_wce,
 		.sync_rejected = ld && u->all->ld_sync == LD_SYNC_REJECTED,
 		.honours_fua = !ld || u->all->ld_fua,
+		.says_dpofua = true,
 	};
 	snprintf(d->vendor, sizeof(d->vendor), "%s", ld ? "LSI" : "SEAGATE");
 	snprintf(d->product, sizeof(d->product), "%s", ld ? "MR9260-8i" : "ST2000NM0023");

@@ -65,16 +65,18 @@ void vs_broken(struct vscsi *v)
 
 /* --- life --- */
 
-/* An LD has one cache, which its SYNCHRONIZE CACHE empties: there is no other flush here. */
+/* An LD has one cache, which its SYNCHRONIZE CACHE empties, since there is no other flush here; and it says what FUA means to
+ * it, since there is no firmware to say it. */
 static void set_caches(struct units *us)
 {
 	uint8_t target, lun;
 
 	for (unsigned i = 0; i < MAX_UNITS; i++) {
-		const struct unit *u = &us->unit[i];
+		struct unit *u = &us->unit[i];
 
 		if (!u->used)
 			continue;
+		u->disk.says_dpofua = u->disk.honours_fua;
 		if (u->kind == UNIT_LD)
 			wcache_enable(u->drive_cache, false);
 		else if (!vs_lun_of(u, &target, &lun))

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hba/virtio/vio.h"
+
 struct emu_proc emu;
 struct load *load;
 
@@ -14,7 +16,7 @@ void rig_start(uint64_t seed, const char *const *options)
 	load = load_new(&emu, seed);
 }
 
-void megaraid_start(const char *model, uint64_t seed, const char *const *more)
+static void start(const char *model, uint64_t seed, const char *const *more)
 {
 	const char *options[32] = {"--model", model, "--unit", "ld0,size=64M", "--unit", "ld1,size=64M",
 		"--unit", "pd8,size=16M", "--boot-ms", "20"};
@@ -25,7 +27,21 @@ void megaraid_start(const char *model, uint64_t seed, const char *const *more)
 		options[n++] = *more++;
 	}
 	rig_start(seed, options);
+}
+
+void megaraid_start(const char *model, uint64_t seed, const char *const *more)
+{
+	start(model, seed, more);
 	load_megaraid(load, model);
+}
+
+void virtio_start(uint64_t seed, const char *const *more)
+{
+	/* Limits are generous: a slow machine must not hit them. */
+	static const struct vio_times times = {.reset = 10000, .polled = 30000, .health = 50};
+
+	start("virtio", seed, more);
+	load->match_data = &times;
 }
 
 void rig_teardown(void)

@@ -27,6 +27,8 @@ extern struct load *load;
 void rig_start(uint64_t seed, const char *const *options);
 /* This MegaRAID model with ld0, ld1 and pd8; more are further options, and end with NULL. */
 void megaraid_start(const char *model, uint64_t seed, const char *const *more);
+/* The same units of the virtio model: t0l0, t0l1 and t9l0. */
+void virtio_start(uint64_t seed, const char *const *more);
 void rig_teardown(void);
 
 /* Power on is told once to each unit. */

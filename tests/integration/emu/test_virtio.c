@@ -7,24 +7,19 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hba/virtio/vio.h"
 #include "load_rig.h"
 #include "scsi/scsi.h"
 #include "tests/unit/run_suite.h"
 
-/* Limits are generous: a slow machine must not hit them. */
-static const struct vio_times times = {.reset = 10000, .polled = 30000, .health = 50};
 static const char *const queues[] = {"4", "1"};
 #define N_QUEUES ((int)ARRAY_SIZE(queues))
 
 static void start(int which, const char *ld_sync)
 {
-	const char *const options[] = {"--model", "virtio", "--unit", "ld0,size=64M", "--unit",
-		"ld5,size=64M", "--unit", "pd8,size=16M", "--latency-us", "200", "--seed", "11", "--queues",
-		queues[which], "--ld-sync", ld_sync, NULL};
+	const char *const more[] = {
+		"--latency-us", "200", "--seed", "11", "--queues", queues[which], "--ld-sync", ld_sync, NULL};
 
-	rig_start(42, options);
-	load->match_data = &times;
+	virtio_start(42, more);
 }
 
 static void up(int which)
@@ -42,7 +37,7 @@ START_TEST(discovery_finds_what_the_emulator_was_told)
 	h = load->h;
 	ck_assert_uint_eq(h->n_units, 3);
 	ck_assert_str_eq(h->unit[0].name, "t0l0");
-	ck_assert_str_eq(h->unit[1].name, "t0l5");
+	ck_assert_str_eq(h->unit[1].name, "t0l1");
 	ck_assert_str_eq(h->unit[2].name, "t9l0");
 	ck_assert_uint_eq(h->unit[0].blocks, 131072);
 	ck_assert_uint_eq(h->unit[2].blocks, 32768);
@@ -76,7 +71,7 @@ START_TEST(the_scsi_layer_knows_the_units)
 	ck_assert_uint_eq(scsi_host_units(host, &u), 3);
 	for (unsigned i = 0; i < 3; i++)
 		ck_assert_msg(u[i].identified, "%s", u[i].problem);
-	ck_assert_str_eq(u[1].id.naa_text, "naa.600605b0a1b2c3d02a5e000000000005");
+	ck_assert_str_eq(u[1].id.naa_text, "naa.600605b0a1b2c3d02a5e000000000001");
 	ck_assert_str_eq(u[2].id.naa_text, "naa.5000c500a1b2c308");
 	scsi_host_detach(host, SCSI_GATE_BECOMING_READY);
 	/* The I/O thread has let go of it when it has come past what the detach posted. */
@@ -272,9 +267,9 @@ START_TEST(units_that_go_and_come_are_noticed)
 		wait_until(state_of(2) == HBA_UNIT_OFFLINE);
 		emu_do(&emu, "add pd8,size=16M");
 		wait_until(state_of(2) == HBA_UNIT_OPTIMAL);
-		emu_do(&emu, "offline ld5");
+		emu_do(&emu, "offline ld1");
 		wait_until(state_of(1) == HBA_UNIT_OFFLINE);
-		emu_do(&emu, "online ld5");
+		emu_do(&emu, "online ld1");
 		wait_until(state_of(1) == HBA_UNIT_OPTIMAL);
 	}
 	load_begin(load, 500, 64);
