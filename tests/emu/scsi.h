@@ -66,7 +66,7 @@ struct scsi_disk {
 	/* 1: not implemented, 0, -errno */
 	int (*set_wce)(struct scsi_disk *d, bool on);
 	bool (*get_wce)(const struct scsi_disk *d);
-	bool sync_rejected; /* SYNCHRONIZE CACHE is an unknown opcode */
+	bool sync_rejected;	       /* SYNCHRONIZE CACHE is an unknown opcode */
 	bool honours_fua, says_dpofua; /* says so in MODE SENSE, true or not */
 	uint64_t reads, writes, syncs;
 };

@@ -121,7 +121,7 @@ struct vs_event {
 struct vscsi {
 	struct model_env *env;
 	uint8_t status, isr;
-	bool lost; /* it lost its state since the driver talked to it, who cannot know that yet */
+	bool lost;	   /* it lost its state since the driver talked to it, who cannot know that yet */
 	uint64_t features; /* the driver's */
 	uint32_t device_select, driver_select, sense_size, cdb_size;
 	uint16_t queue_select, config_vector;

@@ -11,6 +11,7 @@ emu_prefix() {
 	sas3108) echo f1 ;;
 	ame) echo a1 ;;
 	ame-626f) echo a2 ;;
+	virtio-emu) echo v2 ;;
 	*) return 1 ;;
 	esac
 }
@@ -21,6 +22,7 @@ emu_model() {
 	f1) echo sas3108 ;;
 	a1) echo ame-6262 ;;
 	a2) echo ame-626f ;;
+	v2) echo virtio ;;
 	esac
 }
 
@@ -100,6 +102,7 @@ emu_units() {
 	f1) box=02 ;;
 	a1) box=03 ;;
 	a2) box=04 ;;
+	v2) box=05 ;;
 	esac
 	for n in 0 1 2; do
 		[[ -f $RUN/${g}d$n.img ]] || truncate -s 2G "$RUN/${g}d$n.img"

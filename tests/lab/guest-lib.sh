@@ -24,7 +24,7 @@ wait_for() {
 }
 
 # the PCI address of g1 (megasas), g2 (megasas-gen2) or v1 (virtio-scsi), or of one that hba-emu serves: m1 (SAS2108),
-# f1 (SAS3108), a1, a2 (AME)
+# f1 (SAS3108), a1, a2 (AME), v2 (virtio-scsi)
 hba_pci() {
 	case $1 in
 	g1) lspci -D -d 1000:0060 ;;
@@ -32,14 +32,14 @@ hba_pci() {
 	f1) lspci -D -d 1000:005d ;;
 	a1) lspci -D -d 14d6:6262 ;;
 	a2) lspci -D -d 14d6:626f ;;
-	v1) lspci -D -d 1af4:1048 ;;
+	v1 | v2) lspci -D -d 1af4:1048 ;;
 	esac | awk '{ print $1; exit }'
 }
 
 # the kernel's driver for it; nothing: the kernel has none
 kernel_driver() {
 	case $1 in
-	v1) echo virtio-pci ;;
+	v1 | v2) echo virtio-pci ;;
 	a?) ;;
 	*) echo megaraid_sas ;;
 	esac
@@ -54,6 +54,7 @@ hba_disks() {
 unit_of() {
 	case $1 in
 	v1) echo "t$2l0" ;;
+	v2) echo "t0l$2" ;;
 	a?) echo "lun$2" ;;
 	*) echo "ld$2" ;;
 	esac
@@ -69,6 +70,7 @@ own_naa() {
 	f1) echo 0x600605b002000000 ;;
 	a1) echo 0x600605b003000000 ;;
 	a2) echo 0x600605b004000000 ;;
+	v2) echo 0x600605b005000000 ;;
 	esac
 }
 

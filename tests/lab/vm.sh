@@ -125,7 +125,7 @@ vm_hbas() {
 			;;
 		*)
 			emu_hba "$generation" "${#EMULATED[@]}" ||
-				die "unknown HBA: $generation (gen1, gen2, virtio, sas2108, sas3108, ame, ame-626f)"
+				die "unknown HBA: $generation (gen1, gen2, virtio, sas2108, sas3108, ame, ame-626f, virtio-emu)"
 			;;
 		esac
 	done
@@ -168,6 +168,8 @@ vm_program() {
 	if ((${#EMULATED[@]})); then
 		[[ " ${INSTANCES[*]} " != *" g2 "*" m1 "* && " ${INSTANCES[*]} " != *" m1 "*" g2 "* ]] ||
 			die "gen2 and sas2108 are the same controller by its PCI id: one of them"
+		[[ " ${INSTANCES[*]} " != *" v1 "*" v2 "* && " ${INSTANCES[*]} " != *" v2 "*" v1 "* ]] ||
+			die "virtio and virtio-emu are the same host by its PCI id: one of them"
 		emu_qemu
 		emu_build
 		QEMU+=(-object memory-backend-memfd,id=mem,size=4G,share=on -machine memory-backend=mem)

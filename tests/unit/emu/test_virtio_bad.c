@@ -44,7 +44,8 @@ static void read_behind_write(void)
 }
 static void empty_buffer(void)
 {
-	desc(Q, 1, iova(resp_at(0)), 0, D_WRITE, 0);
+	desc(Q, 1, iova(resp_at(0)), 108, D_WRITE | D_NEXT, 2);
+	desc(Q, 2, iova(payload(0)), 0, D_WRITE, 0);
 }
 static void more_than_4_gib(void)
 {
