@@ -315,8 +315,8 @@ START_TEST(event_indices_say_when_to_interrupt_and_to_notify)
 
 	msix();
 	bring_up_virtio(F_ALL, true);
-	used_event = c.mem + q->at + 0x1000 + 4 + 2 * 256;
-	avail_event = c.mem + q->at + 0x1800 + 4 + 8 * 256;
+	used_event = c.mem + q->at + 0x1000 + 4 + 2 * RING;
+	avail_event = c.mem + q->at + 0x1800 + 4 + 8 * RING;
 	le16(used_event, 0, 1); /* after the second one */
 	run_one(q, 1, prepare(q, 1, 0, 0, tur, 6, 0, 0));
 	ck_assert_uint_eq(client_irq_wait(vector[1 + REQUEST], 20), 0);

@@ -139,7 +139,7 @@ void bring_up_virtio(uint64_t features, bool msix)
 	ck_assert(negotiate(features));
 	set_common(0x10, 2, msix ? 0 : 0xffff);
 	for (unsigned i = 0; i < 6; i++)
-		queue_up(i, i < REQUEST ? 16 : 256, msix ? (uint16_t)(i + 1) : 0xffff);
+		queue_up(i, i < REQUEST ? 16 : RING, msix ? (uint16_t)(i + 1) : 0xffff);
 	driver_ok();
 }
 

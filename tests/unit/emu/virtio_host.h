@@ -21,7 +21,7 @@
 enum { D_NEXT = 1, D_WRITE = 2, D_INDIRECT = 4 };		   /* [2.7.5] */
 enum { CONTROL = 0, EVENT = 1, REQUEST = 2 };			   /* [5.6.2] */
 enum { CAP_COMMON = 1, CAP_NOTIFY, CAP_ISR, CAP_DEVICE, CAP_PCI }; /* [4.1.4] */
-#define SLOTS 64
+#define RING 128 /* of a request queue, which could have more */
 
 /* A capability as it was found: where it is, and what it says. */
 struct cap {
@@ -64,7 +64,7 @@ uint16_t used_index(const struct vq *q);
 uint32_t answered(struct vq *q, uint32_t *ret_id);
 bool needs_reset(void);
 
-/* A slot has room for a request, its answer and 64 KiB of data; its chain begins at descriptor 4 * slot. */
+/* A slot (0 to 31) has room for a request, its answer and 48 KiB of data; its chain begins at descriptor 4 * slot. */
 uint8_t *req_at(unsigned slot);
 uint8_t *resp_at(unsigned slot);
 uint8_t *payload(unsigned slot);
