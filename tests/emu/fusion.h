@@ -42,10 +42,12 @@ enum request_off {
 	RQ_LUN = 0x34,
 	RQ_CONTROL = 0x3c,
 	RQ_CDB = 0x40,
+	RQ_LOCK_FLAGS = 0x64,
 	RQ_TARGET = 0x66,
 	RQ_EX_STATUS = 0x76,
 	RQ_STATUS = 0x77,
 	RQ_RAID_FLAGS = 0x78,
+	RQ_CONFIG_SEQ = 0x7a,
 	RQ_SGL = 0x80,
 	RQ_TM_FLAGS = 0x80,
 	RQ_TM_REPLY = 0x80,
@@ -66,6 +68,13 @@ enum request_type {
 #define SGE_CHAIN     0x80
 #define SGE_LAST      0x40
 
+/* Of a system drive, by its target. */
+struct fusion_pd {
+	uint16_t handle, seq; /* handle 0: it is given one when somebody asks */
+};
+#define FUSION_NO_DRIVE	  0xffff /* as a handle */
+#define FUSION_PD_TARGETS 255	 /* on the direct way drives have targets from here on [5.8] */
+
 struct fusion {
 	uint32_t low; /* of a descriptor whose high half has not come */
 	uint64_t requests;
@@ -77,6 +86,10 @@ struct fusion {
 	uint64_t posted[FUSION_VECTORS]; /* ever */
 	uint32_t unsent;		 /* vectors whose message waits for the mask to open */
 	struct cmd *by_smid[MAX_CMDS + 1];
+	struct fusion_pd pd[256];
+	uint32_t handles;    /* given ever */
+	bool pd_untold;	     /* the map has changed since it was read */
+	struct cmd *pd_wait; /* that waits for a change */
 };
 
 extern const struct family family_sas3108;
@@ -92,6 +105,14 @@ void fusion_boot_frame(struct mfi *m, uint32_t val);
 void fusion_host_index(struct mfi *m, unsigned vector, uint32_t index);
 /* Entries that the host has not taken yet? */
 bool fusion_pending(const struct mfi *m);
+
+/* --- fusion_pd.c --- */
+
+/* Firmware starts anew. */
+void fusion_pd_forget(struct fusion *fx);
+struct unit *fusion_unit_by_handle(struct mfi *m, uint16_t handle);
+/* Is what a request for this drive says of it still true? A status. */
+uint8_t fusion_pd_check(struct cmd *c, const struct unit *u);
 
 /* --- fusion_io.c --- */
 

@@ -11,8 +11,11 @@
 struct unit *fusion_unit_of(const struct cmd *c)
 {
 	enum unit_kind kind = c->r[RQ_RAID_FLAGS] >> 4 == SUB_PD ? UNIT_PD : UNIT_LD;
+	unsigned target = fr16(c->r, RQ_TARGET);
 
-	return unit_find(c->m->env->units, kind, fr16(c->r, RQ_TARGET));
+	if (kind == UNIT_PD && c->r[RQ_FUNCTION] == FN_SCSI_IO && target >= FUSION_PD_TARGETS)
+		target -= FUSION_PD_TARGETS;
+	return unit_find(c->m->env->units, kind, target);
 }
 
 /* --- elements: address, length, reserved, next chain, flags --- */
@@ -159,6 +162,9 @@ void fusion_exec_io(struct cmd *c)
 		c->status = ST_LD_OFFLINE;
 		return;
 	}
+	c->status = u->kind == UNIT_PD ? fusion_pd_check(c, u) : ST_OK;
+	if (c->status != ST_OK)
+		return;
 	c->status = fusion_sgl_load(c);
 	if (c->status != ST_OK)
 		mfi_protocol_error(c->m, "request %u: its list makes no sense", c->smid);
@@ -199,10 +205,13 @@ static void kill_all(struct mfi *m, const struct unit *u)
 static uint8_t task(struct cmd *c)
 {
 	struct mfi *m = c->m;
-	enum unit_kind kind = c->r[RQ_TM_FLAGS] & 2 ? UNIT_PD : UNIT_LD;
-	struct unit *u = unit_find(m->env->units, kind, fr16(c->r, RQ_HANDLE));
-	uint16_t smid = fr16(c->r, RQ_TASK_SMID);
+	uint16_t smid = fr16(c->r, RQ_TASK_SMID), handle = fr16(c->r, RQ_HANDLE);
+	bool pd = c->r[RQ_TM_FLAGS] & 2;
+	struct unit *u = pd ? fusion_unit_by_handle(m, handle) : unit_find(m->env->units, UNIT_LD, handle);
 
+	/* The way to a drive is its handle. */
+	if (pd && !u)
+		return TM_FAILED;
 	switch (c->r[RQ_TASK_TYPE]) {
 	case TASK_ABORT:
 		if (smid > MAX_CMDS || !m->fx->by_smid[smid])

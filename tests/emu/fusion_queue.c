@@ -99,11 +99,14 @@ static void forget(struct mfi *m)
 	fx->vectors = 0;
 	fx->unsent = 0;
 	memset(fx->by_smid, 0, sizeof(fx->by_smid));
+	fusion_pd_forget(fx);
 }
 
 static void released(struct cmd *c)
 {
 	c->m->fx->by_smid[c->smid] = NULL;
+	if (c->m->fx->pd_wait == c)
+		c->m->fx->pd_wait = NULL;
 }
 
 /* --- IOC INIT [5.4] --- */

@@ -103,6 +103,7 @@ enum status {
 	ST_LD_OFFLINE = 0x33,
 	ST_MEMORY_NOT_AVAILABLE = 0x20,
 	ST_INVALID_SGL = 0x3c,
+	ST_CONFIG_SEQ_MISMATCH = 0x67,
 };
 
 #define MAX_CMDS    2048
@@ -337,6 +338,11 @@ void mfi_exec_abort(struct cmd *c);
 
 void mfi_exec_map(struct cmd *c);
 void mfi_map_changed(struct mfi *m);
+
+/* --- fusion_pd.c --- */
+
+void mfi_exec_pd_map(struct cmd *c);
+void mfi_pd_changed(struct mfi *m, const struct unit *u, enum unit_change what);
 
 /* --- mfi_event.c --- */
 

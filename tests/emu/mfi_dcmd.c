@@ -36,6 +36,8 @@ static void put_text(uint8_t *to, size_t n, const char *text)
 	memcpy(to, text, MIN(strlen(text), n));
 }
 
+#define OPS3_PD_MAP 0x01000000u /* drives have sequence numbers, and a map that says which [4.2] */
+
 static uint8_t ctrl_get_info(struct dcmd *d)
 {
 	const struct model_options *o = &d->c->m->env->opt;
@@ -68,6 +70,7 @@ static uint8_t ctrl_get_info(struct dcmd *d)
 	p[0x5e9] = 11;
 	p[0x60d] = 4; /* cache flush interval */
 	put_text(p + 0x640, 96, d->c->m->fam->package);
+	to32(p, 0x7e8, d->c->m->fam->maps ? OPS3_PD_MAP : 0);
 	to32(p, 0x800, 0x950);
 	d->len = 0x950;
 	return ST_OK;
@@ -270,6 +273,7 @@ static const struct {
 };
 #define EVENT_WAIT 0x01040500
 #define LD_MAP	   0x0300e101
+#define PD_MAP	   0x0200e102
 
 /* Firmware writes what it has, at most what the driver has room for. */
 static uint8_t answer(struct cmd *c, const struct dcmd *d)
@@ -301,6 +305,10 @@ void mfi_exec_dcmd(struct cmd *c)
 	}
 	if (opcode == LD_MAP && c->m->fam->maps) {
 		mfi_exec_map(c);
+		return;
+	}
+	if (opcode == PD_MAP && c->m->fam->maps) {
+		mfi_exec_pd_map(c);
 		return;
 	}
 	c->status = ST_INVALID_DCMD;

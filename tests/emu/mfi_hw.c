@@ -224,6 +224,8 @@ void mfi_unit_changed(struct ctrl *c, struct unit *u, enum unit_change what)
 	snprintf(text, sizeof(text), "%s %s", u->name, codes[what].text);
 	if (ld && mfi_of(c)->fam->maps)
 		mfi_map_changed(mfi_of(c));
+	if (!ld && mfi_of(c)->fam->maps)
+		mfi_pd_changed(mfi_of(c), u, what);
 	mfi_event(mfi_of(c), ld ? codes[what].ld : codes[what].pd, 0, ld ? LOCALE_LD : LOCALE_PD, u, text);
 }
 

@@ -293,6 +293,7 @@ END_TEST
 /* A request by the fast path, to a drive: as Linux sends it on this generation [5.8, 5.9]. */
 static void by_fast_path(uint8_t *r)
 {
+	le16(r, 0x00, 0xffff);
 	r[0x02] = 0x00;
 	r[0x03] = 0x00;
 	r[0x25] |= 0x40;
@@ -355,6 +356,7 @@ END_TEST
 START_TEST(units_that_are_not_there)
 {
 	static const uint8_t tur[6];
+	uint8_t *r;
 
 	bring_up_fusion();
 	ld_io(1, 9, tur, 6, 0, 0);
@@ -362,10 +364,11 @@ START_TEST(units_that_are_not_there)
 	ld_io(1, 0, tur, 6, 0, 0)[0x35] = 1;
 	ck_assert_uint_eq(run_io(1, 0), 0x0c00);
 	/* a system drive, by the firmware's path and by the fast one */
-	ld_io(1, 8, tur, 6, 0, 0)[0x78] = 0x10;
+	r = ld_io(1, 8, tur, 6, 0, 0);
+	le16(r, 0x00, 0xffff);
+	r[0x78] = 0x10;
 	ck_assert_uint_eq(run_io(1, 0), 0);
-	ld_io(1, 8, tur, 6, 0, 0)[0x78] = 0x10;
-	c.mem[AT_REQUESTS + 256 + 3] = 0x00;
+	by_fast_path(ld_io(1, 8, tur, 6, 0, 0));
 	ck_assert_uint_eq(run_io(1, 6), 0);
 }
 END_TEST
@@ -562,6 +565,97 @@ START_TEST(the_wait_for_another_map)
 }
 END_TEST
 
+/* Handle and sequence number of pd8, as the map has them. */
+static uint32_t pd8(void)
+{
+	const uint8_t *d = data_at(1);
+
+	dcmd(1, 0x0200e102, 2056);
+	ck_assert_uint_eq(run_dcmd(1), 0);
+	ck_assert_uint_eq(get_le32(d, 0), 2056);
+	ck_assert_uint_eq(get_le32(d, 4), 256);
+	ck_assert_uint_eq(get_le16(d, 8 + 2), 0xffff);
+	ck_assert_uint_eq(d[8 + 8 * 8 + 4], 0x01);
+	ck_assert_uint_eq(get_le16(d, 8 + 8 * 8 + 6), 8);
+	ck_assert_uint_ne(get_le16(d, 8 + 8 * 8 + 2), 0xffff);
+	return get_le32(d, 8 + 8 * 8);
+}
+
+/* A read with what the map said, by the way of this function and type [5.8]. */
+static unsigned read_pd8(uint32_t entry, uint8_t function)
+{
+	uint8_t *r = rw(3, false, 8, 0, 1);
+
+	le16(r, 0x00, (uint16_t)(entry >> 16));
+	r[0x03] = function;
+	r[0x25] |= function ? 0x00 : 0x40;
+	r[0x64] = 0x88;
+	le16(r, 0x66, function ? 8 : 8 + 255);
+	r[0x78] = 0x10;
+	le16(r, 0x7a, (uint16_t)entry);
+	return run_io(3, function ? 0 : 6);
+}
+
+START_TEST(drives_have_handles_and_sequence_numbers)
+{
+	uint32_t was, is;
+
+	bring_up_fusion();
+	dcmd(1, 0x01010000, 2384)[0x1c] = 1;
+	ck_assert_uint_eq(run_dcmd(1), 0);
+	ck_assert_uint_eq(get_le32(data_at(1), 0x7e8) & 0x01000000, 0x01000000);
+	was = pd8();
+	ck_assert_uint_eq(pd8(), was);
+	ck_assert_uint_eq(read_pd8(was, 0x00), 0);
+	ck_assert_uint_eq(read_pd8(was, 0xf1), 0);
+	ck_assert_uint_eq(read_pd8(was + 1, 0x00), 0x6700);
+	ck_assert_uint_eq(read_pd8(was + 0x10000, 0x00), 0x0c00);
+	/* Another one in its place. */
+	rig_do(rig, "remove pd8");
+	rig_do(rig, "add pd8,size=1M");
+	ck_assert_uint_eq(read_pd8(was, 0x00), 0x6700);
+	is = pd8();
+	ck_assert_uint_ne(is & 0xffff, was & 0xffff);
+	ck_assert_uint_ne(is >> 16, was >> 16);
+	ck_assert_uint_eq(read_pd8(is, 0x00), 0x2d02); /* power on */
+	ck_assert_uint_eq(read_pd8(is, 0x00), 0);
+}
+END_TEST
+
+START_TEST(the_wait_for_another_map_of_drives)
+{
+	uint8_t *f;
+
+	bring_up_fusion();
+	pd8();
+	f = dcmd(2, 0x0200e102, 2056);
+	le16(f, 0x10, 0x0008);
+	f[0x1c] = 1;
+	memset(data_at(2), 0, 2056);
+	wrap(901, 2);
+	usleep(30000);
+	ck_assert(!there(0));
+	rig_do(rig, "remove pd8");
+	ck_assert_uint_eq(reap(0), 901);
+	ck_assert_uint_eq(f[2], 0);
+	ck_assert_uint_eq(get_le16(data_at(2), 8 + 8 * 8 + 2), 0xffff);
+	/* What came before the next wait is told at once. */
+	rig_do(rig, "add pd8,size=1M");
+	f[0x02] = 0xff;
+	wrap(901, 2);
+	ck_assert_uint_eq(reap(0), 901);
+	ck_assert_uint_ne(get_le16(data_at(2), 8 + 8 * 8 + 2), 0xffff);
+	/* Aborted: anything but OK, or the host would wait again. */
+	f[0x02] = 0xff;
+	wrap(901, 2);
+	abort_of(3, 2);
+	wrap(902, 3);
+	ck_assert_uint_eq(reap(0), 901);
+	ck_assert_uint_eq(reap(0), 902);
+	ck_assert_uint_ne(f[2], 0);
+}
+END_TEST
+
 START_TEST(events_end_the_wait)
 {
 	uint8_t *f;
@@ -752,6 +846,8 @@ int main(void)
 	tcase_add_test(t, dcmds_are_passed_through);
 	tcase_add_test(t, the_raid_map_has_the_drives_and_no_fast_path);
 	tcase_add_test(t, the_wait_for_another_map);
+	tcase_add_test(t, drives_have_handles_and_sequence_numbers);
+	tcase_add_test(t, the_wait_for_another_map_of_drives);
 	tcase_add_test(t, events_end_the_wait);
 	tcase_add_test(t, an_aborted_request_comes_back_before_the_answer_to_the_abort);
 	tcase_add_test(t, a_lost_request_cannot_be_aborted_but_reset);

@@ -379,7 +379,7 @@ static void must_stop_in_time(struct rig *r, int result)
 	uint64_t began = clock_ns();
 
 	ck_assert_int_eq(hba_stop(r->h), result);
-	ck_assert_uint_lt((clock_ns() - began) / NS_PER_MS, r->ladder.stop_ms + RIG_WAIT_MS / 4);
+	ck_assert_uint_lt((clock_ns() - began) / NS_PER_MS, r->ladder.stop_ms + RIG_WAIT_MS / 8);
 }
 
 /* ... and the reset that it costs does not come to its end: there is no shutdown, but what went through the controller's cache

@@ -23,7 +23,7 @@ static void must_stop_in_time(struct rig *r, int result)
 	uint64_t began = clock_ns();
 
 	ck_assert_int_eq(hba_stop(r->h), result);
-	ck_assert_uint_lt((clock_ns() - began) / NS_PER_MS, r->ladder.stop_ms + RIG_WAIT_MS / 4);
+	ck_assert_uint_lt((clock_ns() - began) / NS_PER_MS, r->ladder.stop_ms + RIG_WAIT_MS / 8);
 }
 
 /* Its caches are flushed, and it is told to shut down. */
@@ -68,7 +68,7 @@ START_TEST(a_freeze_and_the_stop_behind_it_share_their_time)
 	ck_assert_int_eq(hba_drain(r->h, RIG_WAIT_MS), 0);
 	ck_assert_int_lt(hba_freeze(r->h, &f, &r->e), 0);
 	hba_stop(r->h);
-	ck_assert_uint_lt((clock_ns() - began) / NS_PER_MS, r->ladder.stop_ms + RIG_WAIT_MS / 4);
+	ck_assert_uint_lt((clock_ns() - began) / NS_PER_MS, r->ladder.stop_ms + RIG_WAIT_MS / 8);
 	ck_assert_uint_eq(seen(r, n_shutdown), 1);
 	rig_down(r);
 }
