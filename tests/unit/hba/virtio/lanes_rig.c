@@ -44,6 +44,16 @@ void release_all(struct rig *r, unsigned n_jobs)
 	tell(r, hold, false);
 }
 
+void complete_of(struct rig *r, unsigned lane)
+{
+	unsigned n = model_pending(r->model), i = 0;
+
+	while (i < n && model_queue_of(r->model, i) != VIO_Q_REQUEST + lane)
+		i++;
+	ck_assert_uint_lt(i, n);
+	model_complete(r->model, i);
+}
+
 struct vio *rig_vio(struct rig *r)
 {
 	return r->h->drv;

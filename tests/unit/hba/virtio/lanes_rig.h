@@ -17,6 +17,8 @@ struct rig *lanes_up(void);
 void hold_on_all(struct rig *r, unsigned n_jobs);
 /* They end well, and their data is on the disks. */
 void release_all(struct rig *r, unsigned n_jobs);
+/* Answers the oldest one of this lane: lanes' doorbells ring in any order. */
+void complete_of(struct rig *r, unsigned lane);
 struct vio *rig_vio(struct rig *r);
 
 #endif

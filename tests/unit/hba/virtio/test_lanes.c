@@ -229,6 +229,10 @@ static struct rig *few_per_unit(void)
 	return r;
 }
 
+static void nothing(void *arg)
+{
+}
+
 static bool over_with_few(struct rig *r, void *arg)
 {
 	ck_assert_uint_le(model_pending(r->model), PER_LUN);
@@ -272,6 +276,30 @@ START_TEST(nobody_waits_behind_a_lane_that_never_runs_dry)
 	ck_assert_uint_lt(r->job[60].order, 3 * PER_LUN + 1);
 	rig_pump(r);
 	jobs_end(r, 0, 60, HBA_DONE);
+	rig_down(r);
+}
+END_TEST
+
+/* The one before needs less room than was made for it. */
+START_TEST(room_that_others_do_not_need_is_passed_on)
+{
+	struct rig *r = few_per_unit();
+	struct stall third;
+
+	for (unsigned i = 0; i < PER_LUN + 1; i++)
+		job_submit(on_lane(job_rw(r, i, 0, DMA_FROM_DEVICE, i, 1), 1));
+	job_submit(on_lane(job_rw(r, PER_LUN + 1, 0, DMA_FROM_DEVICE, 0, 1), 2));
+	rig_wait(model_pending(r->model) == PER_LUN);
+	stall_begin(r, 2, &third);
+	for (unsigned i = 0; i < PER_LUN; i++)
+		model_complete(r->model, 0);
+	jobs_end(r, 0, PER_LUN, HBA_DONE);
+	rig_lane_io(r, 1, nothing, NULL);
+	ck_assert_uint_eq(model_pending(r->model), 0); /* others first */
+	stall_end(&third);
+	rig_wait(model_pending(r->model) == 2);
+	rig_pump(r);
+	jobs_end(r, PER_LUN, 2, HBA_DONE);
 	rig_down(r);
 }
 END_TEST
@@ -334,6 +362,7 @@ int main(void)
 	tcase_add_loop_test(t, without_vectors_all_interrupts_are_the_first_ones, 0, LANES + 1);
 	tcase_add_test(t, lanes_share_the_turns_of_a_unit);
 	tcase_add_test(t, nobody_waits_behind_a_lane_that_never_runs_dry);
+	tcase_add_test(t, room_that_others_do_not_need_is_passed_on);
 	tcase_add_test(t, those_that_wait_are_aborted_where_they_wait);
 	tcase_add_test(t, those_that_wait_survive_a_reset);
 	suite_add_tcase(s, t);

@@ -18,18 +18,9 @@ static struct rig *patient(void)
 	return r;
 }
 
-struct aborting {
-	struct loop_msg msg;
-	struct job *job;
-};
-
 static unsigned owner(struct rig *r, unsigned tmf)
 {
 	return __atomic_load_n(&rig_vio(r)->tmf[tmf].owner, __ATOMIC_ACQUIRE);
-}
-
-static void nothing(void *arg)
-{
 }
 
 START_TEST(an_abort_of_any_lane)
@@ -99,7 +90,7 @@ START_TEST(an_answer_counts_more_than_the_refusal_of_its_abort)
 	job_abort(&r->job[2]);
 	rig_wait(seen(r, n_held_tmf) == 1);
 	tell(r, silent_queues, 1 << (2 + 2));
-	model_complete(r->model, 2);
+	complete_of(r, 2);
 	ck_assert(model_finish_tmf(r->model));
 	job_ends(&r->job[2], HBA_DONE);
 	rig_sync(r);
@@ -133,22 +124,24 @@ START_TEST(what_a_unit_reset_takes_along_is_sent_again_by_its_lane)
 }
 END_TEST
 
-/* job_abort() would wait for a lane that is held up. */
-static void abort_here(struct loop_msg *m)
-{
-	struct aborting *a = container_of(m, struct aborting, msg);
+struct faulty {
+	struct loop_msg msg;
+	struct hba *h;
+};
 
-	hba_abort(a->job->req);
+static void fault_now(struct loop_msg *m)
+{
+	hba_fault(container_of(m, struct faulty, msg)->h, "a test");
 }
 
-/* The reset meets aborts of other lanes on their way to the first one, at the device, and on their way back. */
+/* The reset meets one on its way to the first lane, one that the device answers only then, and one on its way back. */
 START_TEST(aborts_that_meet_a_reset_give_their_places_back)
 {
 	struct rig *r = patient();
 	struct stall first, second;
 
 	for (unsigned round = 1; round <= 3; round++) {
-		struct aborting late = {.msg.cb = abort_here, .job = &r->job[3]};
+		struct faulty f = {.msg.cb = fault_now, .h = r->h};
 
 		hold_on_all(r, 16);
 		tell(r, tmf, TMF_LIES);
@@ -159,14 +152,14 @@ START_TEST(aborts_that_meet_a_reset_give_their_places_back)
 		rig_wait(seen(r, n_held_tmf) == 2);
 		stall_begin(r, 1, &second);
 		ck_assert(model_finish_tmf(r->model));
-		clock_sleep_ms(20); /* the first lane has it, and posts it */
-		rig_io(r, nothing, NULL);
 		stall_begin(r, 0, &first);
-		loop_post(r->lane_loop[3], &late.msg);
-		rig_lane_io(r, 3, nothing, NULL);
-		model_needs_reset(r->model);
+		loop_post(r->loop, &f.msg);
+		job_abort(&r->job[3]); /* the first lane hears of it behind the fault */
 		stall_end(&first);
 		rig_wait(hba_state(r->h) == HBA_RESETTING);
+		rig_wait(lane_state(r, 2) == HBA_RESETTING && lane_state(r, 0) == HBA_RESETTING);
+		ck_assert_uint_eq(seen(r, n_held_tmf), 1);
+		ck_assert(model_finish_tmf(r->model));
 		stall_end(&second);
 		rig_wait(rig_was_reset(r, round));
 		tell(r, hold_tmf, false);
@@ -262,8 +255,8 @@ START_TEST(what_the_device_has_answered_does_not_run_again)
 	rig_must_start(r);
 	hold_on_all(r, 8);
 	tell(r, silent_queues, 1 << (2 + 2));
-	model_complete(r->model, 2);
-	model_complete(r->model, 5);
+	complete_of(r, 2);
+	complete_of(r, 2);
 	rig_sync(r);
 	ck_assert_uint_eq(job_done(&r->job[2]) + job_done(&r->job[6]), 0);
 	fault(r);
@@ -273,6 +266,27 @@ START_TEST(what_the_device_has_answered_does_not_run_again)
 	rig_wait(model_pending(r->model) == 6);
 	ck_assert_uint_eq(stat_of(r, reissues), 6);
 	tell(r, silent_queues, 0);
+	release_all(r, 8);
+	rig_down(r);
+}
+END_TEST
+
+/* Its lane is halted, and no other one may touch what is its. */
+START_TEST(what_is_answered_behind_the_halt_runs_again)
+{
+	struct rig *r = lanes_up();
+	struct stall second;
+
+	hold_on_all(r, 8);
+	stall_begin(r, 1, &second);
+	model_needs_reset(r->model);
+	rig_wait(lane_state(r, 2) == HBA_RESETTING);
+	complete_of(r, 2);
+	complete_of(r, 2);
+	stall_end(&second);
+	rig_wait(rig_was_reset(r, 1));
+	rig_wait(model_pending(r->model) == 8);
+	ck_assert_uint_eq(stat_of(r, reissues), 8);
 	release_all(r, 8);
 	rig_down(r);
 }
@@ -409,6 +423,7 @@ int main(void)
 	tcase_add_test(t, an_answer_in_anothers_queue_is_none);
 	tcase_add_test(t, a_reset_under_load_sends_everything_again);
 	tcase_add_test(t, what_the_device_has_answered_does_not_run_again);
+	tcase_add_test(t, what_is_answered_behind_the_halt_runs_again);
 	tcase_add_test(t, a_reset_waits_for_a_thread_that_does_not_answer);
 	tcase_add_loop_test(t, fewer_queues_after_the_reset_are_the_end, 0, 3);
 	tcase_add_test(t, a_device_that_is_gone_ends_everything);
