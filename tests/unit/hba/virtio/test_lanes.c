@@ -280,6 +280,30 @@ START_TEST(nobody_waits_behind_a_lane_that_never_runs_dry)
 }
 END_TEST
 
+START_TEST(who_comes_anew_waits_behind_those_that_wait)
+{
+	struct rig *r = few_per_unit();
+	struct stall third;
+
+	for (unsigned i = 0; i < PER_LUN; i++)
+		job_submit(on_lane(job_rw(r, i, 0, DMA_FROM_DEVICE, i, 1), 1));
+	rig_wait(model_pending(r->model) == PER_LUN);
+	job_submit(on_lane(job_rw(r, PER_LUN, 0, DMA_FROM_DEVICE, 0, 1), 2));
+	stall_begin(r, 2, &third);
+	model_complete(r->model, 0);
+	job_wait(&r->job[0]);
+	job_submit(on_lane(job_rw(r, PER_LUN + 1, 0, DMA_FROM_DEVICE, 0, 1), 1));
+	rig_lane_io(r, 1, nothing, NULL);
+	ck_assert_uint_eq(model_pending(r->model), PER_LUN - 1);
+	stall_end(&third);
+	rig_wait(model_pending(r->model) == PER_LUN);
+	ck_assert_uint_eq(model_queue_of(r->model, PER_LUN - 1), VIO_Q_REQUEST + 2);
+	rig_pump(r);
+	jobs_end(r, 1, PER_LUN + 1, HBA_DONE);
+	rig_down(r);
+}
+END_TEST
+
 /* The one before needs less room than was made for it. */
 START_TEST(room_that_others_do_not_need_is_passed_on)
 {
@@ -362,6 +386,7 @@ int main(void)
 	tcase_add_loop_test(t, without_vectors_all_interrupts_are_the_first_ones, 0, LANES + 1);
 	tcase_add_test(t, lanes_share_the_turns_of_a_unit);
 	tcase_add_test(t, nobody_waits_behind_a_lane_that_never_runs_dry);
+	tcase_add_test(t, who_comes_anew_waits_behind_those_that_wait);
 	tcase_add_test(t, room_that_others_do_not_need_is_passed_on);
 	tcase_add_test(t, those_that_wait_are_aborted_where_they_wait);
 	tcase_add_test(t, those_that_wait_survive_a_reset);
