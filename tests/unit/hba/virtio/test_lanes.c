@@ -141,6 +141,21 @@ START_TEST(fewer_queues)
 }
 END_TEST
 
+static void take_note(struct pci_dev *pci, enum pci_note what, uint64_t iova, const void *mem, uint32_t len)
+{
+}
+
+START_TEST(a_capture_is_one_threads_view)
+{
+	struct rig *r = lanes_new(LANES);
+	struct pci_ops ops = *r->fn->pci.ops;
+
+	ops.note = take_note;
+	r->fn->pci.ops = &ops;
+	must_have(r, 1);
+}
+END_TEST
+
 /* It would have to be set up before it is used, and less of all queues is worse than fewer. */
 START_TEST(a_queue_that_is_smaller_or_not_there)
 {
@@ -378,6 +393,7 @@ int main(void)
 	tcase_add_test(t, a_depth_that_leaves_much_over);
 	tcase_add_test(t, answers_of_one_queue_are_not_anothers);
 	tcase_add_loop_test(t, fewer_queues, 0, 6);
+	tcase_add_test(t, a_capture_is_one_threads_view);
 	tcase_add_loop_test(t, a_queue_that_is_smaller_or_not_there, 0, 4);
 	tcase_add_loop_test(t, small_queues_are_not_worth_a_thread, 0, 4);
 	tcase_add_test(t, segments_in_the_queue_cost_the_lanes);
