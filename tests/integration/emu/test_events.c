@@ -11,9 +11,25 @@
 
 static struct emu_proc emu;
 
+static bool is_virtio(void)
+{
+	return strcmp(MODEL, "virtio") == 0;
+}
+
+/* What hbad calls this unit of the emulator's. */
+static const char *name_of(const char *unit)
+{
+	static const char *const plain[][2] = {{"ld0", "t0l0"}, {"ld1", "t0l1"}, {"pd8", "t9l0"}};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(plain) && is_virtio(); i++)
+		if (strcmp(plain[i][0], unit) == 0)
+			return plain[i][1];
+	return unit;
+}
+
 static void setup(void)
 {
-	static const char *const options[] = {"--model", "sas3108", "--unit", "ld0,size=16M", "--unit",
+	static const char *const options[] = {"--model", MODEL, "--unit", "ld0,size=16M", "--unit",
 		"ld1,size=16M", "--unit", "pd8,size=16M", "--boot-ms", "20", NULL};
 
 	emu_start_proc(&emu, options);
@@ -40,7 +56,7 @@ static void event_comes(const char *event, const char *unit, const char *text)
 {
 	char want[200];
 
-	snprintf(want, sizeof(want), "\"event\":\"%s\",\"unit\":\"%s\"", event, unit);
+	snprintf(want, sizeof(want), "\"event\":\"%s\",\"unit\":\"%s\"", event, name_of(unit));
 	for (unsigned i = 0;; i++) {
 		char *all = events(), *at = all;
 		bool found = false;
@@ -77,6 +93,22 @@ START_TEST(units_come_and_go_and_change)
 	emu_do(&emu, "remove pd8");
 	event_comes("unit-removed", "pd8", "was removed");
 	event_comes("controller-event", "", "");
+}
+END_TEST
+
+/* A virtio host: new ones wait for the next start, and a unit that is away is offline. */
+START_TEST(known_units_come_and_go_and_change)
+{
+	emu_do(&emu, "resize ld0 32M");
+	event_comes("unit-resized", "ld0", "has 33554432 bytes, had 16777216");
+	emu_do(&emu, "remove pd8");
+	event_comes("unit-offline", "pd8", "is offline");
+	emu_do(&emu, "add pd8,size=16M");
+	event_comes("unit-online", "pd8", "is online");
+	emu_do(&emu, "offline ld1");
+	event_comes("unit-offline", "ld1", "is offline");
+	emu_do(&emu, "online ld1");
+	event_comes("unit-online", "ld1", "is online");
 }
 END_TEST
 
@@ -136,6 +168,9 @@ START_TEST(coming_and_going_of_the_controller_is_told)
 	emu_do(&emu, "back");
 	event_comes("controller-back", "", emu.uri);
 	event_comes("unit-removed", "ld1", "is not there any more");
+	/* A virtio host's reset is over before anybody looks. */
+	if (is_virtio())
+		return;
 	emu_do(&emu, "fw-fault");
 	event_comes("controller-reset", "", "the controller is being reset");
 	event_comes("controller-running", "", "the controller runs again");
@@ -149,8 +184,12 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 850);
-	tcase_add_test(t, units_come_and_go_and_change);
-	tcase_add_test(t, new_units_are_served_and_old_ones_open_again);
+	if (is_virtio()) {
+		tcase_add_test(t, known_units_come_and_go_and_change);
+	} else {
+		tcase_add_test(t, units_come_and_go_and_change);
+		tcase_add_test(t, new_units_are_served_and_old_ones_open_again);
+	}
 	tcase_add_test(t, a_storm_of_events_is_weathered);
 	tcase_add_test(t, coming_and_going_of_the_controller_is_told);
 	suite_add_tcase(s, t);
