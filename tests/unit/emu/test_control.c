@@ -73,6 +73,8 @@ static const struct {
 	{"lose-irqs", "the number of interrupts"},
 	{"boot-ms 3600001", "the firmware's start-up"},
 	{"fault explode", "'explode' is not understood"},
+	{"fault used-len=1", "this model gives no such answer"},
+	{"fault used-index=1", "this model gives no such answer"},
 	{"stats now", "'now' was too much"},
 	{"frobnicate", "no such command: 'frobnicate'"},
 };
