@@ -191,6 +191,7 @@ static const struct {
 	{"late-dma=0 on=read nth=100", 0},
 	{"late-dma=0 on=write nth=100", 0},
 	{"used-index=180 on=read nth=50", 1},
+	{"used-len=7fff on=write nth=50", 1},
 	{"status=5 on=read+write count=0 one-in=20", 0},
 };
 
