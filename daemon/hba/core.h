@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "hba.h"
+#include "pci/resetter.h"
 
 /* Who has the request, and which list its link is in. */
 enum req_state {
@@ -21,6 +22,7 @@ enum req_state {
 struct hba_times {
 	uint32_t tick_ms;     /* deadlines are looked at this often */
 	uint32_t abort_ms;    /* from an abort to the controller reset */
+	uint32_t function_ms; /* a reset of the function that takes longer never ends */
 	uint32_t reset_ms;    /* a stop waits so long for a reset that is under way */
 	uint32_t flush_ms;    /* ... for the last flush of each unit that firmware's own does not cover */
 	uint32_t cache_ms;    /* ... and for firmware's own */
@@ -35,6 +37,7 @@ struct hba_times {
 #define HBA_BOUNCE_BYTES      (64u * 1024 * 1024)
 #define HBA_LANE_TRANSFERS    4 /* of the largest kind fit in a lane's bounce memory, if there are several */
 #define HBA_IO_CALL_MS	      5000 /* how long set-up calls wait for the I/O thread */
+#define QUIET_LOOK_MS	      5	   /* between two looks at a reset that stops the device's DMA */
 #define FLUSHES_BESIDE	      3	   /* so often again, when requests came back beside the last one */
 
 /*
@@ -101,6 +104,9 @@ struct hba_core {
 	unsigned reset_phase;
 	unsigned barren_resets; /* atomic: any lane's answer ends the row */
 	uint64_t reset_ended_ns;
+	struct pci_resetter *resetter; /* the first lane's; set-up's while off the loop */
+	bool quiet_by_reset; /* its reset was begun for want of another way to stop the device's DMA */
+	bool quieting; /* atomic: the controller is lost, but its requests end when it is quiet, which takes a reset */
 	struct loop_fd request;
 	struct loop_timer reset;
 	struct {
@@ -125,8 +131,12 @@ struct hba_core {
 int hba_create(struct pci_dev *pci, const struct hba_config *cfg, struct loop *loop, struct hba **ret,
 	struct err *e);
 void hba_set_state(struct hba *h, enum hba_state state);
-/* Makes the device unable to touch memory, then tells the driver. */
-void hba_make_quiet(struct hba *h);
+/* Makes the device unable to touch memory, then tells the driver. Never blocks. 0; -EAGAIN: its function is being reset, and it
+ * must be asked again; -ETIMEDOUT: that reset does not end, so nothing of the device can be touched, and nothing that it
+ * uses may be given back. */
+int hba_try_quiet(struct hba *h);
+/* The same, and waits; set-up thread, off the loop. 0 or -ETIMEDOUT. */
+int hba_make_quiet(struct hba *h);
 
 /* --- request.c */
 
@@ -156,8 +166,8 @@ void lanes_destroy(struct hba *h);
 /* Set-up thread. Joins all loops; the first one last, with HBA_RUNNING. -ETIMEDOUT: some may still join, so they have to
  * leave as after success. After other errors none is in its loop. */
 int lanes_join(struct hba *h);
-/* Set-up thread. All leave, and what is at the controller ends after that was made quiet. -ETIMEDOUT: one does not answer,
- * and nothing that it uses may be touched. */
+/* Set-up thread. All leave, and what is at the controller ends after that was made quiet, for which a reset of the function is
+ * waited for. -ETIMEDOUT: one does not answer, and nothing that it uses may be touched. */
 int lanes_leave(struct hba *h);
 /* fn(lane) on each lane's thread, one after the other; here, when that has left its loop. -ETIMEDOUT as above. */
 int lanes_call(struct hba *h, void (*fn)(void *lane));

@@ -50,6 +50,7 @@ int hba_create(
 	const struct hba_ops *ops = NULL;
 	const struct hba_match *m = find_match(&pci->id, &ops);
 	struct hba *h;
+	int r;
 
 	if (!m)
 		return no_driver(pci, e);
@@ -64,11 +65,19 @@ int hba_create(
 		free(h);
 		return err_set(e, -ENOMEM, "%s: out of memory or descriptors", pci->uri);
 	}
+	r = pci_resetter_start(pci, &h->core->resetter, e);
+	if (r < 0) {
+		lanes_destroy(h);
+		free(h->core);
+		free(h);
+		return r;
+	}
 	dma_space_init(&h->space, pci);
 	h->core->times = (struct hba_times){
 		.tick_ms = 500,
 		.abort_ms = 10000,
 		.reset_ms = 120000,
+		.function_ms = 90000,
 		.flush_ms = 60000,
 		.cache_ms = 180000,
 		.stop_ms = HBA_STOP_MS,
@@ -148,8 +157,8 @@ static int attach_core(struct hba *h, struct err *e)
 		r = requests_init(h, e);
 	}
 	if (r < 0) {
-		hba_make_quiet(h);
-		h->ops->detach(h);
+		if (hba_make_quiet(h) == 0)
+			h->ops->detach(h);
 		return r;
 	}
 	recover_init(h);
@@ -182,10 +191,8 @@ static int adopt_driver(struct hba *h, struct hba_frozen *f, struct err *e)
 	if (f->n_arenas > HBA_FROZEN_ARENAS || f->n_bytes > HBA_FROZEN_BYTES)
 		return err_set(e, -EINVAL, "more was left than there can be");
 	r = h->ops->adopt(h, h->core->match, f, e);
-	if (r < 0) {
-		hba_make_quiet(h);
+	if (r < 0 && hba_make_quiet(h) == 0)
 		h->ops->detach(h);
-	}
 	return r;
 }
 
@@ -198,19 +205,73 @@ int hba_adopt(struct hba *h, struct hba_frozen *f, struct err *e)
 	return r < 0 ? err_prefix(e, r, "%s", h->pci->uri) : attach_core(h, e);
 }
 
-void hba_make_quiet(struct hba *h)
+int hba_function_reset(struct hba *h)
 {
+	return pci_resetter_begin(h->core->resetter);
+}
+
+int hba_function_reset_result(const struct hba *h, struct err *e)
+{
+	const struct hba_core *c = h->core;
+	int r = pci_resetter_result(c->resetter, e);
+
+	if (r != -EINPROGRESS || pci_resetter_age_ns(c->resetter) < c->times.function_ms * NS_PER_MS)
+		return r;
+	return err_set(e, -ETIMEDOUT, "%s: its reset has not ended within %u s", h->pci->uri,
+		c->times.function_ms / 1000);
+}
+
+/* Can the device still touch memory? 0: no; 1: a reset of its function was begun, which ends that. */
+static int stop_dma(struct hba *h, int result)
+{
+	struct hba_core *c = h->core;
 	/* Also one that reads all ones: a link that comes up again must not find it a master. */
 	int r = pci_set_bus_master(h->pci, false);
+	bool again = c->quiet_by_reset;
 
+	c->quiet_by_reset = false;
 	/* A device that is gone cannot DMA either; any other failure leaves only its reset. */
 	h->gone = pci_is_gone(h->pci);
-	if (r < 0 && !h->gone && pci_reset(h->pci, NULL) < 0)
+	if (r == 0 || h->gone)
+		return 0;
+	if (!again && hba_function_reset(h) == 0) {
+		c->quiet_by_reset = true;
+		return 1;
+	}
+	if (result < 0)
 		log_err("%s: cannot stop the device's DMA (error %d): what it holds may still reach its "
 			"disks; "
 			"power-cycle it before they are used elsewhere",
 			h->pci->uri, -r);
+	return 0;
+}
+
+int hba_try_quiet(struct hba *h)
+{
+	struct err e = {""};
+	int r = hba_function_reset_result(h, &e);
+
+	if (r == -EINPROGRESS)
+		return -EAGAIN;
+	if (r == -ETIMEDOUT) {
+		log_err("%s; it is left as it is until the process ends, and its memory with it", e.text);
+		return r;
+	}
+	if (stop_dma(h, r) > 0)
+		return -EAGAIN;
 	h->ops->quiesce(h);
+	return 0;
+}
+
+int hba_make_quiet(struct hba *h)
+{
+	int r;
+
+	while ((r = hba_try_quiet(h)) == -EAGAIN)
+		clock_sleep_ms(QUIET_LOOK_MS);
+	if (r < 0)
+		h->core->stuck = true;
+	return r;
 }
 
 /* --- start and stop --- */
@@ -386,7 +447,8 @@ int hba_stop(struct hba *h)
 	c->up = c->frozen = false;
 	if (c->state == HBA_RUNNING)
 		hba_set_state(h, HBA_DOWN);
-	hba_make_quiet(h);
+	if (hba_make_quiet(h) < 0)
+		return -ETIMEDOUT;
 	h->ops->detach(h);
 	requests_fini(h);
 	c->attached = false;
@@ -399,7 +461,7 @@ void hba_close(struct hba *h)
 		return;
 	hba_stop(h);
 	/* A thread that may wake up at any time still uses it: the end of the process closes the device. */
-	if (h->core->stuck)
+	if (h->core->stuck || !pci_resetter_stop(h->core->resetter))
 		return;
 	pci_close(h->pci);
 	lanes_destroy(h);
@@ -467,6 +529,8 @@ struct pci_dev *hba_leave(struct hba *h)
 	struct pci_dev *pci = h->pci;
 
 	assert(h->core->frozen);
+	/* There is none under way: the controller ran. */
+	pci_resetter_stop(h->core->resetter);
 	h->ops->leave(h);
 	requests_fini(h);
 	lanes_destroy(h);

@@ -204,7 +204,7 @@ struct hba_ops {
 	 * with empty queues (all requests handed to submit() before are forgotten), -errno when it is beyond
 	 * help (-ENODEV: unplugged). The first step may still complete what firmware had answered. */
 	int (*reset_step)(struct hba *h, unsigned *phase, uint64_t now_ns, uint64_t *next_ns);
-	/* Any thread that owns the hba; registers may be gone. After it returns the device does no DMA and
+	/* Any thread that owns the hba; registers may be gone. Not while the function is being reset. After it returns the device does no DMA and
 	 * raises no interrupt (the core has cleared, or clears, bus mastering). Idempotent. */
 	void (*quiesce)(struct hba *h);
 	/* Set-up thread, orderly end: flush of the caches of all units without flush_alone and shutdown, by polling, over by
@@ -390,6 +390,13 @@ struct hba_req *hba_req_by_tag(struct hba *h, uint32_t tag);
 /* For a capture, before the driver tells it of what vouches for the data (pci_note()): what a command at the hardware
  * brought, if that is the unit's word about itself (INQUIRY and the like), never data of users. */
 void hba_note_data(const struct hba_req *req);
+/* Begins a reset of the PCI function, which takes up to a minute; a thread that may block does it. First lane's thread, from
+ * reset_step(), with bus mastering off. From 0 on until hba_function_reset_result() has another answer than -EINPROGRESS,
+ * nothing of the device may be touched, because any access may wait for the end of it. -EBUSY: one is under way. */
+int hba_function_reset(struct hba *h);
+/* -EINPROGRESS; 0; -errno with a sentence in *e: -ENOTSUP it cannot be reset, -ENODEV it is gone, -ETIMEDOUT there is no end
+ * of it, and the controller has to be given up. */
+int hba_function_reset_result(const struct hba *h, struct err *e);
 /* The controller misbehaved or faulted: freeze, reset, re-issue. First lane's thread, from poll() or a timer. */
 void hba_fault(struct hba *h, const char *why);
 

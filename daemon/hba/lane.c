@@ -262,19 +262,28 @@ static void part(void *arg)
 		l->state = HBA_RESETTING;
 }
 
+static bool is_quieting(const struct hba_core *c)
+{
+	return __atomic_load_n(&c->quieting, __ATOMIC_RELAXED);
+}
+
 static void part_first(void *arg)
 {
 	struct hba_lane *l = arg;
 	struct hba *h = l->h;
 	struct hba_core *c = h->core;
 
+	if (!c->round.over)
+		c->left = hba_inflight(h);
 	c->round.over = true;
 	loop_disarm(&c->round.late);
-	c->left = hba_inflight(h);
 	if (c->left > 0 && (c->state == HBA_RUNNING || c->state == HBA_RESETTING))
 		recover_give_up(h, HBA_FAILED, "stopped with requests at the controller");
-	else if (h->n_lanes > 1 && c->left > 0)
-		recover_halted(h); /* which had been put off until all others are */
+	else if ((h->n_lanes > 1 && c->left > 0) || is_quieting(c))
+		recover_halted(h); /* which had been put off until all others are, or until it is quiet */
+	/* Whoever called comes again: see leave_first(). */
+	if (is_quieting(c))
+		return;
 	loop_disarm(&c->reset);
 	loop_del_fd(l->loop, &c->request);
 	part(l);
@@ -354,12 +363,22 @@ int lanes_join(struct hba *h)
 	return call_others(h, part) || lanes_call(h, nothing) ? -ETIMEDOUT : r;
 }
 
+/* Its requests end when the controller is quiet, which may take a reset of the function: as long as that has, at most. */
+static int leave_first(struct hba *h)
+{
+	int r;
+
+	while ((r = on_io_thread(first(h), part_first)) == 0 && is_quieting(h->core))
+		clock_sleep_ms(QUIET_LOOK_MS);
+	return r;
+}
+
 int lanes_leave(struct hba *h)
 {
 	int r = call_others(h, part);
 
 	if (r == 0)
-		r = on_io_thread(first(h), part_first);
+		r = leave_first(h);
 	if (r == 0)
 		r = call_others(h, end_rest);
 	/* What they have sent to the first one, and to each other, until then. */

@@ -186,6 +186,10 @@ static void on_reset(struct loop_timer *t)
 	uint64_t now = loop_now(h->loop), next = now;
 	int r;
 
+	if (__atomic_load_n(&c->quieting, __ATOMIC_RELAXED)) {
+		recover_halted(h);
+		return;
+	}
 	if (c->reset_phase == 0 &&
 		__atomic_add_fetch(&c->barren_resets, 1, __ATOMIC_RELAXED) > HBA_MAX_BARREN_RESETS) {
 		recover_give_up(h, HBA_FAILED, "several resets in a row brought no answer");
@@ -237,14 +241,21 @@ void recover_give_up(struct hba *h, enum hba_state state, const char *why)
 void recover_halted(struct hba *h)
 {
 	struct hba_core *c = h->core;
+	bool again;
 
 	if (c->state == HBA_RESETTING) {
 		/* From a timer, because the caller may be in the middle of the reply queue. */
 		loop_arm(h->loop, &c->reset, 0);
 		return;
 	}
-	/* Quiet before anybody learns of it: buffers are reused as soon as done() was called. */
-	hba_make_quiet(h);
+	/* Quiet before anybody learns of it: buffers are reused as soon as done() was called. When a reset has no end they are
+	 * not: this controller takes no more requests, and keeps its memory. */
+	again = hba_try_quiet(h) == -EAGAIN;
+	__atomic_store_n(&c->quieting, again, __ATOMIC_RELAXED);
+	if (again) {
+		loop_arm(h->loop, &c->reset, loop_now(h->loop) + QUIET_LOOK_MS * NS_PER_MS);
+		return;
+	}
 	recover_end_all(&c->lane[0]);
 	lanes_go(h, c->state);
 }

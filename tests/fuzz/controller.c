@@ -91,6 +91,22 @@ void hba_lane_fault(struct hba *hba, unsigned lane, const char *why)
 	faulted = true;
 }
 
+/* It takes some looks, in which nothing of the device is touched. */
+static unsigned reset_looks;
+
+int hba_function_reset(struct hba *hba)
+{
+	ck_assert(!reset_looks);
+	reset_looks = 3;
+	return 0;
+}
+
+int hba_function_reset_result(const struct hba *hba, struct err *e)
+{
+	ck_assert(reset_looks);
+	return --reset_looks ? -EINPROGRESS : pci_reset(hba->pci, e);
+}
+
 /* Of one lane nothing is ever posted. */
 struct loop *hba_lane_loop(const struct hba *hba, unsigned lane)
 {
@@ -199,6 +215,7 @@ void truth_write(unsigned bar, uint64_t off, uint32_t v, unsigned len)
 static void count_access(void)
 {
 	accesses++;
+	ck_assert(!reset_looks);
 	ck_assert(!answering || accesses < ACCESSES);
 }
 

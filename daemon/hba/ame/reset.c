@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Recovery of the box while running: a step machine that never blocks for long.
+ * Recovery of the box while running: a step machine that never blocks.
  *
  *   - A box that restarts by itself (it said so, or has forgotten its configuration) is waited for.
  *   - One that has given up all commands by a flush notice is talked to anew, unless it is about to restart.
@@ -15,7 +15,7 @@
 
 #include <errno.h>
 
-enum reset_phase { RESET_BEGIN, RESET_AWAIT, RESET_FUNCTION, RESET_BOOT, RESET_SHAKE };
+enum reset_phase { RESET_BEGIN, RESET_AWAIT, RESET_FUNCTION, RESET_FUNCTION_END, RESET_BOOT, RESET_SHAKE };
 
 #define RESET_TRIES 3
 
@@ -94,14 +94,24 @@ static int await(struct ame *a, unsigned *phase, uint64_t now, uint64_t *next)
 
 static int reset_function(struct ame *a, unsigned *phase, uint64_t now, uint64_t *next)
 {
-	struct err e = {""};
-	int r;
-
 	if (ame_look(a) == AME_GONE)
 		return -ENODEV;
 	log_warn("%s: resetting the box", a->h->pci->uri);
 	pci_set_bus_master(a->h->pci, false);
-	r = pci_reset(a->h->pci, &e);
+	if (hba_function_reset(a->h) < 0)
+		return -EIO;
+	*phase = RESET_FUNCTION_END;
+	return soon(a, now, next);
+}
+
+/* Until it has ended, not even a look at the box is without risk: it would wait. */
+static int function_end(struct ame *a, unsigned *phase, uint64_t now, uint64_t *next)
+{
+	struct err e = {""};
+	int r = hba_function_reset_result(a->h, &e);
+
+	if (r == -EINPROGRESS)
+		return soon(a, now, next);
 	if (r < 0) {
 		log_err("%s: the box cannot be reset, so nobody knows when its commands end: %s",
 			a->h->pci->uri, e.text);
@@ -184,6 +194,8 @@ int ame_reset_step(struct hba *h, unsigned *phase, uint64_t now, uint64_t *next)
 		return await(a, phase, now, next);
 	case RESET_FUNCTION:
 		return reset_function(a, phase, now, next);
+	case RESET_FUNCTION_END:
+		return function_end(a, phase, now, next);
 	case RESET_BOOT:
 		return boot(a, phase, now, next);
 	case RESET_SHAKE:

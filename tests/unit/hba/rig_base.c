@@ -20,6 +20,7 @@ void rig_init(struct rig *r, struct model *model, struct model_fn *fn, const voi
 	r->ladder = (struct hba_times){
 		.tick_ms = 5,
 		.abort_ms = 30,
+		.function_ms = RIG_WAIT_MS,
 		.flush_ms = 30,
 		.cache_ms = 1000, /* what takes longer costs a reset */
 		.stop_ms = 3 * RIG_WAIT_MS,

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct model *of(struct pci_dev *pci)
 {
@@ -234,6 +235,8 @@ static int op_cfg_write(struct pci_dev *pci, unsigned off, const void *buf, unsi
 {
 	struct model *m = of(pci);
 
+	if (off == 4 && fn_locked(&m->fn, m->master_stuck))
+		return -EIO;
 	if ((off != 0x10 && off != 0x14) || len != 4)
 		return fn_cfg_write(pci, off, buf, len);
 	fn_do_locked(&m->fn, memcpy(m->fn.cfg + off, buf, len));
@@ -257,6 +260,13 @@ static int op_reset(struct pci_dev *pci, struct err *e)
 
 	pthread_mutex_lock(&m->fn.lock);
 	m->n_reset++;
+	while (m->reset_blocks) {
+		pthread_mutex_unlock(&m->fn.lock);
+		usleep(1000);
+		pthread_mutex_lock(&m->fn.lock);
+	}
+	if (m->master_stuck)
+		m->fn.bus_master = false;
 	if (m->fn.bus_master)
 		fn_error(&m->fn, "a reset with bus mastering on");
 	if (m->reset_fails)

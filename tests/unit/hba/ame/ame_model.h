@@ -44,6 +44,8 @@ struct model {
 	bool stuck_doorbell; /* bits cannot be cleared */
 	bool ring_stuck;     /* 2208: empty reply frames are not taken out of the ring */
 	bool reset_fails, reset_kills;
+	bool reset_blocks; /* until it is false */
+	bool master_stuck; /* the command register cannot be written: only a reset ends bus mastering */
 	bool reset_keeps_firmware; /* it goes on as if nothing had been, and does not say that it is up */
 	unsigned event_at_page;	   /* the units change while this page is read, or right behind it */
 	bool event_behind;
