@@ -272,6 +272,17 @@ static int cmd_boot_ms(struct call *c)
 	return r;
 }
 
+/* From the client's next reset of the function on. */
+static int cmd_reset_ms(struct call *c)
+{
+	uint64_t ms;
+	int r = number(c, "the reset's duration in milliseconds", 3600000, &ms);
+
+	if (r == 0)
+		c->m->fn.reset_ms = (uint32_t)ms;
+	return r;
+}
+
 static int cmd_fw_fault(struct call *c)
 {
 	const char *w = word(c);
@@ -413,7 +424,8 @@ static int cmd_quit(struct call *c)
 const char emu_commands_help[] =
 	"help, status, stats, quit\n"
 	"power-cut [survive=none|all|prefix|random|reorder] [seed=N] [keep-client]\n"
-	"gone [ff|socket], back, disconnect, unplug-request, fw-fault [HEX], lose-irqs N, boot-ms N\n"
+	"gone [ff|socket], back, disconnect, unplug-request, fw-fault [HEX], lose-irqs N, boot-ms N, "
+	"reset-ms N\n"
 	"fault RULE, fault-clear (see --help for rules), aen-storm N,\n"
 	"notice HEX (ame: 2 restart, 4 flush, 8 pause, 10 resume)\n"
 	"add SPEC, remove UNIT, resize UNIT SIZE, offline UNIT, online UNIT\n"
@@ -435,6 +447,7 @@ static const struct {
 	{"fw-fault", cmd_fw_fault},
 	{"lose-irqs", cmd_lose_irqs},
 	{"boot-ms", cmd_boot_ms},
+	{"reset-ms", cmd_reset_ms},
 	{"fault", cmd_fault},
 	{"fault-clear", cmd_fault_clear},
 	{"aen-storm", cmd_aen_storm},

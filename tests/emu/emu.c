@@ -115,6 +115,7 @@ int emu_start(struct emu *m, const struct emu_config *c, struct err *e)
 	if (r < 0)
 		return err_set(e, r, "cannot make the PCI function: %s", strerror(-r));
 	m->fn.narrow = c->opt.narrow;
+	m->fn.reset_ms = c->opt.reset_ms;
 	if (c->capture)
 		r = record_open(c->capture, &m->fn, &m->fn.record, e);
 	if (r == 0)

@@ -44,6 +44,7 @@ static const char usage[] =
 	"      --speed N          emulated time runs so many times faster than real time (1)\n"
 	"      --boot-ms N        firmware start-up (2000)\n"
 	"      --latency-us N     a command takes 0 to twice this (100)\n"
+	"      --reset-ms N       a reset of the function by the client takes this long (0)\n"
 	"      --max-cmds N       commands that firmware offers (1008)\n"
 	"      --max-sge N        segments per command (80)\n"
 	"      --max-strips N     strips of 8 KiB per command (42)\n"
@@ -75,6 +76,7 @@ enum opt {
 	OPT_SPEED,
 	OPT_BOOT,
 	OPT_LATENCY,
+	OPT_RESET,
 	OPT_CMDS,
 	OPT_SGE,
 	OPT_STRIPS,
@@ -107,6 +109,7 @@ static const struct option options[] = {
 	{"speed", required_argument, NULL, OPT_SPEED},
 	{"boot-ms", required_argument, NULL, OPT_BOOT},
 	{"latency-us", required_argument, NULL, OPT_LATENCY},
+	{"reset-ms", required_argument, NULL, OPT_RESET},
 	{"max-cmds", required_argument, NULL, OPT_CMDS},
 	{"max-sge", required_argument, NULL, OPT_SGE},
 	{"max-strips", required_argument, NULL, OPT_STRIPS},
@@ -200,6 +203,7 @@ static int take_number(struct args *a, int opt)
 		{OPT_SPEED, "speed", 1, 100000, &c->speed, NULL},
 		{OPT_BOOT, "boot-ms", 0, 3600000, &c->opt.boot_ms, NULL},
 		{OPT_LATENCY, "latency-us", 0, 1000000, &c->opt.latency_us, NULL},
+		{OPT_RESET, "reset-ms", 0, 3600000, &c->opt.reset_ms, NULL},
 		{OPT_CMDS, "max-cmds", 16, 2040, &c->opt.max_cmds, NULL},
 		{OPT_SGE, "max-sge", 1, 255, &c->opt.max_sge, NULL},
 		{OPT_STRIPS, "max-strips", 1, 65535, &c->opt.max_strips, NULL},

@@ -24,6 +24,7 @@ struct pcifn {
 	struct record *record;	 /* NULL: nobody writes down what passes */
 	bool gone;		 /* unplugged: all reads are ones */
 	bool narrow;		 /* DMA above 4 GiB is wrong */
+	uint32_t reset_ms; /* the server answers nothing so long after the client has reset the function */
 	uint8_t cfg[PCIFN_CFG_SIZE], writable[PCIFN_CFG_SIZE];
 	int shared_fd[6]; /* memory of shared BARs, or -1 */
 	uint32_t msix[MODEL_MAX_VECTORS * 4];

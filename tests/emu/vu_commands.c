@@ -243,7 +243,10 @@ static int cmd_reset(struct vu_server *s, struct vu_msg *m)
 {
 	log_info("the client resets the function");
 	pcifn_reset(s->fn, RESET_FUNCTION);
-	return reply(s, m, NULL, 0);
+	if (!s->fn->reset_ms)
+		return reply(s, m, NULL, 0);
+	vu_server_reset_lasts(s, &m->h, s->fn->reset_ms);
+	return 0;
 }
 
 static const struct {

@@ -23,6 +23,8 @@ void vu_server_drop(struct vu_server *s, const char *why)
 		return;
 	log_info("client %llu: closed, %s", (unsigned long long)s->stats->connections, why);
 	loop_disarm(&s->hello);
+	loop_disarm(&s->reset_end);
+	s->resetting = false;
 	loop_del_fd(s->loop, &s->conn_ev);
 	/* First nobody can reach its memory, then it is unmapped. */
 	s->fn->host = NULL;
@@ -50,7 +52,7 @@ static bool serve(struct vu_server *s, unsigned n)
 	bool any = false;
 	int r = 0;
 
-	while (n-- && s->connected && !s->conn.broken) {
+	while (n-- && s->connected && !s->conn.broken && !s->resetting) {
 		struct vu_msg *m;
 
 		r = vu_conn_next(&s->conn, &m);
@@ -69,7 +71,38 @@ static bool serve(struct vu_server *s, unsigned n)
 
 static void on_readable(struct loop_fd *f, uint32_t events)
 {
-	serve(container_of(f, struct vu_server, conn_ev), TURN);
+	struct vu_server *s = container_of(f, struct vu_server, conn_ev);
+
+	/* Nothing else is watched for then. */
+	if (s->resetting)
+		vu_server_drop(s, "it left during a reset");
+	else
+		serve(s, TURN);
+}
+
+static void watch(struct vu_server *s, uint32_t events)
+{
+	loop_del_fd(s->loop, &s->conn_ev);
+	if (loop_add_fd(s->loop, &s->conn_ev, events) < 0)
+		vu_server_drop(s, "its socket cannot be watched");
+}
+
+static void on_reset_end(struct loop_timer *t)
+{
+	struct vu_server *s = container_of(t, struct vu_server, reset_end);
+
+	s->resetting = false;
+	watch(s, EPOLLIN);
+	if (s->connected)
+		judge(s, vu_conn_reply(&s->conn, &s->reset, NULL, 0, NULL, 0, -1));
+}
+
+void vu_server_reset_lasts(struct vu_server *s, const struct vu_header *h, uint32_t ms)
+{
+	s->reset = *h;
+	s->resetting = true;
+	loop_arm(s->loop, &s->reset_end, clock_ns() + ms * NS_PER_MS);
+	watch(s, EPOLLRDHUP);
 }
 
 /* The controller's turn, then what came while it waited for the client's memory. */
@@ -226,6 +259,7 @@ int vu_server_start(struct vu_server *s, struct loop *loop, struct pcifn *fn, co
 	s->conn_ev.cb = on_readable;
 	s->hook.cb = on_hook;
 	s->hello.cb = on_hello;
+	s->reset_end.cb = on_reset_end;
 	vu_dma_init(&s->dma);
 	loop_add_hook(loop, &s->hook);
 	snprintf(s->path, sizeof(s->path), "%s", path);

@@ -21,6 +21,9 @@ struct vu_server {
 	struct loop_fd listen_ev, conn_ev;
 	struct loop_hook hook;
 	struct loop_timer hello; /* a client that does not negotiate is thrown out */
+	struct loop_timer reset_end;
+	struct vu_header reset; /* the command, while it lasts */
+	bool resetting;		/* the client is not served */
 	struct vu_conn conn;
 	bool connected, negotiated;
 	struct vu_dma dma;
@@ -35,6 +38,8 @@ void vu_server_drop(struct vu_server *s, const char *why);
 /* As if the slot were empty: the client is thrown out, and the socket is gone until it is opened again. */
 int vu_server_close(struct vu_server *s);
 int vu_server_open(struct vu_server *s, struct err *e);
+/* The client's reset lasts for so long: what it sends is read afterwards, and then h is answered. */
+void vu_server_reset_lasts(struct vu_server *s, const struct vu_header *h, uint32_t ms);
 
 /* A listening socket at path. -errno with a sentence. */
 int vu_listen(const char *path, struct err *e);

@@ -7,40 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hba/ame/box.h"
-#include "load_rig.h"
+#include "ame_load.h"
 #include "scsi/scsi.h"
 #include "tests/unit/run_suite.h"
 
-static const char *const models[] = {"ame-6262", "ame-626f"};
-#define N_MODELS ((int)ARRAY_SIZE(models))
-
-static struct ame_family family;
-static struct ame_times times;
-
-/* The emulator's firmware is in a hurry, and so is its driver here. Limits are generous: a slow machine must not hit
- * them. */
-static void start(int model, const char *ld_sync)
-{
-	const char *const options[] = {"--model", models[model], "--unit", "ld0,size=64M", "--unit",
-		"ld5,size=64M", "--unit", "ld63,size=16M", "--boot-ms", "20", "--latency-us", "200", "--seed",
-		"11", "--ld-sync", ld_sync, NULL};
-
-	rig_start(42, options);
-	times = *ame_3108.times;
-	times.settle = 5;
-	times.look = 2;
-	times.retry = 10;
-	times.health = 50;
-	times.away = 5000;
-	family = ame_3108;
-	family.times = &times;
-	load->match_data = &family;
-}
-
 static void up(int model)
 {
-	start(model, "full");
+	ame_start(model, "full", NULL);
 	load_up(load);
 }
 
@@ -103,7 +76,7 @@ END_TEST
 
 START_TEST(a_flush_reaches_the_media)
 {
-	start(0, _i ? "controller" : "full");
+	ame_start(0, _i ? "controller" : "full", NULL);
 	load_up(load);
 	load_begin(load, 500, 32);
 	load_wait(load);
@@ -146,7 +119,7 @@ END_TEST
  * anything else than one of its own generations. No driver can tell such firmware from an honest one. */
 START_TEST(what_firmware_loses_is_lost_whole)
 {
-	start(0, "ignored");
+	ame_start(0, "ignored", NULL);
 	load->flush_one_in = UINT32_MAX;
 	load_up(load);
 	power_cuts(0, 5);
@@ -166,7 +139,7 @@ START_TEST(firmware_that_knows_no_flush_is_believed_only_without_a_cache)
 {
 	uint8_t status;
 
-	start(0, "rejected");
+	ame_start(0, "rejected", NULL);
 	load_up(load);
 	ck_assert(load->h->unit[0].write_back);
 	ck_assert_int_ne(flush_result(&status), HBA_DONE);
@@ -237,7 +210,7 @@ static const struct {
 
 START_TEST(misbehaving_firmware_costs_no_byte)
 {
-	up(_i % N_MODELS);
+	up(_i % N_AME_MODELS);
 	misbehave(trouble[_i].rule);
 	emu_do(&emu, "fault-clear");
 	/* A read that was aborted may have been reported as timed out. */
@@ -263,8 +236,8 @@ START_TEST(dma_after_an_abort_reaches_nobody)
 	static uint8_t data[64 * 512];
 	struct iovec iov = {data, sizeof(data)};
 
-	start(_i, "full");
-	times.settle = 500;
+	ame_start(_i, "full", NULL);
+	box_times.settle = 500;
 	load_up(load);
 	load_begin(load, 500, 16);
 	load_wait(load);
@@ -289,7 +262,7 @@ START_TEST(a_stop_in_the_middle_of_trouble_ends)
 	static const char *const how[] = {
 		"fw-fault", "notice 4", "notice 2", "notice 8", "fault drop on=write"};
 
-	up(_i % N_MODELS);
+	up(_i % N_AME_MODELS);
 	load_begin(load, UINT64_MAX, 64);
 	load_progress(load, 200);
 	emu_do(&emu, "%s", how[_i]);
@@ -306,7 +279,7 @@ END_TEST
 
 START_TEST(a_box_that_vanishes_under_load_ends_everything_and_can_come_back)
 {
-	up(_i % N_MODELS);
+	up(_i % N_AME_MODELS);
 	vanish_and_come_back((unsigned)_i, 3);
 }
 END_TEST
@@ -343,8 +316,8 @@ END_TEST
 /* It says that it restarts, and then does not: nothing is lost but time. */
 START_TEST(a_restart_that_does_not_come_is_not_waited_for_for_ever)
 {
-	start(_i, "full");
-	times.away = 200;
+	ame_start(_i, "full", NULL);
+	box_times.away = 200;
 	load_up(load);
 	load_begin(load, 500, 64);
 	emu_do(&emu, "notice 2");
@@ -441,29 +414,30 @@ END_TEST
 
 static void add_all(TCase *t)
 {
-	tcase_add_loop_test(t, discovery_finds_what_the_emulator_was_told, 0, N_MODELS);
-	tcase_add_loop_test(t, random_io_with_many_in_flight_is_verified, 0, N_MODELS);
-	tcase_add_loop_test(t, the_scsi_layer_knows_the_units, 0, N_MODELS);
+	tcase_add_loop_test(t, discovery_finds_what_the_emulator_was_told, 0, N_AME_MODELS);
+	tcase_add_loop_test(t, random_io_with_many_in_flight_is_verified, 0, N_AME_MODELS);
+	tcase_add_loop_test(t, the_scsi_layer_knows_the_units, 0, N_AME_MODELS);
 	tcase_add_loop_test(t, a_flush_reaches_the_media, 0, 2);
-	tcase_add_loop_test(t, fifty_power_cuts_lose_nothing_that_was_flushed, 0, N_MODELS);
-	tcase_add_loop_test(t, a_cut_right_after_a_flush_keeps_every_byte, 0, N_MODELS);
-	tcase_add_loop_test(t, an_orderly_stop_keeps_every_byte, 0, N_MODELS);
+	tcase_add_loop_test(t, fifty_power_cuts_lose_nothing_that_was_flushed, 0, N_AME_MODELS);
+	tcase_add_loop_test(t, a_cut_right_after_a_flush_keeps_every_byte, 0, N_AME_MODELS);
+	tcase_add_loop_test(t, an_orderly_stop_keeps_every_byte, 0, N_AME_MODELS);
 	tcase_add_test(t, what_firmware_loses_is_lost_whole);
 	tcase_add_test(t, firmware_that_knows_no_flush_is_believed_only_without_a_cache);
 	tcase_add_test(t, test_unit_ready_and_synchronize_cache_go_to_the_device);
-	tcase_add_loop_test(t, a_box_that_restarts_or_gives_up_costs_a_reset_and_no_byte, 0, 3 * N_MODELS);
+	tcase_add_loop_test(
+		t, a_box_that_restarts_or_gives_up_costs_a_reset_and_no_byte, 0, 3 * N_AME_MODELS);
 	tcase_add_loop_test(t, misbehaving_firmware_costs_no_byte, 0, (int)ARRAY_SIZE(trouble));
-	tcase_add_loop_test(t, an_answer_under_anothers_name_ends_nothing_twice, 0, N_MODELS);
-	tcase_add_loop_test(t, dma_after_an_abort_reaches_nobody, 0, N_MODELS);
+	tcase_add_loop_test(t, an_answer_under_anothers_name_ends_nothing_twice, 0, N_AME_MODELS);
+	tcase_add_loop_test(t, dma_after_an_abort_reaches_nobody, 0, N_AME_MODELS);
 	tcase_add_loop_test(t, a_stop_in_the_middle_of_trouble_ends, 0, 5);
 	tcase_add_loop_test(
 		t, a_box_that_vanishes_under_load_ends_everything_and_can_come_back, 0, N_VANISHINGS);
-	tcase_add_loop_test(t, pauses_under_load_cost_nothing, 0, N_MODELS);
-	tcase_add_loop_test(t, a_restart_that_does_not_come_is_not_waited_for_for_ever, 0, N_MODELS);
-	tcase_add_loop_test(t, units_come_and_go, 0, N_MODELS);
-	tcase_add_loop_test(t, units_come_and_go_under_load, 0, N_MODELS);
-	tcase_add_loop_test(t, an_event_storm_disturbs_nobody, 0, N_MODELS);
-	tcase_add_loop_test(t, attaching_again_and_again_works, 0, N_MODELS);
+	tcase_add_loop_test(t, pauses_under_load_cost_nothing, 0, N_AME_MODELS);
+	tcase_add_loop_test(t, a_restart_that_does_not_come_is_not_waited_for_for_ever, 0, N_AME_MODELS);
+	tcase_add_loop_test(t, units_come_and_go, 0, N_AME_MODELS);
+	tcase_add_loop_test(t, units_come_and_go_under_load, 0, N_AME_MODELS);
+	tcase_add_loop_test(t, an_event_storm_disturbs_nobody, 0, N_AME_MODELS);
+	tcase_add_loop_test(t, attaching_again_and_again_works, 0, N_AME_MODELS);
 	tcase_add_test(t, nobody_there_is_told_plainly);
 }
 
