@@ -131,6 +131,9 @@ struct hba_core {
 int hba_create(struct pci_dev *pci, const struct hba_config *cfg, struct loop *loop, struct hba **ret,
 	struct err *e);
 void hba_set_state(struct hba *h, enum hba_state state);
+
+/* --- quiet.c */
+
 /* Makes the device unable to touch memory, then tells the driver. Never blocks. 0; -EAGAIN: its function is being reset, and it
  * must be asked again; -ETIMEDOUT: that reset does not end, so nothing of the device can be touched, and nothing that it
  * uses may be given back. */

@@ -265,9 +265,9 @@ static int op_reset(struct pci_dev *pci, struct err *e)
 		usleep(1000);
 		pthread_mutex_lock(&m->fn.lock);
 	}
-	if (m->master_stuck)
+	if (m->master_stuck && !m->reset_fails)
 		m->fn.bus_master = false;
-	if (m->fn.bus_master)
+	if (m->fn.bus_master && !m->master_stuck)
 		fn_error(&m->fn, "a reset with bus mastering on");
 	if (m->reset_fails)
 		r = err_set(e, -ENOTSUP, "no reset");
