@@ -98,11 +98,14 @@ static void boot(struct ame *a)
 
 /* --- registers --- */
 
+/* Reply frames are forgotten; what becomes of commands and of queued answers the page does not know [12.3, I], so that is an
+ * option. */
 static void write_inbound(struct ame *a, uint32_t val)
 {
 	if (val == INBOUND_FORGET) {
 		a->frames.in = a->frames.out = 0;
-		ame_queue_drop(a);
+		if (!a->env->opt.forget_keeps)
+			ame_queue_drop(a);
 		a->talking = a->lost = false;
 		ame_look(a);
 	} else if (val & INBOUND_HIGH) {
@@ -283,7 +286,7 @@ static void fault(struct ctrl *c, uint16_t code)
 /* [2]: flush lets the host fail all that is outstanding; it is not answered any more. */
 static int notice(struct ctrl *c, uint32_t bits)
 {
-	if (bits & NOTICE_FLUSH)
+	if (bits & NOTICE_FLUSH && !c->ame.env->opt.forget_keeps)
 		ame_queue_give_up(&c->ame);
 	notify(&c->ame, bits);
 	return 0;

@@ -58,6 +58,7 @@ static const char usage[] =
 	"      --ld-fua           FUA writes of LDs reach the media; else FUA means nothing there\n"
 	"      --battery          the controller's cache survives a power cut\n"
 	"      --drive-cache SIZE, --controller-cache SIZE   of each unit (64M, 256M)\n"
+	"      --forget-keeps     ame: commands that are forgotten or given up are answered all the same\n"
 	"      --narrow           DMA above 4 GiB is wrong\n"
 	"      --strict           the exit status tells of protocol errors of the driver too\n"
 	"  -v, --verbose\n"
@@ -89,6 +90,7 @@ enum opt {
 	OPT_BATTERY,
 	OPT_DRIVE_CACHE,
 	OPT_CTRL_CACHE,
+	OPT_FORGET_KEEPS,
 	OPT_NARROW,
 	OPT_STRICT,
 	OPT_REPLAY,
@@ -122,6 +124,7 @@ static const struct option options[] = {
 	{"battery", no_argument, NULL, OPT_BATTERY},
 	{"drive-cache", required_argument, NULL, OPT_DRIVE_CACHE},
 	{"controller-cache", required_argument, NULL, OPT_CTRL_CACHE},
+	{"forget-keeps", no_argument, NULL, OPT_FORGET_KEEPS},
 	{"narrow", no_argument, NULL, OPT_NARROW},
 	{"strict", no_argument, NULL, OPT_STRICT},
 	{"replay", required_argument, NULL, OPT_REPLAY},
@@ -283,6 +286,9 @@ static int take(struct args *a, int opt)
 		return 0;
 	case OPT_BATTERY:
 		a->cfg.units.battery = true;
+		return 0;
+	case OPT_FORGET_KEEPS:
+		a->cfg.opt.forget_keeps = true;
 		return 0;
 	case OPT_NARROW:
 		a->cfg.opt.narrow = true;

@@ -59,7 +59,8 @@ struct model_env {
 		uint32_t boot_ms;    /* from reset to READY, about */
 		uint32_t latency_us; /* a command takes 0 to twice this */
 		bool narrow;	     /* 32-bit DMA only */
-		uint32_t reset_ms;   /* a reset of the function takes this long, of real time */
+		bool forget_keeps; /* ame: commands that are forgotten, or given up, are answered all the same */
+		uint32_t reset_ms; /* a reset of the function takes this long, of real time */
 	} opt;
 };
 

@@ -68,7 +68,8 @@ static void rewind_driver(void)
 	for (unsigned i = 0; i < AME_MAX_LUNS; i++)
 		a->map[i] = i % 3 ? AME_LUN_NOT_THERE : 0;
 	a->map_known = true;
-	a->want_switch = a->want_map = a->no_tasks = a->mask_restless = false;
+	a->want_switch = a->want_map = a->no_tasks = a->mask_restless = a->unforgetting = false;
+	ame_carriers_pardon(a);
 	a->page_tries = 0;
 	a->page_after_ns = 0;
 	a->health_ns = clock_ns();
@@ -454,7 +455,10 @@ static void check(void)
 		carried += i >= AME_N_OWN && a->slot[i].at_box;
 	}
 	ck_assert_uint_eq(at_box, a->n_at_box);
-	ck_assert_uint_eq(a->carrier_in - a->carrier_out + carried, AME_N_CARRIERS);
+	ck_assert_uint_eq(a->carrier_in - a->carrier_out + a->n_exile + carried, AME_N_CARRIERS);
+	ck_assert_uint_le(a->n_exile, AME_DEPTH);
+	for (uint32_t i = 0; i < a->n_exile; i++)
+		ck_assert(a->slot[a->exile[i]].exiled && !a->slot[a->exile[i]].at_box);
 	for (uint32_t i = 0; i < AME_REPLY_FRAMES; i++)
 		lent += a->lent[i];
 	ck_assert_uint_eq(lent + a->n_spare, AME_REPLY_FRAMES);

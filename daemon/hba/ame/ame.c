@@ -21,6 +21,8 @@ static const struct ame_times times = {
 	.ready = 101000,
 	.boot = 180000,
 	.away = 60000,
+	.linger = 5000,
+	.exile = 60000,
 	.pause = 60000,
 	.inband = 60000,
 	.retry = 1000,
@@ -171,6 +173,7 @@ static int ame_attach(struct hba *h, const struct hba_match *match, struct err *
 	list_init(&a->waiting);
 	list_init(&a->local);
 	ame_forget(a);
+	ame_carriers_init(a);
 	r = map_registers(a, e);
 	if (r == 0) {
 		declare_limits(a);
@@ -184,7 +187,7 @@ static int ame_attach(struct hba *h, const struct hba_match *match, struct err *
 /* --- start --- */
 
 /* As in a reset, but here it may block. */
-static int shake_hands(struct ame *a, struct err *e)
+static int shake_once(struct ame *a, struct err *e)
 {
 	uint64_t next = 0;
 	int r;
@@ -205,6 +208,38 @@ static int shake_hands(struct ame *a, struct err *e)
 			"restart the box",
 			ame_times(a)->ready / 1000);
 	return 0;
+}
+
+/* Firmware's mark that it is up, after a reset; one that outlived it may not set it again. */
+static void await_firmware(const struct ame *a)
+{
+	uint64_t until = clock_ns() + ame_times(a)->boot * NS_PER_MS;
+
+	while (a->family->doorbells && ame_read(a, AME_PAD_READY) != 1 && clock_ns() < until)
+		clock_sleep_ms(ame_times(a)->look);
+}
+
+/* Whoever had the box before may have left commands at it, and it does not always forget those (see reset.c). Normally the
+ * kernel has reset it; where that was not so, answers show it, and it is done now. */
+static int shake_hands(struct ame *a, struct err *e)
+{
+	struct err why = {""};
+	int r = shake_once(a, e);
+	unsigned n = r == 0 ? ame_drop_replies(a, true) : 0;
+
+	if (!n)
+		return r;
+	log_warn("%s: the box answers %u commands of an earlier driver; resetting it", a->h->pci->uri, n);
+	ame_mute(a);
+	if (pci_reset(a->h->pci, &why) < 0)
+		log_warn("%s: it cannot be reset, so its older commands may still run: %s", a->h->pci->uri,
+			why.text);
+	else
+		await_firmware(a);
+	r = shake_once(a, e);
+	if (r == 0)
+		ame_drop_replies(a, true);
+	return r;
 }
 
 /* All of them before the first request: the ring of the 2208 takes few at a time. One that stops taking them still has

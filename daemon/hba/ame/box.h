@@ -5,12 +5,15 @@
  * A slot is a request frame with its list of segments and its sense block, found by index: the first few are the
  * driver's own, the others carry requests. Its message identifier is (index + 1) << 2, as the vendor's driver has it,
  * so a reply says nothing of the command but its slot. That is why there are more slots than requests, and the one
- * that has been free for longest is taken: a reply that comes twice finds its slot empty.
+ * that has been free for longest is taken: a reply that comes twice finds its slot empty, and so does one that comes when
+ * its command was forgotten (carrier.c).
  *
  * Reply frames belong to no slot: each is either ours (spare) or the box's (lent).
  */
 #ifndef HBAD_HBA_AME_BOX_H
 #define HBAD_HBA_AME_BOX_H
+
+#include <string.h>
 
 #include "ame_wire.h"
 #include "base/clock.h"
@@ -20,12 +23,15 @@
 
 /* How long the box may take, and how long it is left alone. Tests have their own. Milliseconds. */
 struct ame_times {
-	uint32_t settle;     /* after the box was told to forget, before it is talked to */
-	uint32_t look;	     /* between two looks at a box that is starting */
-	uint32_t strict;     /* so long only the ready bit counts as ready, then anything */
-	uint32_t ready;	     /* from the host's address to the box's answer */
-	uint32_t boot;	     /* from a reset, or a restart of its own, to firmware that is up */
-	uint32_t away;	     /* from the notice that it restarts until it does */
+	uint32_t settle; /* after the box was told to forget, before it is talked to */
+	uint32_t look;	 /* between two looks at a box that is starting */
+	uint32_t strict; /* so long only the ready bit counts as ready, then anything */
+	uint32_t ready;	 /* from the host's address to the box's answer */
+	uint32_t boot;	 /* from a reset, or a restart of its own, to firmware that is up */
+	uint32_t away;	 /* from the notice that it restarts until it does */
+	uint32_t
+		linger; /* commands that the box says to have given up may still reach for memory: it is kept from them */
+	uint32_t exile;	     /* ... and may still be answered, after that: their identifiers are not used */
 	uint32_t pause;	     /* from pause to resume */
 	uint32_t inband;     /* a page, the event switch */
 	uint32_t retry;	     /* before a page that could not be had is asked for again */
@@ -69,6 +75,7 @@ static_assert(AME_SLOT_SIZE % AME_ALIGN == 0 && AME_AT_SENSE + AME_SENSE_SIZE <=
 
 struct ame_slot {
 	bool at_box;
+	bool exiled;	  /* see carrier.c */
 	uint8_t function; /* what an answer must be about */
 	uint32_t tag;	  /* of the request that it carries */
 	uint64_t fired_ns;
@@ -88,6 +95,7 @@ struct ame {
 	enum pci_irq_kind irq;
 	uint32_t saved_bar[2];
 	uint16_t saved_command; /* 0: not yet saved */
+	bool muted;		/* bus mastering was taken from it, so that it is off says nothing */
 	uint32_t mask_read;	/* how the interrupt mask reads while all is well */
 	bool mask_restless;	/* ... or it tells nothing */
 
@@ -96,6 +104,9 @@ struct ame {
 	struct ame_slot slot[AME_MAX_SLOTS];
 	uint16_t carrier[AME_N_CARRIERS]; /* free ones: from carrier_out to carrier_in, modulo their number */
 	uint32_t carrier_in, carrier_out;
+	uint16_t exile[AME_N_CARRIERS]; /* by age */
+	uint32_t n_exile;
+	uint64_t exile_until_ns;    /* counts from the end of a recovery */
 	int16_t slot_of[AME_DEPTH]; /* by tag; -1: not at the box */
 	uint32_t n_at_box;
 	bool pace_fast; /* without an interrupt */
@@ -111,7 +122,8 @@ struct ame {
 	uint64_t health_ns;
 
 	struct ame_task_slot task[AME_N_TASKS];
-	bool no_tasks; /* firmware knows no task management */
+	bool no_tasks;	   /* firmware knows no task management */
+	bool unforgetting; /* ... and has answered commands that it had given up */
 
 	/* management, while running */
 	bool want_switch, want_map, map_stale; /* stale: it changed while it was read */
@@ -132,8 +144,10 @@ struct ame {
 	struct {
 		bool flushed;	/* firmware said that it has given up all commands */
 		bool restarted; /* ... that it restarts, or was seen to have */
+		bool proven;	/* no command of before can be at work */
+		bool awaited;	/* a restart that did not come */
 		unsigned tries;
-		uint64_t until_ns;
+		uint64_t until_ns, linger_ns;
 	} reset;
 	struct log_limit garbage_limit, event_limit, failure_limit, notice_limit;
 	struct {
@@ -190,9 +204,11 @@ enum ame_presence ame_look(const struct ame *a);
 /* Has it started anew, by its configuration or by its interrupt mask? p is from ame_look(). */
 bool ame_restarted(const struct ame *a, enum ame_presence p);
 int ame_save_config(struct ame *a, struct err *e);
+/* It is no bus master from now on, until it is talked to. */
+void ame_mute(struct ame *a);
 /* Gives back what it forgot; without bus mastering. */
 void ame_restore_config(struct ame *a);
-/* Begins anew: the box forgets reply frames and, as we take it [I], commands. */
+/* Begins anew: the box forgets reply frames. Of what else it forgets, see reset.c. */
 void ame_shake_begin(struct ame *a, bool recovery, uint64_t now);
 /* 1: look again at *next; 0: it answered; -ENODEV, -ETIMEDOUT. */
 int ame_shake_step(struct ame *a, uint64_t now, uint64_t *next);
@@ -230,6 +246,18 @@ void ame_build_task(struct ame *a, uint32_t slot, enum ame_task_type type, uint8
 void ame_result_fast(struct hba_req *req, uint32_t len);
 void ame_result(struct hba_req *req, uint32_t len, const struct ame_reply *r, const struct ame_sense *s);
 
+/* --- carrier.c --- */
+
+void ame_carriers_init(struct ame *a);
+bool ame_carrier_free(const struct ame *a);
+/* There is a free one. */
+uint32_t ame_carrier_take(struct ame *a, uint32_t tag);
+void ame_carrier_put(struct ame *a, uint32_t slot);
+/* Those that are at the box, before they are forgotten. */
+void ame_carriers_exile(struct ame *a);
+/* None of the commands of before is at work any more, or nobody believes in it. */
+void ame_carriers_pardon(struct ame *a);
+
 /* --- io.c --- */
 
 void ame_submit(struct hba *h, struct hba_req *req);
@@ -238,6 +266,9 @@ int ame_poll(struct hba *h);
 void ame_fire(struct ame *a, uint32_t slot, enum ame_function function);
 /* Takes all answers and notices. 0; 1: there is more than one call takes; -EIO, -ENODEV. */
 int ame_drain(struct ame *a);
+/* Throws away what the box says; bounded. How many of it were answers to commands of before: to those in exile, or all. What
+ * comes in frames may be news as well, so it does not count. */
+unsigned ame_drop_replies(struct ame *a, bool all);
 /* All requests are the core's again: before a reset, and at the end. */
 void ame_forget(struct ame *a);
 /* If it is not at the box, it ends with the next poll; false: it is at the box. */

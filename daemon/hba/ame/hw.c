@@ -45,7 +45,7 @@ enum ame_presence ame_look(const struct ame *a)
 		return AME_HERE;
 	if (cfg16(a, PCI_CFG_COMMAND, &command) < 0)
 		return AME_GONE;
-	if (~command & a->saved_command & CMD_WATCHED)
+	if (~command & a->saved_command & (a->muted ? CMD_MEMORY : CMD_WATCHED))
 		return AME_FORGOT;
 	for (unsigned i = 0; i < ARRAY_SIZE(a->saved_bar); i++)
 		if (cfg32(a, CFG_BAR0 + 4 * i, &bar) == 0 && bar != AME_ALL_ONES && bar != a->saved_bar[i])
@@ -60,6 +60,12 @@ int ame_save_config(struct ame *a, struct err *e)
 	for (unsigned i = 0; i < ARRAY_SIZE(a->saved_bar) && r == 0; i++)
 		r = cfg32(a, CFG_BAR0 + 4 * i, &a->saved_bar[i]);
 	return r < 0 ? err_set(e, r, "cannot read the box's configuration space (error %d)", -r) : 0;
+}
+
+void ame_mute(struct ame *a)
+{
+	pci_set_bus_master(a->h->pci, false);
+	a->muted = true;
 }
 
 void ame_restore_config(struct ame *a)
@@ -119,6 +125,7 @@ static int talk(struct ame *a, uint64_t now)
 
 	if (r < 0)
 		return r;
+	a->muted = false;
 	if (!a->family->doorbells) {
 		ame_write(a, AME_MESSAGE, high32(a));
 	} else {

@@ -26,26 +26,15 @@ void ame_fire(struct ame *a, uint32_t slot, enum ame_function function)
 	ame_pace(a);
 }
 
-/* There are more than requests, so one is free. */
-static uint32_t carrier_take(struct ame *a, const struct hba_req *req)
+/* A yes must be followed by send(). */
+static bool can_send(const struct ame *a)
 {
-	uint32_t slot = a->carrier[a->carrier_out++ % AME_N_CARRIERS];
-
-	a->slot_of[req->tag] = (int16_t)slot;
-	a->slot[slot].tag = req->tag;
-	return slot;
+	return !ame_held(a) && ame_carrier_free(a) && ame_has_room(a);
 }
 
-static void carrier_put(struct ame *a, uint32_t slot)
-{
-	a->slot_of[a->slot[slot].tag] = -1;
-	a->carrier[a->carrier_in++ % AME_N_CARRIERS] = (uint16_t)slot;
-}
-
-/* There is room. */
 static void send(struct ame *a, struct hba_req *req)
 {
-	uint32_t slot = carrier_take(a, req);
+	uint32_t slot = ame_carrier_take(a, req->tag);
 	struct ame_cmd c = {
 		.lun = (uint8_t)req->unit->target,
 		.cdb = req->cdb,
@@ -101,7 +90,7 @@ void ame_submit(struct hba *h, struct hba_req *req)
 	req->drv_step = 0;
 	if (req->kind == HBA_REQ_CDB && !req->xfer.len && ame_is_rw(req->cdb[0]))
 		end_locally(a, req, asks_for_nothing(req->cdb) ? HBA_DONE : HBA_IO_ERROR);
-	else if (ame_held(a) || !list_empty(&a->waiting) || !ame_has_room(a))
+	else if (!list_empty(&a->waiting) || !can_send(a))
 		list_append(&a->waiting, &req->drv_link);
 	else
 		send(a, req);
@@ -112,7 +101,7 @@ static void send_waiting(struct ame *a)
 	struct hba_req *req;
 
 	while ((req = list_first(&a->waiting, struct hba_req, drv_link))) {
-		if (hba_state(a->h) != HBA_RUNNING || ame_held(a) || !ame_has_room(a))
+		if (hba_state(a->h) != HBA_RUNNING || !can_send(a))
 			return;
 		list_remove(&req->drv_link);
 		/* Its time limit is for the unit, not for the wait before. */
@@ -151,13 +140,11 @@ void ame_forget(struct ame *a)
 {
 	forget_list(&a->waiting);
 	forget_list(&a->local);
-	memset(a->slot, 0, sizeof(a->slot));
+	ame_carriers_exile(a);
+	for (uint32_t i = 0; i < AME_MAX_SLOTS; i++)
+		a->slot[i] = (struct ame_slot){.exiled = a->slot[i].exiled};
 	memset(a->task, 0, sizeof(a->task));
 	memset(a->slot_of, 0xff, sizeof(a->slot_of));
-	for (uint32_t i = 0; i < AME_N_CARRIERS; i++)
-		a->carrier[i] = (uint16_t)(AME_N_OWN + i);
-	a->carrier_out = 0;
-	a->carrier_in = AME_N_CARRIERS;
 	a->n_at_box = 0;
 	a->map_stale = false;
 	a->polled_done = false;
@@ -206,7 +193,7 @@ static void request_reply(struct ame *a, struct hba_req *req, uint32_t slot, con
 {
 	bool more = take_result(a, req, slot, r);
 
-	carrier_put(a, slot);
+	ame_carrier_put(a, slot);
 	if (more) {
 		/* In a reset nothing new is sent: the core re-issues it, from its first step. */
 		list_prepend(&a->waiting, &req->drv_link);
@@ -217,15 +204,20 @@ static void request_reply(struct ame *a, struct hba_req *req, uint32_t slot, con
 	hba_complete(req);
 }
 
-/* Slot of an identifier that the box may use now, or -1. */
-static int slot_by_id(const struct ame *a, uint32_t id, uint8_t function)
+/* -1: nobody's */
+static int slot_of_id(uint32_t id)
 {
 	uint32_t slot = (id >> AME_ID_SHIFT) - 1;
 
-	if (ame_id(slot) != id || slot >= AME_MAX_SLOTS || !a->slot[slot].at_box ||
-		a->slot[slot].function != function)
-		return -1;
-	return (int)slot;
+	return ame_id(slot) == id && slot < AME_MAX_SLOTS ? (int)slot : -1;
+}
+
+/* Slot of an identifier that the box may use now, or -1. */
+static int slot_by_id(const struct ame *a, uint32_t id, uint8_t function)
+{
+	int slot = slot_of_id(id);
+
+	return slot >= 0 && a->slot[slot].at_box && a->slot[slot].function == function ? slot : -1;
 }
 
 static int scsi_reply(struct ame *a, uint32_t slot, const struct ame_reply *r)
@@ -246,12 +238,29 @@ static int scsi_reply(struct ame *a, uint32_t slot, const struct ame_reply *r)
 	return 0;
 }
 
+/* The box has said that it had given up all commands, and this was one of them: others may be at work, and their memory is
+ * somebody else's. Only a reset of the function ends that, now and whenever it says so again. */
+static void note_late(struct ame *a, uint32_t id)
+{
+	int slot = slot_of_id(id);
+
+	if (slot < 0 || !a->slot[slot].exiled)
+		return;
+	if (!a->unforgetting)
+		log_warn("%s: the box has answered a command that it had given up; it is reset now, and "
+			 "whenever it says so again",
+			a->h->pci->uri);
+	a->unforgetting = true;
+}
+
 static int reply(struct ame *a, uint32_t id, uint8_t function, const struct ame_reply *r)
 {
 	int slot = slot_by_id(a, id, function);
 
-	if (slot < 0)
+	if (slot < 0) {
+		note_late(a, id);
 		return -EIO;
+	}
 	a->slot[slot].at_box = false;
 	a->n_at_box--;
 	switch (function) {
@@ -311,6 +320,20 @@ int ame_drain(struct ame *a)
 	return bad;
 }
 
+unsigned ame_drop_replies(struct ame *a, bool all)
+{
+	unsigned late = 0;
+	uint32_t m;
+
+	for (unsigned n = 0; n < DRAIN_BUDGET && (m = ame_read(a, AME_REPLY)) != AME_ALL_ONES; n++) {
+		if (pci_is_noted(a->h->pci))
+			ame_note_message(a, m);
+		if (!(m & AME_MSG_FRAME) && slot_of_id(m) >= 0)
+			late += all || a->slot[slot_of_id(m)].exiled;
+	}
+	return late;
+}
+
 /* --- polling --- */
 
 /* A box may go, or restart, without an interrupt: it is looked at once per second. */
@@ -350,6 +373,8 @@ static int check_health(struct ame *a)
 	if (now - a->health_ns < ame_times(a)->health * NS_PER_MS)
 		return 0;
 	a->health_ns = now;
+	if (a->n_exile && now >= a->exile_until_ns)
+		ame_carriers_pardon(a);
 	if (ame_held(a))
 		stop_the_clock(a);
 	r = check_presence(a);

@@ -21,6 +21,7 @@ void ame_start(int model, const char *ld_sync, const char *const *more)
 	box_times = *ame_3108.times;
 	box_times.settle = 5;
 	box_times.look = 2;
+	box_times.linger = 20;
 	box_times.retry = 10;
 	box_times.health = 50;
 	box_times.away = 5000;

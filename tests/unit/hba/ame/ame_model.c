@@ -47,13 +47,18 @@ uint32_t model_reply_frame(struct model *m, const uint8_t reply[96])
 	return low;
 }
 
-static void forget(struct model *m)
+static void forget_frames(struct model *m)
 {
 	m->n_frames = 0;
 	m->ring_in = m->ring_out = 0;
+	m->talking = false;
+}
+
+static void forget(struct model *m)
+{
+	forget_frames(m);
 	m->n_pending = 0;
 	m->reply_in = m->reply_out = 0;
-	m->talking = false;
 }
 
 static void fetch(struct model *m, uint32_t low)
@@ -95,6 +100,8 @@ static void inbound(struct model *m, uint32_t val)
 {
 	if (m->family == BOX_341) {
 		fn_error(&m->fn, "a 341 has no inbound doorbell");
+	} else if (val == 0xffffffff && m->forget_keeps) {
+		forget_frames(m);
 	} else if (val == 0xffffffff) {
 		forget(m);
 	} else if (val & 0x80000000) {
@@ -373,7 +380,7 @@ void model_event(struct model *m, uint8_t what)
 void model_notice(struct model *m, uint32_t bits)
 {
 	pthread_mutex_lock(&m->fn.lock);
-	if (bits & 4)
+	if (bits & 4 && !m->forget_keeps)
 		m->n_pending = 0;
 	m->outbound |= bits;
 	look(m);

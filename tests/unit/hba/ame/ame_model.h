@@ -46,6 +46,7 @@ struct model {
 	bool reset_fails, reset_kills;
 	bool reset_blocks; /* until it is false */
 	bool master_stuck; /* the command register cannot be written: only a reset ends bus mastering */
+	bool forget_keeps; /* commands and answers: told to forget, and when it says itself that it has given them up */
 	bool reset_keeps_firmware; /* it goes on as if nothing had been, and does not say that it is up */
 	unsigned event_at_page;	   /* the units change while this page is read, or right behind it */
 	bool event_behind;

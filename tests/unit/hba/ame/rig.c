@@ -22,6 +22,7 @@ struct rig *rig_new(enum model_family family)
 	r->times = *r->family.times;
 	r->times.settle = 3;
 	r->times.look = 1;
+	r->times.linger = 5;
 	r->times.retry = 5;
 	r->times.health = 5;
 	r->times.slow = 5;
