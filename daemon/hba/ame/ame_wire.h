@@ -4,7 +4,8 @@
  * numbers in brackets are its sections. Everything is little-endian, for all families.
  *
  * What the page does not know from a driver at work is marked: [H] is only defined in a header that firmware and host
- * share, [I] is inferred, [?] is unknown. Each such mark in this folder says how to check it on real hardware.
+ * share, [I] is inferred, [?] is unknown. Each such mark in this folder says how to check it on real hardware, or that nothing
+ * hangs on it; hbad-controllers(7) has all the checks.
  */
 #ifndef HBAD_HBA_AME_AME_WIRE_H
 #define HBAD_HBA_AME_AME_WIRE_H
@@ -69,7 +70,7 @@ enum ame_function { AME_F_SCSI = 0, AME_F_TASK = 1, AME_F_EVENT = 2, AME_F_INBAN
 #define AME_ID_SHIFT   2   /* message identifier = slot number << 2, from 1 on */
 #define AME_MAX_SLOTS  510 /* identifiers 1 to 510 */
 #define AME_REPLY_FRAMES                                                                                     \
-	510 /* as many as the vendor's driver lends; whether firmware needs them all is [?] */
+	510 /* as many as the vendor's driver lends; whether firmware needs them all is [?], and it gets them all */
 #define AME_INBAND_CDB	32
 #define AME_DIRECT_SGES 29
 #define AME_DIRECT_BDLS 39
@@ -159,7 +160,7 @@ struct ame_event_switch { /* [4.4] */
 };
 static_assert(sizeof(struct ame_event_switch) == 8, "event switch");
 
-struct ame_task { /* [4.5] [H] */
+struct ame_task { /* [4.5] [H]: see task.c */
 	uint8_t reserved_00[2];
 	uint8_t type; /* enum ame_task_type */
 	uint8_t function;
@@ -179,7 +180,7 @@ enum ame_task_type { AME_T_ABORT = 1, AME_T_LUN_RESET = 3 };
 struct ame_reply {
 	uint8_t flags;
 	uint8_t status; /* enum ame_status */
-	uint8_t length; /* of an unknown unit [?]: not used */
+	uint8_t length; /* of an unknown unit [?]: nothing looks at it */
 	uint8_t function;
 	le32_t id;
 	union {

@@ -301,7 +301,7 @@ int ame_notices(struct ame *a);
 /* Once per health interval. */
 int ame_notice_limits(struct ame *a, uint64_t now);
 
-/* --- task.c: task management [H] --- */
+/* --- task.c: task management; see there --- */
 
 int ame_abort(struct hba *h, struct hba_req *req);
 void ame_task_reply(struct ame *a, uint32_t slot, const struct ame_reply *r);

@@ -299,8 +299,9 @@ int ame_discover(struct ame *a, struct err *e)
 
 /* --- the end --- */
 
-/* What is written to our memory without having been asked for is somebody else's soon [I]: the vendor's driver leaves
- * events on. */
+/* What is written to our memory without having been asked for is somebody else's soon. That this switch ends it is [I]: the
+ * vendor's driver leaves events on. Bus mastering goes off behind it in any case. Check on real hardware: no IOMMU fault of
+ * the box's in the kernel's log after hbad has stopped, while a unit is pulled. */
 int ame_events_off(struct ame *a, struct err *e)
 {
 	return switch_within(a, false, MIN(ame_times(a)->inband, (uint32_t)LAST_SWITCH_MS), e);

@@ -211,7 +211,8 @@ static bool take_sense(struct hba_req *req, const struct ame_sense *s)
 }
 
 /* Bytes left over: by the sense block, or else by the reply's count of bytes moved, which is only looked at after an
- * underrun [I]: the vendor's driver never uses it. */
+ * underrun [I]: the vendor's driver never uses it. Check on real hardware: in a capture, a reply to INQUIRY with status 24h
+ * has the number of bytes that came at 0Ch. */
 static bool take_moved(
 	struct hba_req *req, uint32_t len, const struct ame_reply *r, const struct ame_sense *s)
 {
@@ -279,7 +280,9 @@ void ame_result(struct hba_req *req, uint32_t len, const struct ame_reply *r, co
 		half_bad(req, len, r, s);
 		return;
 	case AME_S_BUSY:
-	case AME_S_RESOURCES: /* [I] the vendor's driver fails the command, but a want of something may pass */
+	/* [I] the vendor's driver fails the command, but a want of something may pass. Check on real hardware: in a capture
+	 * of full load, what was answered by status 05h succeeds when it comes again. */
+	case AME_S_RESOURCES:
 		req->result = HBA_DONE;
 		req->scsi_status = SCSI_BUSY;
 		return;

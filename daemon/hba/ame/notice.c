@@ -22,10 +22,10 @@ static void on_restart(struct ame *a)
 		a->restart_ns = clock_ns();
 }
 
-/* "The host may fail all commands." We take it for firmware's word that none of them runs any more [I], so this
- * recovery does without a reset of the function; they are issued again. Check on real hardware: make the box fail over
- * under load, and see whether replies to commands of before come after this notice. The core learns of it by the
- * error, and only while the I/O thread polls: during an orderly end nothing must begin a recovery. */
+/* "The host may fail all commands." Unless it has been seen not to be true, it is taken for firmware's word that none of them
+ * runs for long any more [I: see reset.c, also how to check it], so this recovery does without a reset of the function;
+ * they are issued again. The core learns of it by the error, and only while the I/O thread polls: during an orderly end
+ * nothing must begin a recovery. */
 static int on_flush(struct ame *a)
 {
 	a->seen.flush++;

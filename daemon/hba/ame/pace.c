@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What calls for a poll. The vendor's driver uses the shared line and nothing else [6]; whether firmware drives MSI is
- * [?], so it is not tried. Where the line cannot be had (shared with a device that does not know how to mask it, or not
- * routed by a virtual machine), a timer takes the interrupt's place in the core's descriptor.
+ * [?], so it is not tried. (Check on real hardware: what lspci -vv says of MSI. Only speed hangs on it.) Where the line
+ * cannot be had (shared with a device that does not know how to mask it, or not routed by a virtual machine), a timer takes
+ * the interrupt's place in the core's descriptor.
  */
 #include "box.h"
 
