@@ -186,11 +186,15 @@ static void hear_until_told(struct asked *a, bool alone)
 	}
 }
 
-static uint64_t most_ms(const struct hba *h)
+static uint64_t most_ms(const struct asked *a)
 {
-	const struct hba_times *t = &h->core->times;
+	const struct hba_times *t = &a->h->core->times;
+	uint32_t ms = t->flush_ms + t->flush_ms / 4;
 
-	return (uint64_t)MAX(t->flush_ms + t->flush_ms / 4, t->cache_ms) + t->abort_ms + t->reset_ms;
+	for (unsigned i = 0; i < a->n; i++)
+		if (waits(a, i, false))
+			ms = MAX(ms, t->cache_ms);
+	return (uint64_t)ms + t->abort_ms + t->reset_ms;
 }
 
 uint64_t last_flush_until(const struct hba *h)
@@ -226,15 +230,15 @@ int last_flush(struct hba *h, bool all)
 	struct asked a = {.h = h, .n = hba_n_units(h)};
 	uint64_t now = clock_ns();
 
-	a.end = MIN(now + most_ms(h) * NS_PER_MS, last_flush_until(h));
-	a.until = MIN(now + h->core->times.flush_ms * NS_PER_MS, a.end);
 	/* What is asked now would keep the controller from its shutdown. */
-	if (now >= a.end) {
+	if (now >= last_flush_until(h)) {
 		log_err("%s: there is no time left to flush its units one by one", h->pci->uri);
 		last_flush_void(h, all);
 		return -ETIMEDOUT;
 	}
 	choose(&a, all || any_alone(h));
+	a.end = MIN(now + most_ms(&a) * NS_PER_MS, last_flush_until(h));
+	a.until = MIN(now + h->core->times.flush_ms * NS_PER_MS, a.end);
 	ask_all(&a, false);
 	ask_all(&a, true);
 	hear_until_told(&a, true);
