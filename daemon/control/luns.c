@@ -155,7 +155,7 @@ static bool is_second(const struct luns *l, const struct lun *lun)
 }
 
 /* What the unit was served with, for the day on which it has grown, or is another one. */
-static void remember_unit(const struct luns *l, const struct lun *lun)
+static void remember_unit(const struct luns *l, struct lun *lun)
 {
 	const struct scsi_unit *u = unit_of(l, &lun->cfg);
 
@@ -164,6 +164,8 @@ static void remember_unit(const struct luns *l, const struct lun *lun)
 		return;
 	sizes_note(l->sizes, u->id.naa_text, lun->cfg.blocks, lun->cfg.block_size);
 	sizes_note_disk(l->sizes, lun->device, lun->cfg.unit, u->id.naa_text);
+	/* Another one may come under that name while this LUN lives, closed: that is not to be remembered. */
+	g_strlcpy(lun->cfg.naa, u->id.naa_text, sizeof(lun->cfg.naa));
 }
 
 void luns_attached(struct luns *l)
@@ -174,7 +176,7 @@ void luns_attached(struct luns *l)
 	if (!l->place.n_lanes)
 		l->place.n_lanes = scsi_host_lanes(l->host);
 	list_for_each(pos, &l->all) {
-		const struct lun *lun = container_of(pos, struct lun, link);
+		struct lun *lun = container_of(pos, struct lun, link);
 
 		if (lun->state == LUN_SERVING)
 			remember_unit(l, lun);

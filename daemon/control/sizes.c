@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A key file: a group for each unit, "[naa.6001…]", with blocks and block_size of the last LUN, and the name of its backstore,
- * and what that calls the unit.
+ * A key file: a group for each unit, "[naa.6001…]", with blocks and block_size of the last LUN, and one for each backstore,
+ * "[backstore vol1]", with the unit's name in its cfgstring and the naa of the disk that this was.
  */
 #include "sizes.h"
 
@@ -9,6 +9,9 @@
 #include <glib.h>
 #include <glib/gstdio.h>
 #include "base/log.h"
+
+#define BACKSTORE      "backstore "
+#define MAX_BACKSTORES 1024
 
 struct sizes {
 	char *path;
@@ -55,39 +58,49 @@ void sizes_note(struct sizes *s, const char *naa, uint64_t blocks, uint32_t bloc
 	s->dirty = true;
 }
 
-static bool is_disk_of(const struct sizes *s, const char *naa, const char *backstore)
+/* Its name is anything, a group's is not. */
+static char *group_of(const char *backstore)
 {
-	g_autofree char *has = g_key_file_get_string(s->file, naa, "backstore", NULL);
+	g_autofree char *plain = g_uri_escape_string(backstore, NULL, FALSE);
 
-	return has && !strcmp(has, backstore);
+	return g_strconcat(BACKSTORE, plain, NULL);
+}
+
+/* Names come and go for years: the first ones are forgotten some day. */
+static void make_room(GKeyFile *file)
+{
+	g_auto(GStrv) all = g_key_file_get_groups(file, NULL);
+	const char *first = NULL;
+	unsigned n = 0;
+
+	for (char **group = all; *group; group++)
+		if (g_str_has_prefix(*group, BACKSTORE)) {
+			first = first ? first : *group;
+			n++;
+		}
+	if (n >= MAX_BACKSTORES)
+		g_key_file_remove_group(file, first, NULL);
 }
 
 char *sizes_disk(const struct sizes *s, const char *backstore, const char *unit)
 {
-	g_auto(GStrv) all = s ? g_key_file_get_groups(s->file, NULL) : NULL;
+	g_autofree char *group = group_of(backstore);
+	g_autofree char *name = s ? g_key_file_get_string(s->file, group, "unit", NULL) : NULL;
 
-	for (char **naa = all; naa && *naa; naa++) {
-		g_autofree char *name = g_key_file_get_string(s->file, *naa, "unit", NULL);
-
-		if (name && !strcmp(name, unit) && is_disk_of(s, *naa, backstore))
-			return g_strdup(*naa);
-	}
-	return NULL;
+	return name && !strcmp(name, unit) ? g_key_file_get_string(s->file, group, "naa", NULL) : NULL;
 }
 
 void sizes_note_disk(struct sizes *s, const char *backstore, const char *unit, const char *naa)
 {
 	g_autofree char *had = sizes_disk(s, backstore, unit);
-	g_auto(GStrv) all = NULL;
+	g_autofree char *group = group_of(backstore);
 
 	if (!s || !naa[0] || (had && !strcmp(had, naa)))
 		return;
-	all = g_key_file_get_groups(s->file, NULL);
-	for (char **other = all; *other; other++)
-		if (is_disk_of(s, *other, backstore))
-			g_key_file_remove_key(s->file, *other, "backstore", NULL);
-	g_key_file_set_string(s->file, naa, "backstore", backstore);
-	g_key_file_set_string(s->file, naa, "unit", unit);
+	if (!g_key_file_has_group(s->file, group))
+		make_room(s->file);
+	g_key_file_set_string(s->file, group, "unit", unit);
+	g_key_file_set_string(s->file, group, "naa", naa);
 	s->dirty = true;
 }
 

@@ -26,7 +26,7 @@ bool sizes_had(const struct sizes *s, const char *naa, uint64_t blocks, uint32_t
 void sizes_note(struct sizes *s, const char *naa, uint64_t blocks, uint32_t block_size); /* NULL is fine */
 /* The disk that a backstore was under this unit's name, "naa.…", to be freed; NULL: none that is known. */
 char *sizes_disk(const struct sizes *s, const char *backstore, const char *unit);
-/* From now on it is this one; no other backstore is that disk any more. NULL is fine. */
+/* From now on it is this one. NULL is fine. */
 void sizes_note_disk(struct sizes *s, const char *backstore, const char *unit, const char *naa);
 /* Has what is new written; a failure is logged, and tried again with the next news. NULL is fine. */
 void sizes_save(struct sizes *s, struct worker *w);

@@ -161,6 +161,47 @@ START_TEST(a_backstore_is_the_disk_that_it_was)
 }
 END_TEST
 
+/* Firmware gives the unit's name to another disk while the backstore lives. */
+START_TEST(what_comes_in_the_place_of_a_served_disk_is_not_remembered)
+{
+	struct scsi_unit *u = (struct scsi_unit *)scsi_host_find(NULL, "ld0", NULL);
+	g_autofree char *was = NULL, *is = NULL;
+	char naa[40];
+	int fd = client_connect();
+
+	luns.sizes = sizes_open(temp_path("state/g2.sizes"));
+	client_serve(fd, "a [1]=", "hba/g2/ld0", 1);
+	was = sizes_disk(luns.sizes, "a [1]=", "ld0");
+	ck_assert_str_eq(was, u->id.naa_text);
+	strcpy(naa, u->id.naa_text);
+	strcpy(u->id.naa_text, "naa.other");
+	luns_attached(&luns);
+	strcpy(u->id.naa_text, naa);
+	save_and_reopen();
+	is = sizes_disk(luns.sizes, "a [1]=", "ld0");
+	ck_assert_str_eq(is, was);
+	/* Nor is it forgotten because another backstore is that disk now. */
+	sizes_note_disk(luns.sizes, "b", "naa.x", was);
+	g_free(is);
+	is = sizes_disk(luns.sizes, "a [1]=", "ld0");
+	ck_assert_str_eq(is, was);
+	for (unsigned i = 0; i < 3000; i++) {
+		g_autofree char *name = g_strdup_printf("v%u", i);
+
+		sizes_note_disk(luns.sizes, name, "ld1", "naa.y");
+	}
+	g_free(is);
+	is = sizes_disk(luns.sizes, "v2999", "ld1");
+	ck_assert_str_eq(is, "naa.y");
+	g_free(is);
+	is = sizes_disk(luns.sizes, "v1000", "ld1");
+	ck_assert_ptr_null(is);
+	sizes_close(luns.sizes);
+	luns.sizes = NULL;
+	close(fd);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("sizes");
@@ -176,6 +217,7 @@ int main(void)
 	tcase_add_test(t, what_was_served_is_remembered);
 	tcase_add_test(t, a_lun_grows_as_far_as_its_unit);
 	tcase_add_loop_test(t, a_backstore_is_the_disk_that_it_was, 0, 3);
+	tcase_add_test(t, what_comes_in_the_place_of_a_served_disk_is_not_remembered);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
