@@ -4,6 +4,7 @@
  * reset does not help or the device is gone. A request at the hardware is given up only when it provably
  * cannot run any more: firmware answered it, the controller was reset, or bus mastering is off.
  */
+#include "base/clock.h"
 #include "core.h"
 
 #include <errno.h>
@@ -21,11 +22,14 @@ void recover_poll(struct hba_lane *l)
 
 /* --- deadlines --- */
 
-/* A stop's flush of firmware's cache is not cut short by a reset for the sake of anybody else: it is over in time, and whoever
- * does not come back by then has lost nothing by the wait. */
+/* A stop's flush of firmware's cache is not cut short by a reset for the sake of anybody else; but it may be that one which it
+ * waits for. So long as there is time for a reset and for the flush to be sent again, and no longer. */
 static bool may_cost_a_reset(const struct hba_req *req)
 {
-	return !__atomic_load_n(&req->hba->core->cache_flushes, __ATOMIC_RELAXED) || run_flushes_cache(req);
+	const struct hba_times *t = &req->hba->core->times;
+
+	return !__atomic_load_n(&req->hba->core->cache_flushes, __ATOMIC_RELAXED) || run_flushes_cache(req) ||
+	       clock_ns() + ((uint64_t)t->abort_ms + t->reset_ms) * NS_PER_MS >= last_flush_until(req->hba);
 }
 
 void recover_try_abort(struct hba_req *req)
