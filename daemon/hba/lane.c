@@ -363,12 +363,14 @@ int lanes_join(struct hba *h)
 	return call_others(h, part) || lanes_call(h, nothing) ? -ETIMEDOUT : r;
 }
 
-/* Its requests end when the controller is quiet, which may take a reset of the function: as long as that has, at most. */
+/* Its requests end when the controller is quiet, which may take a reset of the function: as long as that has, at most. Whether
+ * it has parted is asked, and not whether it is quiet: that may be true a moment after part_first() has put off its end. */
 static int leave_first(struct hba *h)
 {
+	struct hba_lane *l = first(h);
 	int r;
 
-	while ((r = on_io_thread(first(h), part_first)) == 0 && is_quieting(h->core))
+	while ((r = on_io_thread(l, part_first)) == 0 && l->hook.link.next)
 		clock_sleep_ms(QUIET_LOOK_MS);
 	return r;
 }
