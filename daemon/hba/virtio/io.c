@@ -126,8 +126,13 @@ static int request_reply(struct vio *v, struct hba_req *req)
 
 	memcpy(&resp, vio_slot_mem(v, req->tag) + VIO_SLOT_RESP, sizeof(resp));
 	r = vio_result(req, &resp);
-	if (r < 0 || goes_again(v, req))
+	if (r < 0) {
+		/* Not over: it must not look like one that waits for its turn before the reset. */
+		v->slot[req->tag].at_device = true;
 		return r;
+	}
+	if (goes_again(v, req))
+		return 0;
 	if (req->result == HBA_IO_ERROR)
 		note_failure(v, req, &resp);
 	/* A flush is GOOD or it is not. */
@@ -253,7 +258,9 @@ static int after_drain(struct vio *v, unsigned lane, int r)
 {
 	vio_turns_end_given_up(v, lane);
 	if (r >= 0 && hba_lane_runs(v->h, lane)) {
-		vio_tmfs_settle(v, lane);
+		/* The answer of one that is named may be in what is left. */
+		if (r == 0)
+			vio_tmfs_settle(v, lane);
 		vio_turns_look(v, lane);
 		vio_kick(v, vio_lane_ring(v, lane));
 	}
