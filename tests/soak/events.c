@@ -332,7 +332,7 @@ static void run_storm(struct soak *s)
 		clock_sleep_ms(lots(s, 20));
 		emulator_do(&s->emu, "notice 10");
 	}
-	if (lots(s, 4) == 0)
+	if (lots(s, 4) == 0 && !s->host.model->outages)
 		unit_goes_and_comes(s);
 	soak_progress(s, 20);
 }

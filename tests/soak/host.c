@@ -34,6 +34,8 @@ const struct host_model host_models[] = {
 		.events = true, .notices = true, .is_ame = true},
 	{"ame-626f", "ame-626f", {"ld0", "ld1", "ld5", "ld63"}, {"lun0", "lun1", "lun5", "lun63"},
 		honest_sync, .events = true, .notices = true, .is_ame = true},
+	{"virtio", "virtio", {"ld0", "ld1", "ld5", "pd8"}, {"t0l0", "t0l1", "t0l5", "t9l0"}, honest_sync,
+		.events = true, .outages = true},
 	{NULL},
 };
 
@@ -171,7 +173,7 @@ static void use_tables(struct host *s)
 		s->match.data = &s->family;
 	else if (strcmp(s->model->name, "sas3108") == 0)
 		s->match.data = &s->gen;
-	else
+	else if (strcmp(s->model->name, "sas2108") == 0)
 		s->match.data = &s->iop;
 	c->match = &s->match;
 	c->times.tick_ms = 10;

@@ -68,7 +68,8 @@ static void help(void)
 	       "                     without (0: not judged)\n"
 	       "  --limit-ms N       time limit of reads and writes in hbad, in place of 60 s (2000)\n"
 	       "  --depth N          commands of each LUN at once (16, at most %u)\n"
-	       "  --lanes N          I/O threads (1; at most %u): sas3108 can have several; sabotage wants "
+	       "  --lanes N          I/O threads (1; at most %u): sas3108 and virtio can have several; "
+	       "sabotage wants "
 	       "one\n"
 	       "  --sabotage WHAT    breaks the product, to see that it is noticed:",
 		SOAK_STUCK_MS / 2, INITIATOR_MOST, HBA_MAX_LANES);
@@ -158,7 +159,8 @@ static int take_option(struct soak_options *o, int code)
 static bool lanes_fit(const struct soak_options *o)
 {
 	return o->lanes == 1 ||
-	       (o->lanes && o->lanes <= HBA_MAX_LANES && strcmp(o->model, "sas3108") == 0 && !o->sabotage);
+	       (o->lanes && o->lanes <= HBA_MAX_LANES &&
+		       (strcmp(o->model, "sas3108") == 0 || strcmp(o->model, "virtio") == 0) && !o->sabotage);
 }
 
 int options_parse(int argc, char **argv, struct soak_options *o)
