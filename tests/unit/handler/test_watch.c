@@ -502,8 +502,8 @@ START_TEST(time_out_that_cannot_be_changed_is_an_alarm_once)
 {
 	unsigned n;
 
-	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "30\n");
 	record_fail("vol1/cmd_time_out", EINVAL);
+	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "30\n");
 	eventually(log_count("cmd_time_out=30") == 1);
 	n = record_count("vol1/cmd_time_out=0");
 	stays(record_count("vol1/cmd_time_out=0") == n && log_count("ALARM") == 1, 300);
@@ -516,8 +516,8 @@ START_TEST(time_out_that_cannot_be_changed_is_told_to_hbad)
 	unsigned opens = hbad_count(fake.a, "OPEN");
 
 	ck_assert_ptr_null(strstr(hbad_log(fake.a, "OPEN", 0), "time_out"));
-	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "30\n");
 	record_fail("vol1/cmd_time_out", EINVAL);
+	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "30\n");
 	eventually(hbad_count(fake.a, "OPEN") == opens + 1);
 	ck_assert_ptr_nonnull(strstr(hbad_log(fake.a, "OPEN", opens), " time_out=30"));
 	ck_assert_uint_eq(hbad_count(fake.a, "CLOSE"), 1);
@@ -532,8 +532,8 @@ END_TEST
 /* The cure that the alarm asks for. */
 START_TEST(time_out_that_was_cured_is_told_too)
 {
-	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "30\n");
 	record_fail("vol1/cmd_time_out", EINVAL);
+	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "30\n");
 	eventually(log_count("after 30 s") == 1);
 	eventually(record_count("vol1/block_dev=0") > 0);
 	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "0\n");
@@ -546,8 +546,8 @@ END_TEST
 START_TEST(time_out_is_not_told_by_a_ring_that_is_in_use)
 {
 	act(HANDOFF_CLOSE, ACT_SILENT);
-	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "30\n");
 	record_fail("vol1/cmd_time_out", EINVAL);
+	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "30\n");
 	eventually(hbad_count(fake.a, "CLOSE") >= 2);
 	ck_assert_uint_eq(record_count("vol1/reset_ring=1"), 0);
 	act(HANDOFF_CLOSE, ACT_OK);
@@ -559,8 +559,8 @@ END_TEST
 START_TEST(hbad_that_dies_when_it_is_to_be_told_loses_no_completion)
 {
 	act(HANDOFF_CLOSE, ACT_DIE);
-	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "30\n");
 	record_fail("vol1/cmd_time_out", EINVAL);
+	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "30\n");
 	eventually(record_count("vol1/reset_ring=1") > 0);
 	ck_assert_uint_eq(kicks(dev), 1);
 }
@@ -568,8 +568,8 @@ END_TEST
 
 START_TEST(time_out_that_is_right_and_fixed_is_no_alarm)
 {
-	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "0\n");
 	record_fail("vol1/cmd_time_out", EINVAL);
+	fake_write("cfg/target/core/user_0/vol1/attrib/cmd_time_out", "0\n");
 	stays(!log_count("ALARM") && !hbad_count(fake.a, "CLOSE"), 300);
 }
 END_TEST
