@@ -59,6 +59,9 @@ enum ame_own_slot { AME_SLOT_INBAND, AME_SLOT_SWITCH, AME_SLOT_POLLED, AME_SLOT_
 #define AME_DEPTH      448 /* what the vendor's driver tells its SCSI layer */
 #define AME_N_CARRIERS (AME_MAX_SLOTS - AME_N_OWN)
 static_assert(AME_DEPTH < AME_N_CARRIERS, "a slot is always free for a request");
+/* A power of two: the counters of the ring of free ones run on beyond 2^32. */
+#define AME_CARRIER_RING 512
+static_assert(AME_CARRIER_RING >= AME_N_CARRIERS && !(AME_CARRIER_RING & (AME_CARRIER_RING - 1)), "a ring");
 
 /* Layout of a slot's memory. The list is also where a flush has the answer of its MODE SENSE. */
 enum ame_slot_layout {
@@ -102,7 +105,7 @@ struct ame {
 	struct dma_arena mem;
 	uint8_t *slot_mem, *reply_mem, *page_mem, *data_mem; /* in mem */
 	struct ame_slot slot[AME_MAX_SLOTS];
-	uint16_t carrier[AME_N_CARRIERS]; /* free ones: from carrier_out to carrier_in, modulo their number */
+	uint16_t carrier[AME_CARRIER_RING]; /* free ones: from carrier_out to carrier_in, modulo its size */
 	uint32_t carrier_in, carrier_out;
 	uint16_t exile[AME_N_CARRIERS]; /* by age */
 	uint32_t n_exile;

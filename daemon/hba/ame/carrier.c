@@ -11,7 +11,7 @@
 
 static void push(struct ame *a, uint16_t slot)
 {
-	a->carrier[a->carrier_in++ % AME_N_CARRIERS] = slot;
+	a->carrier[a->carrier_in++ % AME_CARRIER_RING] = slot;
 }
 
 void ame_carriers_init(struct ame *a)
@@ -27,7 +27,7 @@ bool ame_carrier_free(const struct ame *a)
 
 uint32_t ame_carrier_take(struct ame *a, uint32_t tag)
 {
-	uint32_t slot = a->carrier[a->carrier_out++ % AME_N_CARRIERS];
+	uint32_t slot = a->carrier[a->carrier_out++ % AME_CARRIER_RING];
 
 	a->slot_of[tag] = (int16_t)slot;
 	a->slot[slot].tag = tag;

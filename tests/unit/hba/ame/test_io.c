@@ -44,6 +44,63 @@ START_TEST(data_comes_back_as_it_was_written)
 }
 END_TEST
 
+/* As if four billion commands had been carried. */
+static void age(void *arg)
+{
+	struct ame *a = arg;
+
+	a->carrier_in -= 2048;
+	a->carrier_out -= 2048;
+	ck_assert_uint_gt(a->carrier_out, UINT32_MAX - 2048);
+}
+
+static void each_carrier_is_free_once(void *arg)
+{
+	const struct ame *a = arg;
+	bool known[AME_MAX_SLOTS] = {false};
+
+	ck_assert_uint_eq(a->carrier_in - a->carrier_out, AME_N_CARRIERS);
+	for (uint32_t i = a->carrier_out; i != a->carrier_in; i++) {
+		uint16_t slot = a->carrier[i % ARRAY_SIZE(a->carrier)];
+
+		ck_assert_uint_ge(slot, AME_N_OWN);
+		ck_assert_uint_lt(slot, AME_MAX_SLOTS);
+		ck_assert_msg(!known[slot], "slot %u is free twice", slot);
+		known[slot] = true;
+	}
+}
+
+/* What counts them goes beyond its end, with answers in any order. */
+START_TEST(carriers_go_round_for_ever)
+{
+	struct ame *a = ame_of(rig->h);
+	unsigned which = 0;
+
+	rig_io(rig, age, a);
+	for (unsigned round = 0; round < 128; round++) {
+		tell(rig, hold, true);
+		for (unsigned n = 0; n < 32; n++) {
+			struct job *j = job_rw(rig, n, 0, DMA_TO_DEVICE, n, 1);
+
+			job_fill(j, round + n);
+			job_submit(j);
+		}
+		rig_wait(model_pending(rig->model) == 32);
+		for (unsigned left = 32; left; left--) {
+			which = which * 1103515245 + 12345;
+			model_complete(rig->model, (which >> 16) % left);
+		}
+		for (unsigned n = 0; n < 32; n++) {
+			job_ends_well(&rig->job[n]);
+			ck_assert_mem_eq(rig->model->disk[0] + (size_t)512 * n, rig->job[n].buf, 512);
+		}
+	}
+	ck_assert_uint_lt(a->carrier_out, UINT32_MAX - 2048);
+	rig_sync(rig);
+	rig_io(rig, each_carrier_is_free_once, a);
+}
+END_TEST
+
 /* As many segments as bounce chunks allow; one chunk is taken out of the middle so that they are not neighbours. */
 START_TEST(segments_beyond_the_frame_go_into_a_list)
 {
@@ -533,6 +590,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_checked_fixture(all, NULL, teardown);
 	tcase_add_loop_test(all, data_comes_back_as_it_was_written, 0, 3);
+	tcase_add_test(t, carriers_go_round_for_ever);
 	tcase_add_loop_test(all, segments_beyond_the_frame_go_into_a_list, 0, 3);
 	tcase_add_loop_test(all, a_flush_is_a_synchronize_cache, 0, 3);
 	tcase_add_loop_test(all, units_that_go_and_come_change_their_state, 0, 3);
