@@ -14,7 +14,7 @@ struct timing {
 	unsigned
 		stop; /* the same as silent, for an hbad that has announced its end: flushing a cache takes time */
 	unsigned
-		absent; /* an hbad that has been away for so long is not waited for any more: errors, not BUSY */
+		absent; /* when no hbad has served for so long none is waited for any more: errors, not BUSY */
 	unsigned
 		back; /* ... unless it has said that another one comes: as long as it has said, but at most this */
 	unsigned settle; /* after open(), until a restore has written all attributes */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include "absence.h"
 #include "base/cleanup.h"
 #include "hlog.h"
 #include "instance.h"
@@ -26,10 +27,7 @@ struct watch {
 	bool stopping;				       /* hbad has announced its end over this connection */
 	char problem[sizeof(((struct err *)0)->text)]; /* why it cannot be watched; said once. "": it is */
 	pid_t killed_pid;			       /* said once for all its devices */
-	uint64_t
-		absent_since_ns; /* there is no connection since then; 0: there is one, or there are no devices */
-	bool failing;		 /* absent for too long; said once */
-	unsigned back_ms;	 /* it has announced that the next one may take so long to come */
+	struct absence absence;
 	/* of the running round */
 	uint64_t now_ns, missed_ns;
 	unsigned unserved;
@@ -97,7 +95,16 @@ static int say_watch(struct watch *w)
 	heard(w);
 	if (reply.head.status < 0)
 		say_down(w, reply.reason);
+	else
+		absence_first_word(&w->absence, reply.state);
 	return reply.head.status;
+}
+
+static void arm_ping(struct watch *w)
+{
+	unsigned pause = absence_awaits_start(&w->absence) ? timing.retry : timing.ping;
+
+	w->next_ping_ns = clock_ns() + pause * NS_PER_MS;
 }
 
 static void connect_hbad(struct watch *w)
@@ -117,8 +124,7 @@ static void connect_hbad(struct watch *w)
 		hb_close(&w->link.fd);
 		return;
 	}
-	w->next_ping_ns = clock_ns() + timing.ping * NS_PER_MS;
-	w->back_ms = 0;
+	arm_ping(w);
 	if (w->problem[0])
 		hlog_info("hbad@%s (process %d) is watched", w->i->name, (int)w->link.pid);
 	w->problem[0] = '\0';
@@ -130,7 +136,7 @@ static void ping(struct watch *w)
 	struct handoff_head msg;
 	int r = link_send(&w->link, &msg, sizeof(msg), HANDOFF_PING, -1, until_ms(0, w->i->stop_fd));
 
-	w->next_ping_ns = w->now_ns + timing.ping * NS_PER_MS;
+	arm_ping(w);
 	if (r == -ENOTCONN)
 		disconnect(w);
 }
@@ -151,13 +157,13 @@ static void on_stopping(struct watch *w, const struct handoff_event *event)
 	struct handoff_head msg;
 
 	w->stopping = true;
-	w->back_ms = (unsigned)MIN(event->back_s * UINT64_C(1000), (uint64_t)timing.back);
+	absence_announce(&w->absence, event->back_s);
 	instance_each(w->i, stop_device, w);
 	if (link_send(&w->link, &msg, sizeof(msg), HANDOFF_GATED, -1, until_ms(timing.call, w->i->stop_fd)) ==
 		-ENOTCONN)
 		disconnect(w);
 	hlog_info("hbad@%s is being %s: gates are closed until it is back", w->i->name,
-		w->back_ms ? "upgraded" : "stopped");
+		w->absence.back_ms ? "upgraded" : "stopped");
 }
 
 struct dropped {
@@ -210,6 +216,7 @@ static void on_pong(struct watch *w, const struct handoff_reply *reply)
 	struct dropped x = {.w = w, .handle = reply->handle};
 
 	heard(w);
+	absence_word(&w->absence, reply->state);
 	if (x.handle)
 		instance_each(w->i, mark_dropped, &x);
 }
@@ -303,7 +310,7 @@ static void guard_device(struct device *d, void *arg)
 	struct watch *w = arg;
 
 	if (!device_served(d)) {
-		if (w->failing)
+		if (w->absence.failing)
 			device_fail(d);
 		else
 			device_guard(d);
@@ -390,25 +397,6 @@ static void check_attributes(struct device *d, void *arg)
 
 /* --- the loop --- */
 
-static void judge_absence(struct watch *w)
-{
-	/* One that was announced is waited for a little longer: BUSY is what makes it a pause. */
-	unsigned limit = MAX(timing.absent, w->back_ms);
-	bool failing;
-
-	if (connected(w))
-		w->absent_since_ns = 0;
-	else if (!w->absent_since_ns)
-		w->absent_since_ns = w->now_ns;
-	failing = w->absent_since_ns && w->now_ns > w->absent_since_ns + limit * NS_PER_MS;
-	if (failing && !w->failing)
-		hlog_err("hbad@%s has been away for %u s: until it is back, commands to its LUNs fail "
-			 "instead of "
-			 "being answered with BUSY. See \"systemctl status hbad@%s\".",
-			w->i->name, limit / 1000, w->i->name);
-	w->failing = failing;
-}
-
 static void talk(struct watch *w)
 {
 	if (!connected(w) && w->now_ns >= w->next_connect_ns)
@@ -436,20 +424,19 @@ static bool do_round(struct watch *w)
 	w->no_offers = false;
 	if (!n) {
 		forget(w);
-		w->absent_since_ns = 0;
-		w->failing = false;
-		w->back_ms = 0;
+		absence_end(&w->absence);
 		return false;
 	}
 	forgive_own_absence(w, last_ns);
-	judge_absence(w);
+	absence_judge(&w->absence, connected(w), w->now_ns);
 	instance_each(w->i, guard_device, w);
 	instance_each(w->i, judge_server, w);
+	absence_say(&w->absence, w->i->name, w->unserved);
 	instance_each(w->i, say_seized, NULL);
 	instance_each(w->i, release_dropped, w);
 	talk(w);
 	w->now_ns = clock_ns();
-	if (connected(w) && !w->stopping && w->unserved)
+	if (connected(w) && !w->stopping && w->unserved && !absence_awaits_start(&w->absence))
 		instance_each(w->i, offer_device, w);
 	tend_attributes(w);
 	return true;

@@ -144,7 +144,7 @@ static void spoil(enum act act, struct handoff_reply *r, size_t *size)
 	}
 }
 
-static void answer(struct conn *c, enum act act, const struct handoff_head *request)
+static void answer(struct fake_hbad *h, struct conn *c, enum act act, const struct handoff_head *request)
 {
 	union {
 		struct handoff_reply reply;
@@ -159,7 +159,7 @@ static void answer(struct conn *c, enum act act, const struct handoff_head *requ
 	m.reply.head.magic = 0x44414248;
 	m.reply.head.seq = request->seq;
 	m.reply.handle = request->type == HANDOFF_PING && act != ACT_DROPPED ? 0 : FAKE_HANDLE;
-	m.reply.state = HANDOFF_READY;
+	m.reply.state = atomic_load(&h->state) ? atomic_load(&h->state) : HANDOFF_READY;
 	m.reply.pid = (uint32_t)getpid();
 	strcpy(m.reply.version, "9.9-fake");
 	spoil(act, &m.reply, &size);
@@ -198,7 +198,7 @@ static void obey(struct fake_hbad *h, struct conn *c, const struct handoff_head 
 		close(held_fd);
 		held_fd = -1;
 	}
-	answer(c, act, request);
+	answer(h, c, act, request);
 }
 
 static int passed_fd(struct msghdr *mh)

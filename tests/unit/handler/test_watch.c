@@ -149,6 +149,75 @@ START_TEST(an_announced_hbad_is_not_waited_for_without_end)
 }
 END_TEST
 
+/* BUSY for ever is what an hbad made of it that starts, is watched and fails, again and again. */
+START_TEST(an_hbad_that_fails_to_start_was_not_back)
+{
+	unsigned guards;
+
+	timing.absent = 400;
+	atomic_store(&fake.b->state, HANDOFF_BOOTING);
+	kill(fake.a->pid, SIGKILL);
+	hbad_start(fake.b);
+	eventually(hbad_count(fake.b, "START") == 1);
+	/* A controller that takes its time is a pause. */
+	stays(record_count("vol1/reset_ring=2") == 0, 3 * timing.absent);
+	ck_assert_uint_eq(log_count("has been away"), 0);
+	guards = record_count("vol1/reset_ring=1");
+	kill(fake.b->pid, SIGKILL);
+	eventually(record_count("vol1/reset_ring=2") > 0);
+	/* At once: the only BUSY is that for what it had. */
+	ck_assert_int_eq(record_index("vol1/reset_ring=1", guards + 1), -1);
+	eventually(log_count("has been away") == 1);
+}
+END_TEST
+
+/* The pause began with the death of the last one that served, and this one has come too late for it. */
+START_TEST(commands_fail_until_the_controller_runs)
+{
+	unsigned fails;
+
+	timing.absent = 400;
+	atomic_store(&fake.b->state, HANDOFF_BOOTING);
+	kill(fake.a->pid, SIGKILL);
+	eventually(record_count("vol1/reset_ring=2") > 0);
+	hbad_start(fake.b);
+	eventually(hbad_count(fake.b, "PING") > 1);
+	fails = record_count("vol1/reset_ring=2");
+	eventually(record_count("vol1/reset_ring=2") > fails + 1);
+	ck_assert_uint_eq(hbad_count(fake.b, "OPEN"), 0);
+	atomic_store(&fake.b->state, HANDOFF_READY);
+	eventually(hbad_count(fake.b, "START") == 1);
+	/* Handed over blocked and empty, and then it is back. */
+	ck_assert_int_gt(record_index("vol1/reset_ring=1", record_count("vol1/reset_ring=1") - 1),
+		record_index("vol1/reset_ring=2", record_count("vol1/reset_ring=2") - 1));
+	fails = record_count("vol1/reset_ring=2");
+	stays(record_count("vol1/reset_ring=2") == fails, timing.absent);
+}
+END_TEST
+
+/* Its controller is lost: it answers for those LUNs that it has, and takes others. */
+START_TEST(an_hbad_without_its_controller_is_offered_devices)
+{
+	timing.absent = 400;
+	atomic_store(&fake.b->state, HANDOFF_FAILED);
+	kill(fake.a->pid, SIGKILL);
+	eventually(record_count("vol1/reset_ring=2") > 0);
+	hbad_start(fake.b);
+	eventually(hbad_count(fake.b, "START") == 1);
+}
+END_TEST
+
+START_TEST(an_announced_return_is_not_over_with_a_start_that_fails)
+{
+	stops_and_says(60);
+	atomic_store(&fake.b->state, HANDOFF_BOOTING);
+	hbad_start(fake.b);
+	eventually(hbad_count(fake.b, "START") == 1);
+	kill(fake.b->pid, SIGKILL);
+	stays(record_count("vol1/reset_ring=2") == 0, 5 * timing.absent);
+}
+END_TEST
+
 START_TEST(death_is_answered_at_once)
 {
 	kill(fake.a->pid, SIGKILL);
@@ -637,6 +706,10 @@ static Suite *suite(void)
 	tcase_set_timeout(slow, 100);
 	tcase_add_checked_fixture(slow, setup_slow, fake_teardown);
 	tcase_add_test(slow, commands_fail_when_hbad_stays_away);
+	tcase_add_test(t, an_hbad_that_fails_to_start_was_not_back);
+	tcase_add_test(t, commands_fail_until_the_controller_runs);
+	tcase_add_test(t, an_hbad_without_its_controller_is_offered_devices);
+	tcase_add_test(t, an_announced_return_is_not_over_with_a_start_that_fails);
 	tcase_add_test(t, an_announced_hbad_is_waited_for_longer);
 	tcase_add_test(t, an_announced_hbad_is_not_waited_for_without_end);
 	suite_add_tcase(s, slow);
