@@ -159,6 +159,9 @@ void hbad_begin_stop(struct hbad *d)
 	/* The worker is needed now; units that do not answer may keep it for minutes. */
 	if (d->rescanning && d->hba)
 		hba_end_runs(d->hba);
+	/* Commands that are to be finished do not wait for the pause before a reset. */
+	if (d->hba)
+		hba_hasten(d->hba);
 	notify_stopping();
 	hbad_status(d, "stopping: waiting for the gates");
 	g_timeout_add(d->times.stop_ms, on_stop_too_long, d);

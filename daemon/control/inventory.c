@@ -256,6 +256,7 @@ static void add_stats(JsonBuilder *b, const struct inventory *inv)
 	add_int(b, "timeouts", s.timeouts);
 	add_int(b, "aborts", s.aborts);
 	add_int(b, "resets", s.resets);
+	add_int(b, "reset_pauses", s.pauses);
 	add_int(b, "reissues", s.reissues);
 	add_int(b, "interrupts", s.interrupts);
 	add_int(b, "flushes", s.flushes);

@@ -72,8 +72,8 @@
  *   stats          {commands, completions, batches, tmrs, aged, residuals, invalid, tasks, reads,
  *                  writes, read_bytes, write_bytes, flushes, errors}
  *
- * verb "stats": {"stats": {requests, errors, timeouts, aborts, resets, reissues, interrupts, flushes,
- *                inflight, heartbeat_age_ms (the oldest of all I/O threads)}, "luns": as above}
+ * verb "stats": {"stats": {requests, errors, timeouts, aborts, resets, reset_pauses (how many of them were put off),
+ *                reissues, interrupts, flushes, inflight, heartbeat_age_ms (the oldest of all I/O threads)}, "luns": as above}
  *
  * verb "events": with {"since": N}, a whole number, those behind number N that are still known (the last 512)
  *   pid            numbers begin again when another process answers

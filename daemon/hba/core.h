@@ -28,6 +28,9 @@ struct hba_times {
 	uint32_t cache_ms;    /* ... and for firmware's own */
 	uint32_t stop_ms;     /* all of a stop, or of a freeze and what follows it */
 	uint32_t shutdown_ms; /* of that, what is left to the driver's shutdown() in any case */
+	/* Of resets in a row (backoff.c): the pause before the third, which doubles up to pause_max_ms; 0: none. So long
+	 * without a reset, and the next pause is one step shorter. */
+	uint32_t pause_ms, pause_max_ms, calm_ms;
 };
 
 #define HBA_MAX_REISSUES      2
@@ -104,6 +107,13 @@ struct hba_core {
 	unsigned reset_phase;
 	unsigned barren_resets; /* atomic: any lane's answer ends the row */
 	uint64_t reset_ended_ns;
+	struct {
+		unsigned level;
+		uint64_t until_ns;
+		bool pausing;  /* atomic; the reset has not begun */
+		bool cut;      /* atomic; something at the controller is to end, which takes the reset */
+		bool hastened; /* atomic; hba_hasten() */
+	} backoff;
 	struct pci_resetter *resetter; /* the first lane's; set-up's while off the loop */
 	bool quiet_by_reset; /* its reset was begun for want of another way to stop the device's DMA */
 	bool quieting; /* atomic: the controller is lost, but its requests end when it is quiet, which takes a reset */
@@ -199,6 +209,16 @@ void recover_resume(struct hba_lane *l);
 void recover_end_all(struct hba_lane *l);
 /* Asks the driver to abort a request that has its doom. */
 void recover_try_abort(struct hba_req *req);
+
+/* --- backoff.c */
+
+/* First lane. A reset is to begin, in so many ms: then backoff_holds() is true until it may, and says when to ask again. */
+uint32_t backoff_begin(struct hba *h);
+bool backoff_holds(struct hba *h, uint64_t now_ns, uint64_t *ret_next_ns);
+/* There is no reset to wait for. */
+void backoff_end(struct hba *h);
+/* The lane's thread, now and then: what has to end in a pause does. */
+void backoff_look(struct hba_lane *l);
 
 /* --- exec.c */
 

@@ -82,6 +82,9 @@ int hba_create(
 		.cache_ms = 180000,
 		.stop_ms = HBA_STOP_MS,
 		.shutdown_ms = 60000,
+		.pause_ms = 1000,
+		.pause_max_ms = 30000,
+		.calm_ms = 30000,
 	};
 	h->core->match = m;
 	h->core->depth_cap = cfg->queue_depth;
@@ -245,6 +248,7 @@ int hba_drain(struct hba *h, unsigned timeout_ms)
 
 	if (!h->core->on_loop)
 		return 0;
+	hba_hasten(h);
 	r = lanes_call(h, set_draining);
 	if (r < 0)
 		return r;
@@ -344,6 +348,7 @@ static int get_off_loop(struct hba *h)
 /* One time limit for all of it, also of a freeze that a stop follows. */
 static void begin_stop(struct hba *h)
 {
+	hba_hasten(h);
 	if (!h->stop_until_ns)
 		h->stop_until_ns = clock_ns() + h->core->times.stop_ms * NS_PER_MS;
 }

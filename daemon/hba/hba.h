@@ -335,10 +335,14 @@ int hba_run(struct hba *h, struct hba_req *tmpl);
  * wait for units that do not answer. Those that wait end with -ENODEV as soon as their commands are aborted, and so does
  * every later one. */
 void hba_end_runs(struct hba *h);
+/* Any thread, after hba_start(): the controller is to be stopped, so that resets in a row are not put off any more. hba_drain()
+ * and hba_stop() do so themselves. */
+void hba_hasten(struct hba *h);
 
 /* Statistics; any thread, a snapshot. */
 struct hba_stats {
 	uint64_t requests, errors, timeouts, aborts, resets, reissues, interrupts, flushes;
+	uint64_t pauses; /* before resets in a row */
 };
 void hba_get_stats(const struct hba *h, struct hba_stats *ret);
 

@@ -108,6 +108,7 @@ void recover_tick(struct loop_timer *t)
 	struct hba *h = l->h;
 
 	loop_arm(l->loop, t, loop_now(l->loop) + h->core->times.tick_ms * NS_PER_MS);
+	backoff_look(l);
 	/* Replies first: after a stall of this thread deadlines are over that firmware has met. */
 	if (l->state == HBA_RUNNING)
 		recover_poll(l);
@@ -129,13 +130,20 @@ void recover_tick(struct loop_timer *t)
 void hba_fault(struct hba *h, const char *why)
 {
 	struct hba_core *c = h->core;
+	uint32_t pause;
 
 	if (c->state != HBA_RUNNING)
 		return;
-	log_warn("%s: %s; resetting the controller, %u requests wait", h->pci->uri, why, hba_inflight(h));
-	stat_inc(&c->lane[0].stats.resets);
 	if (loop_now(h->loop) - c->reset_ended_ns > HBA_BARREN_NS)
 		__atomic_store_n(&c->barren_resets, 0, __ATOMIC_RELAXED);
+	pause = backoff_begin(h);
+	if (pause)
+		log_warn("%s: %s; it was reset shortly before: it is reset again in %u ms, %u requests wait",
+			h->pci->uri, why, pause, hba_inflight(h));
+	else
+		log_warn("%s: %s; resetting the controller, %u requests wait", h->pci->uri, why,
+			hba_inflight(h));
+	stat_inc(&c->lane[0].stats.resets);
 	c->reset_phase = 0;
 	hba_set_state(h, HBA_RESETTING);
 	lanes_halt(h);
@@ -183,6 +191,20 @@ static void resume(struct hba *h)
 	recover_resume(&h->core->lane[0]);
 }
 
+/* In the pause before a reset nobody looks at the device otherwise. */
+static bool is_put_off(struct hba *h, uint64_t now)
+{
+	uint64_t next;
+
+	if (!backoff_holds(h, now, &next))
+		return false;
+	if (pci_is_gone(h->pci))
+		recover_give_up(h, HBA_REMOVED, "its registers read all ones");
+	else
+		loop_arm(h->loop, &h->core->reset, next);
+	return true;
+}
+
 static void on_reset(struct loop_timer *t)
 {
 	struct hba_core *c = container_of(t, struct hba_core, reset);
@@ -194,6 +216,8 @@ static void on_reset(struct loop_timer *t)
 		recover_halted(h);
 		return;
 	}
+	if (c->reset_phase == 0 && is_put_off(h, now))
+		return;
 	if (c->reset_phase == 0 &&
 		__atomic_add_fetch(&c->barren_resets, 1, __ATOMIC_RELAXED) > HBA_MAX_BARREN_RESETS) {
 		recover_give_up(h, HBA_FAILED, "several resets in a row brought no answer");
@@ -234,6 +258,7 @@ void recover_give_up(struct hba *h, enum hba_state state, const char *why)
 		return;
 	log_err("%s: controller %s: %s", h->pci->uri, state == HBA_REMOVED ? "is gone" : "has failed", why);
 	hba_set_state(h, state);
+	backoff_end(h);
 	loop_disarm(&c->reset);
 	loop_disarm(&c->lane[0].tick);
 	/* The descriptors stay readable for ever; nothing that they could tell matters now. */

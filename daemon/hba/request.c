@@ -175,6 +175,8 @@ int hba_submit(struct hba_req *req)
 	if (l->state == HBA_RUNNING) {
 		request_issue(req);
 	} else {
+		/* Only while a reset is put off: it begins anew when the request is issued. */
+		req->deadline_ns = loop_now(l->loop) + req->timeout_ms * NS_PER_MS;
 		req->state = REQ_HELD;
 		list_append(&l->held, &req->link);
 	}

@@ -183,7 +183,8 @@ static void print_stats(FILE *out, JsonObject *stats)
 		const char *member, *label;
 	} rows[] = {{"requests", "Requests:"}, {"inflight", "In flight:"}, {"errors", "Errors:"},
 		{"timeouts", "Timeouts:"}, {"aborts", "Aborts:"}, {"resets", "Resets:"},
-		{"reissues", "Re-issued:"}, {"interrupts", "Interrupts:"}, {"flushes", "Flushes:"}};
+		{"reset_pauses", "Resets put off:"}, {"reissues", "Re-issued:"},
+		{"interrupts", "Interrupts:"}, {"flushes", "Flushes:"}};
 
 	fputs("\nCounters of the controller\n", out);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)

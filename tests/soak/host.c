@@ -178,6 +178,9 @@ static void use_tables(struct host *s)
 	c->match = &s->match;
 	c->times.tick_ms = 10;
 	c->times.abort_ms = s->limit_ms / 4;
+	c->times.pause_ms = 10;
+	c->times.pause_max_ms = 300;
+	c->times.calm_ms = 3000;
 }
 
 /* --- life --- */

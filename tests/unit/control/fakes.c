@@ -469,6 +469,11 @@ int hba_drain(struct hba *h, unsigned timeout_ms)
 	return step("drain", fake.hba_drain, NULL);
 }
 
+void hba_hasten(struct hba *h)
+{
+	__atomic_store_n(&fake.hastened, true, __ATOMIC_RELEASE);
+}
+
 void hba_end_runs(struct hba *h)
 {
 	note("end-runs", "");

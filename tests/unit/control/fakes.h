@@ -39,6 +39,7 @@ struct fake_answers {
 	bool boot_reached;	  /* set when hba_start() was called */
 	bool stop_held;		  /* hba_stop() takes until it is false */
 	bool attach_held;	  /* scsi_host_attach() takes until hba_end_runs(), and fails then */
+	bool hastened;		  /* set by hba_hasten() */
 	bool untold;		  /* of a unit: whether it was flushed, and one unit attention */
 	int hba_open, hba_attach, hba_start, host_attach, hba_drain, hba_stop;
 	int can_freeze, hba_freeze, hba_import, hba_adopt;

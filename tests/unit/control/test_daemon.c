@@ -201,6 +201,8 @@ START_TEST(stop_waits_for_the_gates_then_drains)
 
 	kill(pid, SIGINT);
 	client_expect_stopping(watch, 0);
+	/* Commands that are to end do not wait for the pause before a reset. */
+	ck_assert(__atomic_load_n(&fake.hastened, __ATOMIC_ACQUIRE));
 	clock_sleep_ms(100);
 	ck_assert_str_eq(fake_calls(), "");
 	client_plain(watch, HANDOFF_GATED);

@@ -60,7 +60,9 @@ const char fake_ready[] =
 	"{\"thread\":1,\"inflight\":2,\"heartbeat_age_ms\":12,\"luns\":[\"g2-ld2\"]}],"
 	"\"refused\":[{\"time\":\"2026-11-21T11:20:33Z\",\"device\":\"bad\",\"cfgstring\":\"hba/g2/ld0\","
 	"\"reason\":\"create it with size=10737418240\"}],"
-	"\"stats\":{\"requests\":1234,\"errors\":5,\"timeouts\":0,\"aborts\":0,\"resets\":1,\"reissues\":7,"
+	"\"stats\":{\"requests\":1234,\"errors\":5,\"timeouts\":0,\"aborts\":0,\"resets\":4,\"reset_pauses\":"
+	"2,"
+	"\"reissues\":7,"
 	"\"interrupts\":999,\"flushes\":42,\"inflight\":2,\"heartbeat_age_ms\":12}}";
 
 /* Writes the call down; true when it is to fail. */

@@ -205,7 +205,7 @@ START_TEST(show_prints_everything)
 		"connected, handler 0.1.0", "LSI MegaRAID 9260", "12.15.0-0239", "512 MiB, battery present",
 		"1008 commands at once, 512.0 KiB and 80 segments each", "ld1: two member disks are missing",
 		"  g2-ld2     ld2   serving  open  rw         3  1.0 MiB  1.0 GiB       42       0\n",
-		"  Re-issued:       7\n"};
+		"  Resets put off:  2\n", "  Re-issued:       7\n"};
 
 	fake_write_config("g2", HBA_ADDR);
 	fake->unit_active = fake->unit_enabled = true;
