@@ -142,11 +142,17 @@ int hba_create(struct pci_dev *pci, const struct hba_config *cfg, struct loop *l
 	struct err *e);
 void hba_set_state(struct hba *h, enum hba_state state);
 
+/* By when a stop is to be over; 0: there is none. Any thread. */
+static inline uint64_t stop_until(const struct hba *h)
+{
+	return __atomic_load_n(&h->stop_until_ns, __ATOMIC_RELAXED);
+}
+
 /* --- quiet.c */
 
 /* Makes the device unable to touch memory, then tells the driver. Never blocks. 0; -EAGAIN: its function is being reset, and it
- * must be asked again; -ETIMEDOUT: that reset does not end, so nothing of the device can be touched, and nothing that it
- * uses may be given back. */
+ * must be asked again; -ETIMEDOUT: that reset does not end, or not within the time of a stop, so nothing of the device can
+ * be touched, and nothing that it uses may be given back. */
 int hba_try_quiet(struct hba *h);
 /* The same, and waits; set-up thread, off the loop. 0 or -ETIMEDOUT. */
 int hba_make_quiet(struct hba *h);

@@ -215,7 +215,7 @@ int hba_start(struct hba *h, struct err *e)
 	struct hba_core *c = h->core;
 	int r;
 
-	h->stop_until_ns = 0;
+	__atomic_store_n(&h->stop_until_ns, 0, __ATOMIC_RELAXED);
 	r = h->ops->start(h, e);
 	if (r == 0)
 		r = check_limits(h, e);
@@ -350,7 +350,8 @@ static void begin_stop(struct hba *h)
 {
 	hba_hasten(h);
 	if (!h->stop_until_ns)
-		h->stop_until_ns = clock_ns() + h->core->times.stop_ms * NS_PER_MS;
+		__atomic_store_n(
+			&h->stop_until_ns, clock_ns() + h->core->times.stop_ms * NS_PER_MS, __ATOMIC_RELAXED);
 }
 
 static int shut_down(struct hba *h)

@@ -243,7 +243,7 @@ struct hba {
 	bool fua_native; /* FUA of HBA_REQ_RW is known to be honoured */
 	int irq_fd;	 /* eventfd of the first lane */
 	bool gone;	 /* unplugged: quiesce() touches no register */
-	/* By when a stop that has begun is to be over, of clock_ns(); 0: none has. Set-up thread. */
+	/* By when a stop that has begun is to be over, of clock_ns(); 0: none has. Set-up thread; the core reads it anywhere. */
 	uint64_t stop_until_ns;
 
 	/* Of each lane, on its thread: called when a request slot or bounce memory came free, and on state changes. NULL:
@@ -277,7 +277,8 @@ int hba_drain(struct hba *h, unsigned timeout_ms);
 /* Orderly when RUNNING: a flush of each unit that the firmware's does not cover, all at once and beside firmware's own (75 s; a
  * unit that does not answer costs an abort and perhaps a reset on top, but that does not begin before firmware's flush is
  * over), firmware flush and shutdown; when requests do not come back, a flush of each unit beside them first, again if some
- * come back meanwhile. Then quiesce, off the loop, detach. All within HBA_STOP_MS, with a hba_freeze() before it. The I/O
+ * come back meanwhile. Then quiesce, off the loop, detach. All within HBA_STOP_MS, with a hba_freeze() before it, also a reset
+ * of the function that is under way, or the last way to end the device's DMA: then nothing is freed (-ETIMEDOUT). The I/O
  * thread still runs (or has been joined, and then units with flush_alone are not flushed).
  * 0: what the units had acknowledged is flushed. Negative: that is not certain of those with `unflushed`, which stays to be read
  * until hba_close(), and the log says why. After 0 a unit may have it, too, which is offline, away or stopped, or was without

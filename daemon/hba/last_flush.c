@@ -199,9 +199,9 @@ static uint64_t most_ms(const struct asked *a)
 
 uint64_t last_flush_until(const struct hba *h)
 {
-	uint64_t kept = h->core->times.shutdown_ms * NS_PER_MS;
+	uint64_t kept = h->core->times.shutdown_ms * NS_PER_MS, until = stop_until(h);
 
-	return h->stop_until_ns > kept ? h->stop_until_ns - kept : 0;
+	return until > kept ? until - kept : 0;
 }
 
 static bool any_alone(const struct hba *h)

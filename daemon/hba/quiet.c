@@ -45,11 +45,23 @@ static int stop_dma(struct hba *h, int result)
 	return 0;
 }
 
+/* A stop has an end, whatever does not. */
+static int until_the_stop_is_over(const struct hba *h, struct err *e)
+{
+	uint64_t until = stop_until(h);
+
+	if (!until || clock_ns() < until)
+		return -EINPROGRESS;
+	return err_set(e, -ETIMEDOUT, "%s: its reset has not ended within the time of the stop", h->pci->uri);
+}
+
 int hba_try_quiet(struct hba *h)
 {
 	struct err e = {""};
 	int r = hba_function_reset_result(h, &e);
 
+	if (r == -EINPROGRESS)
+		r = until_the_stop_is_over(h, &e);
 	if (r == -EINPROGRESS)
 		return -EAGAIN;
 	if (r == -ETIMEDOUT) {

@@ -123,6 +123,47 @@ START_TEST(a_stop_waits_for_the_end_of_a_reset)
 }
 END_TEST
 
+/* The last way to end its DMA has no end; the end of the process is left. */
+static void must_stop_in_time(void)
+{
+	uint64_t began = clock_ns();
+
+	left_behind = rig->h;
+	ck_assert_int_eq(hba_stop(rig->h), -ETIMEDOUT);
+	ck_assert_uint_lt((clock_ns() - began) / NS_PER_MS, rig->ladder.stop_ms + RIG_WAIT_MS / 4);
+	/* Nothing that it may still touch is freed. */
+	hba_close(rig->h);
+	ck_assert(!seen(rig, fn.bus_master) || seen(rig, master_stuck));
+	tell(rig, reset_blocks, false);
+	rig_wait(pci_resetter_result(rig->h->core->resetter, NULL) == 0);
+	tell(rig, master_stuck, false);
+}
+
+START_TEST(a_stop_is_over_in_time_though_a_reset_of_the_function_is_not)
+{
+	struct job *j;
+
+	rig->ladder.stop_ms = 1500;
+	rig->ladder.shutdown_ms = 500;
+	j = blocked();
+	must_stop_in_time();
+	ck_assert_uint_eq(job_done(j), 1);
+	ck_assert_int_eq(j->result, HBA_GONE);
+}
+END_TEST
+
+START_TEST(a_stop_is_over_in_time_though_its_device_cannot_be_made_quiet)
+{
+	rig->ladder.stop_ms = 1500;
+	rig->ladder.shutdown_ms = 500;
+	rig_must_start(rig);
+	tell(rig, master_stuck, true);
+	tell(rig, reset_blocks, true);
+	must_stop_in_time();
+	ck_assert_uint_eq(seen(rig, n_reset), 1);
+}
+END_TEST
+
 /* The kernel asks for the device back. */
 static void ask_for_it(void)
 {
@@ -188,6 +229,8 @@ int main(void)
 	tcase_add_test(t, a_reset_without_end_is_given_up);
 	tcase_add_test(t, a_reset_that_ends_too_late_is_no_obstacle_to_a_stop);
 	tcase_add_test(t, a_stop_waits_for_the_end_of_a_reset);
+	tcase_add_test(t, a_stop_is_over_in_time_though_a_reset_of_the_function_is_not);
+	tcase_add_test(t, a_stop_is_over_in_time_though_its_device_cannot_be_made_quiet);
 	tcase_add_test(t, a_box_that_is_taken_away_during_a_reset_is_quiet_behind_it);
 	tcase_add_loop_test(t, a_box_that_stays_bus_master_is_made_quiet_by_a_reset, 0, 2);
 	suite_add_tcase(s, t);
