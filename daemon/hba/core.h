@@ -97,8 +97,11 @@ struct hba_core {
 	bool runs_over; /* hba_end_runs() */
 	struct loop_msg end_runs;
 	bool end_runs_posted; /* atomic */
-	unsigned beside;      /* in flight when the last flush of a stop began... */
-	unsigned left;	      /* ... and when the loops were left */
+	unsigned last_runs;   /* run_last_begin()'s among the requests in flight; the first lane's */
+	unsigned others;      /* the rest of them, as lanes_others() has found them */
+	unsigned beside;      /* so many of the rest when the last flush of a stop began... */
+	unsigned left_beside; /* ... and when the loops were left; ... */
+	unsigned left;	      /* ... of all, then */
 	bool flushed_beside;
 	unsigned cache_flushes; /* atomic; last flushes through firmware's cache that are at the controller */
 	/* The unit said to its last flush that it may have lost what was not on its media. */
@@ -190,6 +193,9 @@ int lanes_join(struct hba *h);
 int lanes_leave(struct hba *h);
 /* fn(lane) on each lane's thread, one after the other; here, when that has left its loop. -ETIMEDOUT as above. */
 int lanes_call(struct hba *h, void (*fn)(void *lane));
+
+/* Set-up thread. Requests in flight that are not last flushes of a stop; all, when the first lane does not answer. */
+unsigned lanes_others(struct hba *h);
 
 /* The first lane's thread: halts the others, or lets them go with the state to. What follows is in recover.c: when all
  * others are halted, recover_halted() is called; at once when there are none. */

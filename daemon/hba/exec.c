@@ -59,6 +59,7 @@ static void run_done(struct hba_req *req)
 	struct run *run = req->user;
 	int ret;
 
+	req->hba->core->last_runs -= run->last;
 	if (run_flushes_cache(req))
 		__atomic_sub_fetch(&req->hba->core->cache_flushes, 1, __ATOMIC_RELAXED);
 	run->user.result = req->result;
@@ -107,8 +108,10 @@ static bool run_submit(struct run *run)
 	cache = run_flushes_cache(req);
 	__atomic_add_fetch(&run->h->core->cache_flushes, cache, __ATOMIC_RELAXED);
 	r = hba_submit(req);
-	if (r == 0)
+	if (r == 0) {
+		run->h->core->last_runs += run->last;
 		return true;
+	}
 	__atomic_sub_fetch(&run->h->core->cache_flushes, cache, __ATOMIC_RELAXED);
 	hba_req_put(req);
 	if (r == -EAGAIN)

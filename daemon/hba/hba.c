@@ -271,7 +271,8 @@ static void await_reset(const struct hba *h)
 }
 
 /* Beside requests that do not come back there is no orderly shutdown, but what has been acknowledged must not be lost: flushes
- * go past them. One that does come back meanwhile may be a write that was acknowledged behind its unit's flush. */
+ * go past them. One that does come back meanwhile may be a write that was acknowledged behind its unit's flush; a flush of ours
+ * that does not come back is none of them. */
 static int flush_beside(struct hba *h)
 {
 	uint64_t until = clock_ns() + h->core->times.flush_ms * NS_PER_MS;
@@ -280,12 +281,13 @@ static int flush_beside(struct hba *h)
 
 	h->core->flushed_beside = true;
 	log_warn("%s: %u requests do not come back; the units are flushed beside them", h->pci->uri,
-		hba_inflight(h));
+		lanes_others(h));
 	for (unsigned again = 0;; again++) {
-		h->core->beside = hba_inflight(h);
+		h->core->beside = lanes_others(h);
 		r = last_flush(h, true);
-		left = hba_inflight(h);
-		if (!left || left == h->core->beside || again == FLUSHES_BESIDE || clock_ns() >= until)
+		left = lanes_others(h);
+		if (!hba_inflight(h) || left == h->core->beside || again == FLUSHES_BESIDE ||
+			clock_ns() >= until)
 			return r;
 	}
 }
@@ -337,7 +339,7 @@ static int get_off_loop(struct hba *h)
 		return -ETIMEDOUT;
 	}
 	c->on_loop = false;
-	if (!c->flushed_beside || c->left == c->beside)
+	if (!c->flushed_beside || c->left_beside == c->beside)
 		return r;
 	log_err("%s: requests came back behind the last flush; what they wrote may be lost", h->pci->uri);
 	/* What runs on is shut down next, and that flushes the others. */

@@ -267,14 +267,25 @@ static bool is_quieting(const struct hba_core *c)
 	return __atomic_load_n(&c->quieting, __ATOMIC_RELAXED);
 }
 
+/* Here, because done() of a run takes it out of both numbers. */
+static void count_others(void *arg)
+{
+	struct hba_lane *l = arg;
+
+	l->h->core->others = hba_inflight(l->h) - l->h->core->last_runs;
+}
+
 static void part_first(void *arg)
 {
 	struct hba_lane *l = arg;
 	struct hba *h = l->h;
 	struct hba_core *c = h->core;
 
-	if (!c->round.over)
+	if (!c->round.over) {
 		c->left = hba_inflight(h);
+		count_others(l);
+		c->left_beside = c->others;
+	}
 	c->round.over = true;
 	loop_disarm(&c->round.late);
 	if (c->left > 0 && (c->state == HBA_RUNNING || c->state == HBA_RESETTING))
@@ -331,6 +342,11 @@ static int on_io_thread(struct hba_lane *l, void (*fn)(void *arg))
 	else if (r == -ENOMEM)
 		return r;
 	return 0;
+}
+
+unsigned lanes_others(struct hba *h)
+{
+	return on_io_thread(first(h), count_others) == 0 ? h->core->others : hba_inflight(h);
 }
 
 static int call_others(struct hba *h, void (*fn)(void *lane))

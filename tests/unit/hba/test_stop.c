@@ -321,6 +321,40 @@ START_TEST(a_write_behind_its_flush_counts_though_another_flush_fails)
 }
 END_TEST
 
+/* A drive's flush stays at the controller, beside a write that does: what the others flushed is flushed. 1: the write comes
+ * back meanwhile, and its drive may have flushed before it. */
+START_TEST(a_flush_that_hangs_is_none_of_the_requests_beside_it)
+{
+	struct rig *r = with_drives(2);
+	pthread_t stopper;
+	void *result;
+
+	r->model->pd_says[0][0] = MODEL_SILENT;
+	r->ladder.flush_ms = 300;
+	r->ladder.abort_ms = 2 * RIG_WAIT_MS;
+	r->ladder.stop_ms = 10000; /* of which half is the drain */
+	r->ladder.shutdown_ms = 1000;
+	rig_must_start(r);
+	tell(r, abort_lies, true);
+	tell(r, hold, true);
+	job_submit(job_rw(r, 0, DRIVE + 1, DMA_TO_DEVICE, 0, 1));
+	rig_wait(model_pending(r->model) == 1);
+	tell(r, hold, false);
+	ck_assert_int_eq(pthread_create(&stopper, NULL, stop, r), 0);
+	rig_wait(seen(r, n_pd_sync[0]) == 1 && seen(r, n_pd_sync[1]) == 1);
+	if (_i) {
+		model_complete(r->model, 0);
+		job_ends(&r->job[0], HBA_DONE);
+	}
+	ck_assert_int_eq(pthread_join(stopper, &result), 0);
+	ck_assert_int_eq((intptr_t)result, -EIO);
+	/* Once: nobody had come back, or there was no more time. */
+	ck_assert_uint_eq(seen(r, n_pd_sync[1]), 1);
+	assert_unflushed(r, 2, _i ? "xxxxx" : "  xx ");
+	rig_down(r);
+}
+END_TEST
+
 /* Two that hang, one of them only when it is asked again: the time is that of one. */
 START_TEST(last_flushes_are_bounded_all_in_all)
 {
@@ -520,6 +554,10 @@ int main(void)
 	tcase_add_test(c, drives_are_safe_behind_a_shutdown_that_failed);
 	tcase_add_test(c, drives_are_flushed_beside_what_does_not_come_back);
 	tcase_add_test(c, drives_are_flushed_before_a_hand_over);
+	suite_add_tcase(s, c);
+	c = tcase_create("flush that hangs");
+	tcase_set_timeout(c, 60);
+	tcase_add_loop_test(c, a_flush_that_hangs_is_none_of_the_requests_beside_it, 0, 2);
 	suite_add_tcase(s, c);
 	return run_suite(s);
 }
