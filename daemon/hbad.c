@@ -38,7 +38,7 @@ void hbad_status(struct hbad *d, const char *fmt, ...)
 /* See struct hbad_times. */
 #define DRAIN_MS     20000
 #define HBA_DRAIN_MS 10000
-#define STOP_MS	     300000
+#define STOP_MS	     HANDOFF_STOP_MS
 
 /* --- before any thread --- */
 

@@ -10,6 +10,7 @@
  */
 #include <string.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "control/notify.h"
 #include "hbad.h"
@@ -164,6 +165,7 @@ void hbad_begin_stop(struct hbad *d)
 		hba_hasten(d->hba);
 	notify_stopping();
 	hbad_status(d, "stopping: waiting for the gates");
+	d->luns.stop_until_ns = clock_ns() + d->times.stop_ms * NS_PER_MS;
 	g_timeout_add(d->times.stop_ms, on_stop_too_long, d);
 	luns_release_idle(&d->luns);
 	handoff_service_stopping(d->handoff, d->upgrading ? HANDOFF_UPGRADE_S : 0, on_gated, d);

@@ -100,20 +100,57 @@ static int fence(const struct cfgstring *c, struct instance *i, const struct lin
 	return err_set(e, -EBUSY, "process %d was killed and does not die", (int)l->pid);
 }
 
+/* It answers, and says that all its threads are alive. */
+static bool is_well(const struct cfgstring *c, const struct link *l)
+{
+	struct until u = until_ms(timing.call, -1);
+	struct handoff_head msg;
+	struct handoff_reply reply;
+	struct link other = LINK_INIT;
+	bool well = !link_connect(&other, c->instance, u) && other.pid == l->pid &&
+		    !link_call(&other, &msg, sizeof(msg), HANDOFF_PING, -1, u, &reply) && !reply.head.status;
+
+	link_close(&other);
+	return well;
+}
+
+/*
+ * Killed in the middle of its stop it would not flush the controller. What has to end before its rings' commands are
+ * finished may take longer than those, so it is waited for while it shows that it is well, and no longer than it has said.
+ */
+static bool lets_go(const struct cfgstring *c, const char *uio, const struct link *l, uint32_t wait_ms)
+{
+	uint64_t now = clock_ns(), heard = now, next = now;
+	uint64_t until = now + (wait_ms ? MIN(wait_ms, timing.stop_max) : timing.drain) * NS_PER_MS;
+
+	while (uio_held(uio)) {
+		now = clock_ns();
+		if (now >= until || now > heard + timing.silent * NS_PER_MS)
+			return false;
+		if (now >= next) {
+			if (is_well(c, l))
+				heard = clock_ns();
+			next = clock_ns() + timing.ping * NS_PER_MS;
+		}
+		clock_sleep_ms(POLL_MS);
+	}
+	return true;
+}
+
 static int ask_to_let_go(const struct cfgstring *c, struct instance *i, const char *uio, struct err *e)
 {
 	struct until u = until_ms(timing.call, -1);
 	struct link l = LINK_INIT;
+	uint32_t wait_ms = 0;
 	int r = link_connect(&l, c->instance, u);
 
 	if (r)
 		return err_set(e, r, "hbad@%s cannot be reached: %s", c->instance, strerror(-r));
-	r = hello_one(&l, u, e);
+	r = hello_one(&l, u, &wait_ms, e);
 	/* No answer, or its own word for an I/O thread that gives none: that thread may use the ring at any time. */
 	if (r == -ETIMEDOUT)
 		r = fence(c, i, &l, e);
-	/* Killed in the middle of its stop it would not flush the controller. It has a limit of its own. */
-	if (r == -EINPROGRESS && !freed_within(uio, timing.drain))
+	if (r == -EINPROGRESS && !lets_go(c, uio, &l, wait_ms))
 		r = fence(c, i, &l, e);
 	link_close(&l);
 	return r;

@@ -17,7 +17,7 @@ static void fill(struct handoff_hello *msg)
 	memcpy(msg->nonce, registry_nonce(), sizeof(msg->nonce));
 }
 
-int hello_one(struct link *l, struct until u, struct err *e)
+int hello_one(struct link *l, struct until u, uint32_t *ret_wait_ms, struct err *e)
 {
 	struct handoff_hello msg;
 	struct handoff_reply reply;
@@ -27,6 +27,7 @@ int hello_one(struct link *l, struct until u, struct err *e)
 	r = link_call(l, &msg, sizeof(msg), HANDOFF_HELLO, -1, u, &reply);
 	if (r)
 		return err_set(e, r, "%s", link_error(r));
+	*ret_wait_ms = reply.wait_ms;
 	return reply.head.status ? err_set(e, reply.head.status, "%s", reply.reason) : 0;
 }
 

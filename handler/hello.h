@@ -9,7 +9,8 @@
  * check_config() deals with those. */
 void hello_all(void);
 
-/* To one, over a connection that is there already. 0: it has let go; else as link_call(), or the peer's refusal. */
-int hello_one(struct link *l, struct until u, struct err *e);
+/* To one, over a connection that is there already. 0: it has let go; else as link_call(), or the peer's refusal.
+ * -EINPROGRESS: it will, and gives itself *ret_wait_ms for it (0: it does not say). */
+int hello_one(struct link *l, struct until u, uint32_t *ret_wait_ms, struct err *e);
 
 #endif

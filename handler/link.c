@@ -21,7 +21,7 @@ static_assert(offsetof(struct handoff_head, status) == 16, "handoff_head.status"
 static_assert(sizeof(struct handoff_hello) == 104, "handoff_hello");
 static_assert(offsetof(struct handoff_reply, handle) == 24, "handoff_reply.handle");
 static_assert(offsetof(struct handoff_reply, reason) == 104, "handoff_reply.reason");
-static_assert(sizeof(struct handoff_reply) >= 584, "handoff_reply");
+static_assert(offsetof(struct handoff_reply, wait_ms) == 584, "handoff_reply.wait_ms");
 static_assert(sizeof(struct handoff_check) == 280, "handoff_check");
 static_assert(offsetof(struct handoff_open, cfgstring) == 40, "handoff_open.cfgstring");
 static_assert(offsetof(struct handoff_open, map_len) == 360, "handoff_open.map_len");

@@ -19,10 +19,12 @@ struct timing {
 		back; /* ... unless it has said that another one comes: as long as it has said, but at most this */
 	unsigned settle; /* after open(), until a restore has written all attributes */
 	/* while the runner waits for us */
-	unsigned killed;      /* for a killed hbad to die */
-	unsigned grace;	      /* an hbad that closed a connection may be about to die by itself */
-	unsigned release;     /* for a dying or polite hbad to let go of a ring */
-	unsigned drain;	      /* for one that is being stopped in order */
+	unsigned killed;  /* for a killed hbad to die */
+	unsigned grace;	  /* an hbad that closed a connection may be about to die by itself */
+	unsigned release; /* for a dying or polite hbad to let go of a ring */
+	unsigned
+		drain; /* for one that is being stopped in order and does not say how long that may take, ... */
+	unsigned stop_max;    /* ... and what is believed of one that does */
 	unsigned unfenceable; /* after a kill that did not help, the next devices are refused at once */
 	unsigned mute; /* after an hbad that gave no answer, the next devices are not offered at once */
 	unsigned join; /* a watcher lets go of a device, or ends, at once; more than this is a bug */

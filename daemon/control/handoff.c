@@ -9,6 +9,16 @@
 #include "base/log.h"
 #include "handoff_private.h"
 
+/* What is left of it, and at least something; 0: nobody knows. */
+static uint32_t ms_of_the_stop(const struct luns *l)
+{
+	uint64_t now = clock_ns();
+
+	if (!l->stop_until_ns)
+		return 0;
+	return now < l->stop_until_ns ? (uint32_t)((l->stop_until_ns - now) / NS_PER_MS) + 1 : 1;
+}
+
 bool handoff_answer(struct handoff_conn *c, const struct handoff_head *request, uint64_t handle, int status,
 	const struct err *e)
 {
@@ -17,6 +27,8 @@ bool handoff_answer(struct handoff_conn *c, const struct handoff_head *request, 
 	handoff_reply(request, status, e, &reply);
 	reply.handle = handle;
 	reply.state = c->service->luns->state;
+	if (status == -EINPROGRESS)
+		reply.wait_ms = ms_of_the_stop(c->service->luns);
 	return handoff_conn_send(c, &reply, sizeof(reply));
 }
 

@@ -12,7 +12,8 @@
 static_assert(sizeof(struct handoff_head) == 24, "handoff_head");
 static_assert(offsetof(struct handoff_head, magic) == 8, "handoff_head.magic");
 static_assert(sizeof(struct handoff_hello) == 104, "handoff_hello");
-static_assert(sizeof(struct handoff_reply) == 584, "handoff_reply");
+static_assert(sizeof(struct handoff_reply) == 592, "handoff_reply");
+static_assert(offsetof(struct handoff_reply, wait_ms) == 584, "handoff_reply.wait_ms");
 static_assert(offsetof(struct handoff_reply, reason) == 104, "handoff_reply.reason");
 static_assert(sizeof(struct handoff_check) == 280, "handoff_check");
 static_assert(sizeof(struct handoff_open) == 400, "handoff_open");

@@ -55,6 +55,7 @@ struct luns {
 	bool attached;		  /* the host knows its units */
 	bool away;		  /* luns_drain() has the rings: nothing here may be changed */
 	bool loop_gone;		  /* the I/O threads have ended */
+	uint64_t stop_until_ns;	  /* of clock_ns(), once the instance is being stopped: it ends by then */
 	struct list all;
 	struct refusals refusals;
 	uint64_t last_handle;

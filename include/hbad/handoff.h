@@ -14,7 +14,8 @@
  * dead (it then proves it, H10), and hbad sends its events there.
  *
  *	HELLO	a (new) tcmu-runner is here: let go of every ring taken for another nonce; reply when done.
- *		-EINPROGRESS: hbad is being stopped, and lets go of all rings when their commands have ended
+ *		-EINPROGRESS: hbad is being stopped, and lets go of all rings when their commands have ended, for which it
+ *		gives itself wait_ms; as long as it answers PING meanwhile it is well
  *	CHECK	would this cfgstring work?
  *	OPEN	here is a device (uio descriptor attached, SCM_RIGHTS); check, map, prepare; do not consume
  *	START	consume
@@ -49,9 +50,13 @@
 #define HANDOFF_CALL_MS	  3000 /* CHECK, CLOSE, WATCH, RESIZE */
 #define HANDOFF_OPEN_MS	  8000 /* OPEN; START too, for which hbad waits up to 5 s for its I/O thread */
 #define HANDOFF_HELLO_MS  5000
-#define HANDOFF_DRAIN_MS  30000 /* from -EINPROGRESS to the last ring; hbad itself gives up after 20 s */
+#define HANDOFF_DRAIN_MS  30000 /* from -EINPROGRESS to the last ring, of an hbad that does not say wait_ms */
 #define HANDOFF_PING_MS	  3000	/* interval of PINGs */
 #define HANDOFF_SILENT_MS 15000 /* no answer for so long: prove it dead */
+
+/* All of hbad's stop: then it ends, whatever is still to be done. What has to end before the rings' commands are finished, such as a
+ * look at units that do not answer, may take most of it. */
+#define HANDOFF_STOP_MS 300000
 
 /* How long an upgrade may take, from the end of one hbad to the beginning of the next; and what is believed of that.
  * Linux sends a command again for 180 s when BUSY answers it. */
@@ -96,6 +101,8 @@ struct handoff_reply {
 	uint32_t pid;	/* hbad's; a hint: the truth is SO_PEERCRED */
 	char version[HANDOFF_NAME_LEN];
 	char reason[HANDOFF_REASON_LEN];
+	uint32_t wait_ms; /* with -EINPROGRESS: then the rings are free, or hbad ends; 0: it does not say */
+	uint32_t reserved;
 };
 
 enum handoff_state { HANDOFF_BOOTING = 1, HANDOFF_READY = 2, HANDOFF_STOPPING = 3, HANDOFF_FAILED = 4 };

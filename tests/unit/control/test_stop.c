@@ -177,13 +177,22 @@ START_TEST(close_waits_for_rings_that_are_away_and_hello_is_told)
 	int fd = client_connect(), other = client_connect(), watch = client_connect();
 	uint64_t a = client_serve(fd, "a", "hba/g2/ld0", 1);
 	struct handoff_handle m = {.head = head_of(HANDOFF_CLOSE, sizeof(m)), .handle = a};
+	struct handoff_reply r;
 
 	luns.state = HANDOFF_STOPPING;
 	luns.away = true;
 	fake_calls();
 	client_send(fd, &m, sizeof(m), -1, 0);
 	ck_assert(!pump(fd, 50));
-	ck_assert_int_eq(client_hello(other, 2).head.status, -EINPROGRESS);
+	r = client_hello(other, 2);
+	ck_assert_int_eq(r.head.status, -EINPROGRESS);
+	ck_assert_uint_eq(r.wait_ms, 0); /* nobody knows */
+	luns.stop_until_ns = clock_ns() + 5000 * NS_PER_SEC;
+	r = client_hello(other, 2);
+	ck_assert_int_eq(r.head.status, -EINPROGRESS);
+	ck_assert(r.wait_ms > 4900 * 1000 && r.wait_ms <= 5000 * 1000);
+	luns.stop_until_ns = clock_ns() - NS_PER_SEC;
+	ck_assert_uint_eq(client_hello(other, 2).wait_ms, 1);
 	ck_assert_int_eq(client_plain(watch, HANDOFF_PING).head.status, 0);
 	luns_tick(&luns);
 	ck_assert_str_eq(fake_calls(), "");

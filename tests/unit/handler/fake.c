@@ -397,6 +397,7 @@ void fake_setup(void)
 		.grace = 200,
 		.release = 500,
 		.drain = 1500,
+		.stop_max = 300000,
 		.unfenceable = 5000,
 		.join = 5000,
 	};

@@ -61,9 +61,10 @@ enum act {
 
 struct fake_hbad {
 	atomic_int go, stop_event, hang_up_watch, exit_now;
-	atomic_uint back_s; /* what stop_event says */
-	atomic_uint state;  /* enum handoff_state of its replies; 0: HANDOFF_READY */
-	atomic_int act[16]; /* enum act by enum handoff_type */
+	atomic_uint back_s;  /* what stop_event says */
+	atomic_uint wait_ms; /* of its replies */
+	atomic_uint state;   /* enum handoff_state of its replies; 0: HANDOFF_READY */
+	atomic_int act[16];  /* enum act by enum handoff_type */
 	atomic_uint n_log;
 	char log[512][128]; /* "OPEN vol1 hba/g2/ld0 known=1 ring=ok": in order of arrival */
 	atomic_int ready;

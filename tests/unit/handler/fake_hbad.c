@@ -161,6 +161,7 @@ static void answer(struct fake_hbad *h, struct conn *c, enum act act, const stru
 	m.reply.handle = request->type == HANDOFF_PING && act != ACT_DROPPED ? 0 : FAKE_HANDLE;
 	m.reply.state = atomic_load(&h->state) ? atomic_load(&h->state) : HANDOFF_READY;
 	m.reply.pid = (uint32_t)getpid();
+	m.reply.wait_ms = atomic_load(&h->wait_ms);
 	strcpy(m.reply.version, "9.9-fake");
 	spoil(act, &m.reply, &size);
 	send(c->fd, &m, size, MSG_NOSIGNAL);

@@ -191,6 +191,41 @@ START_TEST(held_ring_of_an_hbad_that_is_being_stopped_is_waited_for)
 }
 END_TEST
 
+/* What it has said goes before the guess, which is over long before; it says how it is all the time. */
+START_TEST(held_ring_of_an_hbad_that_says_how_long_it_takes_is_waited_for)
+{
+	uint64_t start = now_ms(), drain = timing.silent + 1500;
+
+	timing.drain = 200;
+	fake_device("vol1", "hba/g2/ld0", true);
+	fake.drained_ms = start + drain;
+	atomic_store(&fake.held, 4);
+	atomic_store(&fake.a->wait_ms, 3600 * 1000);
+	act(HANDOFF_HELLO, ACT_DRAINING);
+	check("hba/g2/ld0", NULL);
+	ck_assert(hbad_alive(fake.a));
+	ck_assert_uint_ge(now_ms() - start, drain);
+	ck_assert_uint_gt(hbad_count(fake.a, "PING"), 1);
+}
+END_TEST
+
+/* 0: it does not say how it is any more; 1: it has had the time that it gave itself; 2: that a stop ever has */
+START_TEST(an_hbad_that_is_being_stopped_has_no_end_of_time)
+{
+	fake_device("vol1", "hba/g2/ld0", true);
+	fake.drained_ms = now_ms() + 3600 * 1000;
+	atomic_store(&fake.held, 4);
+	atomic_store(&fake.a->wait_ms, _i == 1 ? 400 : 3600 * 1000);
+	if (_i == 0)
+		act(HANDOFF_PING, ACT_SILENT);
+	if (_i == 2)
+		timing.stop_max = 400;
+	act(HANDOFF_HELLO, ACT_DRAINING);
+	check("hba/g2/ld0", NULL);
+	ck_assert(!hbad_alive(fake.a));
+}
+END_TEST
+
 /* H1: no yes to a reset while somebody has the ring. */
 START_TEST(held_ring_is_a_veto)
 {
@@ -317,6 +352,8 @@ static Suite *suite(void)
 	tcase_add_test(ring, held_ring_is_asked_for);
 	tcase_add_test(ring, held_ring_of_a_silent_hbad_is_fenced);
 	tcase_add_loop_test(ring, held_ring_of_an_hbad_that_is_being_stopped_is_waited_for, 0, 2);
+	tcase_add_test(ring, held_ring_of_an_hbad_that_says_how_long_it_takes_is_waited_for);
+	tcase_add_loop_test(ring, an_hbad_that_is_being_stopped_has_no_end_of_time, 0, 3);
 	tcase_add_test(ring, held_ring_is_a_veto);
 	tcase_add_test(ring, held_ring_without_hbad_is_a_veto);
 	tcase_add_test(ring, fence_that_does_not_help_is_tried_once);
