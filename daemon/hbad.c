@@ -199,6 +199,8 @@ static gboolean on_tick(gpointer user)
 	else
 		hbad_watch_tick(d);
 	if (d->phase == HBAD_RUN)
+		hbad_self_check(d);
+	if (d->phase == HBAD_RUN)
 		hbad_status(d, "%s%s, %u units, %u LUNs served", state == HBA_RESETTING ? "resetting " : "",
 			d->product, d->n_units, count_serving(d));
 	return G_SOURCE_CONTINUE;

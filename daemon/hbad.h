@@ -14,6 +14,7 @@
 #include "control/server.h"
 #include "control/worker.h"
 #include "hba/hba.h"
+#include "pci/selfuse.h"
 
 #define HBAD_TICK_MS 200
 
@@ -109,6 +110,12 @@ struct hbad {
 	unsigned n_lanes; /* of the host, once it was attached; 0: not yet */
 	char status[256]; /* what systemd was told last */
 
+	/* selfcheck.c: what was told, and when it looked last */
+	char self_told[SELFUSE_MAX][sizeof(((struct selfuse *)0)->what)];
+	unsigned n_self_told, self_checked_starts;
+	uint64_t self_checked_ns;
+	bool self_checking;
+
 	struct events *events;
 	struct watch watch;
 	struct luns luns;
@@ -146,6 +153,8 @@ bool hbad_look_again(struct hbad *d);
 void hbad_watch_begin(struct hbad *d);
 void hbad_watch_units(struct hbad *d);
 void hbad_watch_tick(struct hbad *d);
+/* selfcheck.c: with each tick while LUNs are served; whether the machine has what hbad needs on one of them. */
+void hbad_self_check(struct hbad *d);
 /* stop.c. failed: the controller could not be started. */
 void hbad_begin_stop(struct hbad *d);
 void hbad_fail(struct hbad *d);

@@ -464,6 +464,7 @@ static int really_start(struct luns *l, struct lun *lun, struct err *e)
 		return r;
 	lun->state = LUN_SERVING;
 	lun->owner = NULL;
+	l->starts++;
 	remember_unit(l, lun);
 	log_info("%s: serving %s", lun->device, lun->cfgstring);
 	return 0;

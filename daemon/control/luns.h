@@ -59,6 +59,7 @@ struct luns {
 	struct list all;
 	struct refusals refusals;
 	uint64_t last_handle;
+	unsigned starts;       /* LUNs that began to be served, ever */
 	uint64_t told_dropped; /* handle that luns_next_dropped() returned last */
 };
 

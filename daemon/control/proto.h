@@ -83,7 +83,7 @@
  *                  event: "controller-gone", "controller-failed", "controller-away" (looked for in vain, for a reason
  *                  that is new), "controller-refused" (another one is in its place), "controller-back",
  *                  "controller-reset", "controller-running", "controller-event" and "rebuild" (firmware's own words),
- *                  "events-lost", "refused" (a backstore, as in "status"; text names it), "unit-added", "unit-removed",
+ *                  "events-lost", "own-use" (text names what hbad needs and has on a LUN of its own), "refused" (a backstore, as in "status"; text names it), "unit-added", "unit-removed",
  *                  "unit-offline", "unit-online", "unit-degraded", "unit-optimal", "unit-resized", "unit-replaced";
  *                  there may be more
  *

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "export.h"
 #include "instance.h"
+#include "ownuse.h"
 #include "table.h"
 
 static void line(FILE *out, const char *label, const char *fmt, ...) hb_printf(3, 4);
@@ -191,6 +192,19 @@ static void print_stats(FILE *out, JsonObject *stats)
 		line(out, rows[i].label, "%" PRIu64, json_u64(stats, rows[i].member));
 }
 
+static void print_own_use(struct ctl *c, const struct instance *i)
+{
+	g_auto(GStrv) sentences = ownuse_read(c, i);
+
+	if (*sentences)
+		fputs("\nWarning\n", c->out);
+	for (char **s = sentences; *s; s++) {
+		g_autofree char *clean = table_clean(*s);
+
+		fprintf(c->out, "  %s\n", clean);
+	}
+}
+
 static void print_text(struct ctl *c, const struct instance *i)
 {
 	JsonObject *o = instance_status(i);
@@ -198,6 +212,7 @@ static void print_text(struct ctl *c, const struct instance *i)
 	print_instance(c->out, i);
 	if (!o)
 		return;
+	print_own_use(c, i);
 	print_controller(c->out, o);
 	if (json_obj(o, "controller")) {
 		fputs("\nUnits\n", c->out);
@@ -208,6 +223,20 @@ static void print_text(struct ctl *c, const struct instance *i)
 	print_refused(c->out, json_arr(o, "refused"));
 	if (json_obj(o, "stats"))
 		print_stats(c->out, json_obj(o, "stats"));
+}
+
+static void put_own_use(JsonBuilder *b, struct ctl *c, const struct instance *i)
+{
+	g_auto(GStrv) sentences = ownuse_read(c, i);
+
+	json_builder_set_member_name(b, "own_use");
+	json_builder_begin_array(b);
+	for (char **s = sentences; *s; s++) {
+		g_autofree char *clean = table_clean(*s);
+
+		json_builder_add_string_value(b, clean);
+	}
+	json_builder_end_array(b);
 }
 
 static void put_config(JsonBuilder *b, const struct config *config)
@@ -256,6 +285,7 @@ static void print_json(struct ctl *c, const struct instance *i)
 	json_put_str(b, "problem", problem_of(i));
 	put_config(b, &i->config);
 	put_unit(b, &i->unit);
+	put_own_use(b, c, i);
 	json_builder_set_member_name(b, "status");
 	if (i->status)
 		json_builder_add_value(b, json_node_copy(i->status));

@@ -50,23 +50,6 @@ static void blk_read(const struct blk_tables *t, const char *name, struct blk *r
 
 /* --- mounts --- */
 
-/* mountinfo and swaps write blanks and such as backslash and three octal digits. */
-static void unescape(char *s)
-{
-	char *out = s;
-
-	while (*s) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' &&
-			s[3] <= '7') {
-			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-			s += 4;
-		} else {
-			*out++ = *s++;
-		}
-	}
-	*out = '\0';
-}
-
 static bool is_node_of(const struct blk *b, const char *source)
 {
 	if (strncmp(source, "/dev/", 5) != 0)
@@ -96,7 +79,7 @@ static bool mount_line(const struct blk *b, char *line, char *ret, size_t cap)
 	}
 	if (!point || !(strcmp(dev, b->dev) == 0 || (source && is_node_of(b, source))))
 		return false;
-	unescape(point);
+	tree_unescape(point);
 	snprintf(ret, cap, "%s", point);
 	return true;
 }
@@ -123,7 +106,7 @@ static bool is_swap(const struct blk_tables *t, const struct blk *b)
 
 	for (; line; line = strtok_r(NULL, "\n", &save)) {
 		line[strcspn(line, " \t")] = '\0';
-		unescape(line);
+		tree_unescape(line);
 		if (is_node_of(b, line))
 			return true;
 	}

@@ -26,6 +26,9 @@ DIR *tree_opendir(const char *root, const char *fmt, ...) hb_printf(2, 3);
 /* Next entry that does not begin with a dot. */
 const char *tree_next(DIR *dir);
 
+/* In place: mountinfo and swaps write blanks and such as backslash and three octal digits. */
+void tree_unescape(char *s);
+
 /* Text built up in a fixed buffer; what does not fit is cut and marked by "..." at the end. */
 struct text {
 	char *buf;

@@ -212,6 +212,55 @@ START_TEST(stop_waits_for_the_gates_then_drains)
 }
 END_TEST
 
+static void put(const char *name, const char *text)
+{
+	const char *path = temp_path(name);
+	g_autofree char *folder = g_path_get_dirname(path);
+
+	ck_assert_int_eq(g_mkdir_with_parents(folder, 0755), 0);
+	ck_assert(g_file_set_contents(path, text, -1, NULL));
+}
+
+static void put_link(const char *name, const char *target)
+{
+	const char *path = temp_path(name);
+	g_autofree char *folder = g_path_get_dirname(path);
+
+	ck_assert_int_eq(g_mkdir_with_parents(folder, 0755), 0);
+	ck_assert_int_eq(symlink(target, path), 0);
+}
+
+/* H25: the machine runs from ld0. Once, however many LUNs are handed over. */
+START_TEST(a_machine_on_its_own_lun_is_told_of)
+{
+	g_autofree char *events = NULL;
+	struct err e = {""};
+	const char *first;
+	int watch, fd;
+
+	put("proc/self/mountinfo", "22 1 8:16 / / rw - ext4 /dev/sdb rw\n");
+	put("sys/devices/x/block/sdb/dev", "8:16\n");
+	put("sys/devices/x/block/sdb/device/wwid", "naa.60a0\n");
+	put_link("sys/dev/block/8:16", "../../devices/x/block/sdb");
+	put_link("sys/class/block/sdb", "../../devices/x/block/sdb");
+	watch = serve_and_watch();
+	events_become(0, "\"event\":\"own-use\",\"unit\":\"\",\"naa\":\"\",\"text\":\"hbad's program (");
+	fd = client_connect();
+	client_serve(fd, "b", "hba/g2/ld1", 1);
+	ck_assert(told("2 LUNs served"));
+	clock_sleep_ms(3 * HBAD_TICK_MS);
+	ck_assert_int_eq(proto_events(temp_dir, "g2", 0, FAKE_LIMIT_MS, &events, &e), 0);
+	first = strstr(events, "own-use");
+	ck_assert_ptr_null(strstr(first + 1, "own-use"));
+	kill(pid, SIGTERM);
+	client_expect_stopping(watch, 0);
+	client_plain(watch, HANDOFF_GATED);
+	ck_assert_int_eq(ended(), 0);
+	close(fd);
+	close(watch);
+}
+END_TEST
+
 /* What firmware could not write out must not look like a good stop. */
 START_TEST(stop_that_flushed_not_all_ends_with_an_error)
 {
@@ -588,6 +637,7 @@ int main(void)
 	tcase_add_test(t, slow_controller_is_announced_and_its_known_luns_are_taken);
 	tcase_add_test(t, failed_start_lets_go_of_the_luns_taken_meanwhile);
 	tcase_add_test(t, stop_waits_for_the_gates_then_drains);
+	tcase_add_test(t, a_machine_on_its_own_lun_is_told_of);
 	tcase_add_test(t, stop_that_flushed_not_all_ends_with_an_error);
 	tcase_add_loop_test(t, what_initiators_have_still_to_hear_is_left_to_the_next, 0, 2);
 	tcase_add_loop_test(t, what_was_left_may_be_anything, 0, 6);

@@ -215,6 +215,35 @@ START_TEST(show_prints_everything)
 }
 END_TEST
 
+/* H25 */
+START_TEST(show_warns_of_what_lies_on_its_own_lun)
+{
+	g_autoptr(JsonNode) root = NULL;
+	g_autofree char *dir = g_dir_make_tmp("hbactl-XXXXXX", NULL);
+	g_autofree char *command = g_strdup_printf(
+		"cd %s && mkdir -p proc/self sys/dev/block sys/class/block sys/x/sdb/device && "
+		"echo '22 1 8:1 / / rw - ext4 /dev/sda1 rw' >proc/self/mountinfo && "
+		"echo '/dev/sdb partition 1 0 -2' >proc/swaps && echo 8:16 >sys/x/sdb/dev && "
+		"echo naa.600605b00a1b2c3e >sys/x/sdb/device/wwid && "
+		"ln -s ../../x/sdb sys/dev/block/8:16 && ln -s ../../x/sdb sys/class/block/sdb",
+		dir);
+	g_autofree char *clean = g_strdup_printf("rm -rf %s", dir);
+
+	ck_assert_int_eq(system(command), 0);
+	fake->ctl.sysfs_root = dir;
+	fake_write_config("g2", HBA_ADDR);
+	ck_assert_int_eq(fake_run("show g2"), CTL_OK);
+	ck_has(fake->out, "\nWarning\n  swap (/dev/sdb) is on sdb, a LUN of this hbad: ");
+	ck_assert_int_eq(fake_run("show g2 --json"), CTL_OK);
+	ck_assert_uint_eq(json_arr_len(json_arr(parse_out(&root), "own_use")), 1);
+	/* Not without hbad, which alone knows its units. */
+	fake->status = NULL;
+	ck_assert_int_eq(fake_run("show g2"), CTL_OK);
+	ck_hasnt(fake->out, "Warning");
+	ck_assert_int_eq(system(clean), 0);
+}
+END_TEST
+
 START_TEST(show_names_what_was_refused_and_why_in_local_time)
 {
 	g_autoptr(JsonNode) root = NULL;
@@ -548,6 +577,7 @@ static void add_tests(TCase *tc)
 	tcase_add_loop_test(tc, odd_answers_are_survived, 0, ARRAY_SIZE(odd));
 	tcase_add_test(tc, show_prints_everything);
 	tcase_add_test(tc, show_names_what_was_refused_and_why_in_local_time);
+	tcase_add_test(tc, show_warns_of_what_lies_on_its_own_lun);
 	tcase_add_loop_test(tc, show_says_nothing_of_refusals_when_there_are_none, 0, 3);
 	tcase_add_test(tc, refused_names_do_not_reach_the_terminal_as_they_are);
 	tcase_add_test(tc, show_tells_whether_a_missing_handler_matters);

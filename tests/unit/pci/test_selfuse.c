@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What hbad needs for its restart, on its own LUN: found through whatever lies in between, and nowhere else. */
+#include "fake_tree.h"
+#include "pci/selfuse.h"
+#include "tests/unit/run_suite.h"
+
+#define OWN   "naa.600605b001234567"
+#define OTHER "naa.500a0b8000000001"
+
+static struct selfuse found[SELFUSE_MAX];
+
+/* sda is another disk with the machine on it, sdb the own LUN; sysfs as the kernel lays it out. */
+static void put_sd(const char *name, const char *dev, const char *wwid)
+{
+	put_disk(HBA, name, dev);
+	put_link(str("/sys/dev/block/%s", dev), str("../../devices/pci0000:00/%s/host0/block/%s", HBA, name));
+	put(str("/sys/devices/pci0000:00/%s/host0/block/%s/device/wwid", HBA, name), "%s\n", wwid);
+}
+
+static void put_part(const char *disk, unsigned n, const char *dev)
+{
+	put_partition(HBA, disk, n, dev);
+	put_link(str("/sys/dev/block/%s", dev),
+		str("../../devices/pci0000:00/%s/host0/block/%s/%s%u", HBA, disk, disk, n));
+}
+
+static void put_virtual(const char *name, const char *dev, const char *below)
+{
+	put_blk("virtual", name, dev);
+	put_link(str("/sys/dev/block/%s", dev), str("../../devices/virtual/block/%s", name));
+	if (below)
+		put_link(str("/sys/devices/virtual/block/%s/slaves/%s", name, below),
+			str("../../../../../class/block/%s", below));
+}
+
+static void setup(void)
+{
+	root_make();
+	put_sd("sda", "8:0", OTHER);
+	put_part("sda", 1, "8:1");
+	put_sd("sdb", "8:16", OWN "\n");
+	put_part("sdb", 1, "8:17");
+}
+
+static void mounts(const char *more)
+{
+	put("/proc/self/mountinfo",
+		"22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n23 22 0:21 / /proc rw - proc proc "
+		"rw\n%s",
+		more);
+}
+
+static unsigned look(void)
+{
+	static const struct selfuse_path paths[] = {
+		{"hbad's program", "/usr/sbin/hbad"}, {"its configuration", "/etc/hbad/g2.conf"}};
+	static const char *const naa[] = {"", "naa.600605B001234567"};
+	const struct selfuse_query q = {.root = root, .path = paths, .n_paths = 2, .naa = naa, .n_naa = 2};
+
+	return selfuse_find(&q, found);
+}
+
+static void expect(const char *what)
+{
+	ck_assert_uint_eq(look(), 1);
+	ck_assert_str_eq(found[0].what, what);
+	ck_assert_str_eq(found[0].disk, "sdb");
+}
+
+START_TEST(a_machine_on_another_disk_is_well)
+{
+	mounts("30 22 8:17 / /mnt rw - ext4 /dev/sdb1 rw\n31 22 8:17 / /etc/hba rw - ext4 /dev/sdb1 rw\n");
+	put("/proc/swaps",
+		"Filename\tType\tSize\tUsed\tPriority\n/dev/sda1 partition 1 0 -2\n/swap file 1 0 -3\n");
+	ck_assert_uint_eq(look(), 0);
+}
+END_TEST
+
+START_TEST(a_machine_without_tables_is_not_judged)
+{
+	ck_assert_uint_eq(look(), 0);
+}
+END_TEST
+
+START_TEST(a_file_system_on_the_own_lun_is_found)
+{
+	mounts("30 22 8:17 / /etc/hbad rw - ext4 /dev/sdb1 rw\n");
+	expect("its configuration (/etc/hbad/g2.conf)");
+	/* Something else lies over it. */
+	mounts("30 22 8:17 / /etc/hbad rw - ext4 /dev/sdb1 rw\n31 30 8:1 /x /etc/hbad rw - ext4 /dev/sda1 "
+	       "rw\n");
+	ck_assert_uint_eq(look(), 0);
+}
+END_TEST
+
+START_TEST(the_root_file_system_has_all_of_it)
+{
+	put("/proc/self/mountinfo", "22 1 8:16 / / rw - ext4 /dev/sdb rw\n");
+	ck_assert_uint_eq(look(), 2);
+	ck_assert_str_eq(found[0].what, "hbad's program (/usr/sbin/hbad)");
+}
+END_TEST
+
+START_TEST(it_is_found_through_what_lies_between)
+{
+	put_virtual("md0", "9:0", "sdb1");
+	put_virtual("dm-3", "253:3", "md0");
+	mounts("30 22 253:3 / /usr/sbin rw - xfs /dev/mapper/vg-usr rw\n");
+	expect("hbad's program (/usr/sbin/hbad)");
+	/* btrfs: the number is its own */
+	put_link("/dev/mapper/vg-usr", "../dm-3");
+	mounts("30 22 0:44 /@ /usr/sbin rw - btrfs /dev/mapper/vg-usr rw\n");
+	expect("hbad's program (/usr/sbin/hbad)");
+	/* a file */
+	put_virtual("loop7", "7:7", NULL);
+	put("/sys/devices/virtual/block/loop7/loop/backing_file", "/srv/my images/usr.img\n");
+	mounts("30 22 7:7 / /usr/sbin ro - squashfs /dev/loop7 ro\n"
+	       "31 22 8:17 / /srv/my\\040images rw - ext4 /dev/sdb1 rw\n");
+	expect("hbad's program (/usr/sbin/hbad)");
+}
+END_TEST
+
+START_TEST(swap_on_the_own_lun_is_found)
+{
+	mounts("31 22 8:17 / /srv rw - ext4 /dev/sdb1 rw\n");
+	put("/proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n/dev/sda1 partition 1 0 -2\n%s",
+		_i ? "/srv/swap file 1 0 -3\n" : "/dev/sdb1 partition 1 0 -3\n");
+	expect(_i ? "swap (/srv/swap)" : "swap (/dev/sdb1)");
+}
+END_TEST
+
+/* Nobody lays a disk upon itself, but whoever does must not hang hbad. */
+START_TEST(a_circle_ends)
+{
+	put_virtual("dm-1", "253:1", "dm-2");
+	put_virtual("dm-2", "253:2", "dm-1");
+	mounts("30 22 253:1 / /etc/hbad rw - ext4 /dev/dm-1 rw\n");
+	ck_assert_uint_eq(look(), 0);
+}
+END_TEST
+
+START_TEST(the_sentence_names_all)
+{
+	char text[400];
+
+	mounts("30 22 8:17 / /etc/hbad rw - ext4 /dev/sdb1 rw\n");
+	ck_assert_uint_eq(look(), 1);
+	selfuse_sentence(&found[0], text, sizeof(text));
+	ck_assert_msg(
+		strstr(text, "/etc/hbad/g2.conf") && strstr(text, "sdb") && strstr(text, "behind this HBA"),
+		"%s", text);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("use of own LUNs");
+	TCase *t = tcase_create("selfuse");
+
+	tcase_add_checked_fixture(t, setup, root_remove);
+	tcase_add_test(t, a_machine_on_another_disk_is_well);
+	tcase_add_test(t, a_machine_without_tables_is_not_judged);
+	tcase_add_test(t, a_file_system_on_the_own_lun_is_found);
+	tcase_add_test(t, the_root_file_system_has_all_of_it);
+	tcase_add_test(t, it_is_found_through_what_lies_between);
+	tcase_add_loop_test(t, swap_on_the_own_lun_is_found, 0, 2);
+	tcase_add_test(t, a_circle_ends);
+	tcase_add_test(t, the_sentence_names_all);
+	suite_add_tcase(s, t);
+	return run_suite(s);
+}
