@@ -87,12 +87,12 @@ static void rewind_driver(void)
 	for (unsigned i = 0; i < FUSION_N_TASKS; i++)
 		ck_assert(!f->settling[i].busy && !f->task_owner[i]);
 	f->no_seq = false;
-	f->live = true;
-	memset(&f->event, 0, sizeof(f->event));
+	f->m.live = true;
+	memset(&f->m.event, 0, sizeof(f->m.event));
 	memset(f->m.control.cpu, 0, FUSION_CTL_SIZE);
 	memset(f->requests.cpu, 0, f->requests.size);
 	memset(f->m.sense.cpu, 0, f->m.sense.size);
-	f->m.context_limit = f->event_limit = (struct log_limit){0};
+	f->m.context_limit = f->m.event.limit = (struct log_limit){0};
 	f->m.health_ns = clock_ns();
 	rewind_units();
 	answers = false;
@@ -100,7 +100,7 @@ static void rewind_driver(void)
 
 static void resume(void)
 {
-	fusion_events_resume(f);
+	mfi_events_resume(&f->m);
 }
 
 static bool attach_anew(void)
@@ -122,7 +122,7 @@ static void truth(void)
 	model->fn.bus_master = true;
 	model->state = 0xc;
 	model->boot_n = model->boot_at = 0;
-	if (strange || !f || !f->live)
+	if (strange || !f || !f->m.live)
 		ck_assert(attach_anew());
 	strange = false;
 	rewind_units();
@@ -254,7 +254,7 @@ static void event_data(struct input *in)
 {
 	unsigned at = take8(in) * 32u;
 
-	take(in, f->m.control.cpu + FUSION_CTL_EVENT + at % 0x1000, 64);
+	take(in, f->m.control.cpu + MFI_CTL_EVENT + at % 0x1000, 64);
 }
 
 static void abort_one(struct input *in)

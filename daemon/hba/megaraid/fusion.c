@@ -285,13 +285,13 @@ static int fusion_start(struct hba *h, struct err *e)
 		r = fusion_read_pd_map(f, e);
 	/* One that was left knows the last event that was seen. */
 	if (r == 0 && !f->m.adopted)
-		r = fusion_events_find(f, e);
+		r = mfi_events_find(&f->m, e);
 	if (r < 0)
 		return r;
 	obey_info(f);
 	mfi_intr_unmask(&f->m);
-	f->live = true;
-	fusion_events_resume(f);
+	f->m.live = true;
+	mfi_events_resume(&f->m);
 	/* Of one that ran meanwhile, an interrupt may be lost. */
 	if (f->m.adopted)
 		mfi_wake(&f->m);
@@ -307,11 +307,11 @@ static int fusion_shutdown(struct hba *h, struct err *e)
 	const struct mfi_dcmd stop = {.opcode = MFI_DCMD_CTRL_SHUTDOWN};
 	int r, s;
 
-	f->live = false;
+	f->m.live = false;
 	r = mfi_flush_polled(&f->m, "the cache flush at shutdown", e);
 	if (r < 0 && f->m.polled_lost)
 		return r;
-	s = fusion_events_stop(f);
+	s = mfi_events_stop(&f->m);
 	if (s < 0)
 		log_warn("%s: firmware does not take the wait for events back (error %d)", h->pci->uri, -s);
 	/* Even if the flush was refused: the shutdown writes the caches back too. */
@@ -326,7 +326,7 @@ static void fusion_quiesce(struct hba *h)
 	pci_irq_disable(h->pci);
 	if (!m)
 		return;
-	fusion_of(m)->live = false;
+	m->live = false;
 	mfi_flush_forget(m);
 	fusion_forget_swept(fusion_of(m));
 }

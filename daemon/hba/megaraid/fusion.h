@@ -39,9 +39,7 @@ struct fusion_gen {
 #define FUSION_SPARE	  16 /* at least so many numbers are free at any time */
 #define FUSION_CHAIN_SLOT 2048
 #define FUSION_N_TASKS	  4
-#define FUSION_SLOT_EVENT                                                                                    \
-	(MFI_SLOT_ABORT + 1) /* requests are not aborted by MFI frames here: one is enough */
-#define FUSION_AGAIN_MAX 8
+#define FUSION_AGAIN_MAX  8
 static_assert(
 	(HBA_MAX_SEGMENTS - FUSION_SGE_SLOTS + 1) * sizeof(struct fusion_sge) <= FUSION_CHAIN_SLOT, "chain");
 
@@ -118,15 +116,6 @@ struct fusion_lane {
 	uint8_t apart[HB_APART];
 };
 
-enum fusion_event_step {
-	FUSION_EVENT_OFF,
-	FUSION_EVENT_WAITING,
-	FUSION_EVENT_INFO,
-	FUSION_EVENT_LDS,
-	FUSION_EVENT_PDS,
-	FUSION_EVENT_MAP
-};
-
 struct fusion {
 	struct mfi m; /* hba->drv points here */
 	const struct fusion_gen *gen;
@@ -135,7 +124,6 @@ struct fusion {
 	uint32_t queue_depth, n_queues, fw_queues;
 	uint32_t ring_queues; /* as many have memory */
 	bool combined, ext_depth_used, atomic;
-	bool live; /* new commands may be sent by the driver itself: I/O thread */
 	struct dma_arena requests, chains, replies;
 	struct fusion_smid *smid; /* n_smids + 1 */
 	struct fusion_tag *tag;	  /* m.depth */
@@ -150,20 +138,11 @@ struct fusion {
 	struct fusion_unit unit[HBA_MAX_UNITS];
 	bool no_seq; /* atomic: firmware has refused sequence numbers of logical drives */
 	struct {
-		enum fusion_event_step step;
-		uint32_t next; /* sequence number waited for */
-		bool lds_changed, pds_changed;
-		bool lost;	 /* atomic, for tests: firmware does not answer what was asked */
-		bool refused;	 /* the last wait */
-		uint64_t due_ns; /* of what was asked, or after a refusal; a wait has none */
-	} event;
-	struct {
 		unsigned sub, tries;
 		uint64_t until_ns;
 	} reset;
-	struct log_limit event_limit;
 	struct {
-		uint64_t events, unit_resets, again, strays; /* atomic */
+		uint64_t unit_resets, again, strays; /* atomic */
 	} count;
 };
 
@@ -175,8 +154,7 @@ static inline struct fusion *fusion_of(const struct mfi *m)
 /* Layout of the control arena beside what enum mfi_control names. */
 enum fusion_control {
 	FUSION_CTL_IOC_INIT = 0x100,
-	FUSION_CTL_EVENT = 0x3000, /* data of the event slot */
-	FUSION_CTL_SIZE = 0x5000,
+	FUSION_CTL_SIZE = MFI_CTL_EVENT + MFI_CTL_EVENT_LEN,
 };
 
 /* --- fusion_gen.c --- */
@@ -281,6 +259,9 @@ void fusion_forget_swept(struct fusion *f);
 /* Asks for handles and sequence numbers of system drives, by polling. */
 int fusion_read_pd_map(struct fusion *f, struct err *e);
 void fusion_take_pd_map(struct fusion *f, const struct fusion_pd_map *map);
+/* mfi_iop.ask_drives, .drives_told: the same by the event slot. */
+bool fusion_ask_pd_map(const struct mfi *m, struct mfi_dcmd *ret);
+void fusion_pd_map_told(struct mfi *m, const void *data);
 /* No drive has a handle: everything goes by firmware. */
 void fusion_forget_pd_map(struct fusion *f);
 /* Any thread. */
@@ -299,20 +280,6 @@ void fusion_tasks_settle(struct fusion *f, unsigned lane);
 void fusion_tasks_forget(struct fusion *f);
 /* Once in a while: 0, or -EIO when firmware leaves one without answer. */
 int fusion_tasks_check(const struct fusion *f, unsigned lane, uint64_t now);
-
-/* --- fusion_event.c --- */
-
-/* Learns where the event log ends, by polling. */
-int fusion_events_find(struct fusion *f, struct err *e);
-/* Waits from the first event that was not seen: what happened meanwhile is told first. */
-void fusion_events_resume(struct fusion *f);
-void fusion_event_reply(struct fusion *f);
-/* Firmware has started anew: nothing is taken to be as it was, whatever its log tells. */
-void fusion_events_doubt(struct fusion *f);
-/* Once in a while: says so when firmware does not answer, and looks at the units when it does not tell of events. */
-void fusion_events_check(struct fusion *f, uint64_t now);
-/* Takes the wait back, by polling. */
-int fusion_events_stop(struct fusion *f);
 
 /* --- fusion.c --- */
 

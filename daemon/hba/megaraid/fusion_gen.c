@@ -24,7 +24,8 @@ static const struct mfi_times production = {
 	.enable_mask = FUSION_INTR_ENABLE, .intr_state = 0x00000001u, .fire = fusion_fire,                   \
 	.reset_step = fusion_chip_reset, .diag_key = FUSION_REG_KEY, .diag = FUSION_REG_DIAG,                \
 	.times = &production, .drain = fusion_drain, .send_cdb = fusion_send_cdb, .result = fusion_result,   \
-	.posts_polled = true, .wide = true
+	.ask_drives = fusion_ask_pd_map, .drives_told = fusion_pd_map_told, .posts_polled = true,            \
+	.wide = true
 
 #define DATA_63_BITS (UINT64_MAX >> 1) /* as far as any open driver lets them go [5.1] */
 

@@ -82,14 +82,14 @@ int fusion_freeze(struct hba *h, struct hba_frozen *ret, struct err *e)
 	struct fusion *f = fusion_of(m);
 	struct mfi_memory have[FUSION_N_MEMORY];
 	/* What comes from now on is the next one's to hear: here nobody listens any more. */
-	uint32_t word, next = f->event.next;
+	uint32_t word, next = f->m.event.next;
 	int r;
 
-	f->live = false;
+	f->m.live = false;
 	r = mfi_still_runs(m, &word, e);
 	if (r < 0)
 		return r;
-	r = fusion_events_stop(f);
+	r = mfi_events_stop(&f->m);
 	if (r < 0)
 		return err_set(e, r, "firmware does not take the wait for events back (error %d)", -r);
 	r = await_owed(f, e);
@@ -152,7 +152,7 @@ static int lay_out(struct fusion *f, const struct fusion_left *left, struct err 
 	f->m.fw_cmds = le32_to_cpu(left->fw_cmds);
 	f->ext_depth_used = flags & LEFT_EXT_DEPTH;
 	f->no_seq = flags & LEFT_NO_SEQ;
-	f->event.next = le32_to_cpu(left->event_next);
+	f->m.event.next = le32_to_cpu(left->event_next);
 	r = fusion_take_offer(f, e);
 	if (r == 0)
 		r = fusion_declare(f, e);

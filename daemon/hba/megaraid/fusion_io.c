@@ -141,7 +141,7 @@ static bool goes_again(struct fusion *f, struct hba_req *req)
 	if (refused)
 		without_seq(f, req);
 	/* In a reset of the controller the core sends it again. */
-	if (!f->live)
+	if (!f->m.live)
 		return true;
 	if (refused) {
 		send_again(f, req);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "fusion.h"
@@ -69,10 +70,25 @@ void fusion_take_pd_map(struct fusion *f, const struct fusion_pd_map *map)
 	}
 }
 
+static const struct mfi_dcmd read_map = {
+	.opcode = FUSION_DCMD_PD_MAP, .dir = DMA_FROM_DEVICE, .len = sizeof(struct fusion_pd_map)};
+
+bool fusion_ask_pd_map(const struct mfi *m, struct mfi_dcmd *ret)
+{
+	*ret = read_map;
+	return m->ctrl_ops3 & FUSION_OPS3_PD_MAP;
+}
+
+void fusion_pd_map_told(struct mfi *m, const void *data)
+{
+	struct fusion_pd_map map;
+
+	memcpy(&map, data, sizeof(map));
+	fusion_take_pd_map(fusion_of(m), &map);
+}
+
 int fusion_read_pd_map(struct fusion *f, struct err *e)
 {
-	const struct mfi_dcmd d = {
-		.opcode = FUSION_DCMD_PD_MAP, .dir = DMA_FROM_DEVICE, .len = sizeof(struct fusion_pd_map)};
 	hb_autofree struct fusion_pd_map *map = malloc(sizeof(*map));
 	uint8_t status = MFI_PENDING;
 	int r;
@@ -82,7 +98,7 @@ int fusion_read_pd_map(struct fusion *f, struct err *e)
 		return 0;
 	if (!map)
 		return err_set(e, -ENOMEM, "out of memory");
-	r = mfi_dcmd(&f->m, &d, map, &status);
+	r = mfi_dcmd(&f->m, &read_map, map, &status);
 	if (r < 0)
 		return err_set(
 			e, r, "firmware did not answer SYSTEM_PD_MAP_GET_INFO; power-cycle the controller");

@@ -159,8 +159,8 @@ static void internal_reply(struct fusion *f, uint32_t n)
 	f->m.slot[f->m.depth + n].fired = false;
 	if (n == MFI_SLOT_FLUSH)
 		mfi_flush_dcmd_reply(&f->m);
-	else if (n == FUSION_SLOT_EVENT)
-		fusion_event_reply(f);
+	else if (n == MFI_SLOT_EVENT)
+		mfi_event_reply(&f->m);
 	/* The others have a waiter, who looks by himself. */
 }
 
@@ -263,9 +263,9 @@ static int hand_on(struct fusion *f, unsigned lane, unsigned owner, uint32_t smi
 
 	/* Requests of halted lanes are sent again, whatever is answered now: nobody can be told. Of task management
 	 * nobody wants to be told any more. */
-	if (!f->live && is_io(f, smid))
+	if (!f->m.live && is_io(f, smid))
 		return 0;
-	if (!f->live)
+	if (!f->m.live)
 		return take_reply(f, 0, smid, desc);
 	if (!claim(f, smid))
 		return wild(f, lane, smid, desc);
@@ -361,7 +361,7 @@ int fusion_drain(struct mfi *m)
 	for (unsigned q = 0; q < f->n_queues; q++) {
 		int one;
 
-		if (q && q < m->h->n_lanes && f->live)
+		if (q && q < m->h->n_lanes && f->m.live)
 			continue;
 		one = drain_queue(f, 0, q);
 		r = r < 0 || one < 0 ? -EIO : MAX(r, one);
@@ -388,7 +388,7 @@ static int check_health(struct fusion *f, bool at_once)
 	if (!at_once && now - f->m.health_ns < f->m.iop->times->health * NS_PER_MS)
 		return 0;
 	f->m.health_ns = now;
-	fusion_events_check(f, now);
+	mfi_events_check(&f->m, now);
 	word = mfi_read(&f->m, MFI_REG_STATE);
 	if (word == MFI_ALL_ONES)
 		return -ENODEV;

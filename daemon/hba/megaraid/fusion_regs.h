@@ -260,50 +260,9 @@ static_assert(offsetof(struct fusion_ioc_init, requests) == 0x28, "ioc init");
 #define FUSION_REPLY_NONE  UINT64_MAX
 #define FUSION_REPLY_DEPTH 16 /* queues are a multiple of this */
 
-/* --- DCMDs that only Fusion has [4.7, 4.8] --- */
+/* --- DCMDs that only Fusion has [4.8] --- */
 
-enum fusion_dcmd {
-	FUSION_DCMD_EVENT_GET_INFO = 0x01040100,
-	FUSION_DCMD_EVENT_WAIT = 0x01040500,
-	FUSION_DCMD_PD_MAP = 0x0200e102,
-};
-
-struct fusion_event_info {
-	le32_t newest, oldest, clear, shutdown, boot;
-};
-static_assert(sizeof(struct fusion_event_info) == 20, "event info");
-
-struct fusion_event {
-	le32_t seq;
-	le32_t time;
-	le32_t code;
-	le32_t class_locale;
-	uint8_t arg_type;
-	uint8_t reserved_11[15];
-	uint8_t args[96];
-	char text[128];
-};
-static_assert(sizeof(struct fusion_event) == 256, "event");
-static_assert(offsetof(struct fusion_event, args) == 0x20, "event");
-static_assert(offsetof(struct fusion_event, text) == 0x80, "event");
-/* All locales, of class 0 (informational) and worse: progress of rebuilds is nobody's business here. */
-#define FUSION_EVENT_FILTER 0x0000ffffu
-
-/* What args begin with: of a drive its device id, 16 bits. */
-enum fusion_event_arg { FUSION_EV_ARG_PD = 10 };
-
-enum fusion_event_code {
-	FUSION_EV_CFG_CLEARED = 0x004,
-	FUSION_EV_LD_STATE = 0x051,
-	FUSION_EV_PD_INSERTED = 0x05b,
-	FUSION_EV_PD_REMOVED = 0x070,
-	FUSION_EV_PD_STATE = 0x072,
-	FUSION_EV_LD_CREATED = 0x08a,
-	FUSION_EV_LD_DELETED = 0x08b,
-	FUSION_EV_FOREIGN_IMPORTED = 0x0db,
-	FUSION_EV_LD_OFFLINE = 0x0fc,
-	FUSION_EV_BUS_SCAN = 0x152,
-};
+enum fusion_dcmd { FUSION_DCMD_PD_MAP = 0x0200e102 };
 
 #define FUSION_PD_MAP_MAX 256
 enum fusion_pd_capability { FUSION_PD_TM = 0x01 }; /* task management reaches it [4.8] */

@@ -139,7 +139,7 @@ static int begin(struct fusion *f, unsigned *phase, uint64_t now, uint64_t *next
 	if (word == MFI_ALL_ONES)
 		return -ENODEV;
 	/* What firmware has answered need not run again. */
-	f->live = false;
+	f->m.live = false;
 	fusion_drain(&f->m);
 	mfi_flush_forget(&f->m);
 	fusion_forget_swept(f);
@@ -226,9 +226,9 @@ static int step_init(struct fusion *f, unsigned *phase, uint64_t now, uint64_t *
 	/* Its interrupt may have come, and been left alone, while the controller was frozen. */
 	if (f->m.irq == PCI_IRQ_INTX)
 		f->m.h->pci->ops->intx_unmask(f->m.h->pci);
-	f->live = true;
-	fusion_events_doubt(f);
-	fusion_events_resume(f);
+	f->m.live = true;
+	mfi_events_doubt(&f->m);
+	mfi_events_resume(&f->m);
 	return 0;
 }
 

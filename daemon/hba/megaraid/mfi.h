@@ -10,6 +10,7 @@
 #include "mfi_regs.h"
 
 struct mfi;
+struct mfi_dcmd;
 
 /* How long firmware may take. Tests have their own. Milliseconds. */
 struct mfi_times {
@@ -48,6 +49,10 @@ struct mfi_iop {
 	void (*send_cdb)(struct mfi *m, struct hba_req *req, const uint8_t *cdb, uint8_t cdb_len);
 	/* Fills in result, status and sense of a request that was answered. */
 	void (*result)(struct mfi *m, struct hba_req *req);
+	/* Optional: what is asked for behind a new list of drives; false: nothing, this time. And its answer, which firmware
+	 * could still change. */
+	bool (*ask_drives)(const struct mfi *m, struct mfi_dcmd *ret);
+	void (*drives_told)(struct mfi *m, const void *data);
 	bool posts_polled;  /* a reply comes for polled commands too, and is waited for [5.10] */
 	bool wide;	    /* knows more than 64 logical drives, and drives' ids of 16 bits */
 	uint8_t read_again; /* registers that read 0 may not mean it [1.3] */
@@ -56,12 +61,22 @@ struct mfi_iop {
 
 /* --- slots: a frame each, found by index. The first limits.queue_depth are the requests', by tag. --- */
 
-enum mfi_internal { MFI_SLOT_POLLED, MFI_SLOT_FLUSH, MFI_SLOT_ABORT, MFI_N_ABORTS = 4 };
+enum mfi_internal { MFI_SLOT_POLLED, MFI_SLOT_FLUSH, MFI_SLOT_EVENT, MFI_SLOT_ABORT, MFI_N_ABORTS = 3 };
 #define MFI_INTERNAL (MFI_SLOT_ABORT + MFI_N_ABORTS)
 
 struct mfi_slot {
 	uint16_t use; /* counts, so that a repeated or late context is told from the right one */
 	bool fired;   /* at firmware, which owes one context for it */
+};
+
+/* What the event slot is used for. */
+enum mfi_event_step {
+	MFI_EVENTS_OFF,
+	MFI_EVENTS_WAITING,
+	MFI_EVENTS_INFO,
+	MFI_EVENTS_LDS,
+	MFI_EVENTS_PDS,
+	MFI_EVENTS_DRIVES
 };
 
 struct mfi {
@@ -88,12 +103,24 @@ struct mfi {
 	uint32_t polled_len; /* data of the DCMD in the polled slot */
 	bool polled_untold;  /* no capture was told of its answer yet */
 	bool polled_lost;    /* firmware never answered the polled slot: it may still write there */
+	bool live;	     /* new commands may be sent by the driver itself: I/O thread */
 	bool adopted;	     /* start() finds firmware running, with our queues */
 	uint64_t health_ns;  /* when the state word was last looked at */
 	struct log_limit context_limit;
 
 	/* flush.c */
 	struct list flush_next, flush_now;
+
+	/* event.c */
+	struct {
+		enum mfi_event_step step;
+		uint32_t next; /* sequence number waited for */
+		bool lds_changed, pds_changed;
+		bool lost;	 /* atomic, for tests: firmware does not answer what was asked */
+		bool refused;	 /* the last wait */
+		uint64_t due_ns; /* of what was asked, or after a refusal; a wait has none */
+		struct log_limit limit;
+	} event;
 
 	/* firmware.c, reset.c */
 	struct {
@@ -122,6 +149,8 @@ enum mfi_control {
 	MFI_CTL_DUMMY_LEN = 0x200,
 	MFI_CTL_DATA = 0x1000, /* of DCMDs */
 	MFI_CTL_DATA_LEN = 0x2000,
+	MFI_CTL_EVENT = 0x3000, /* of the event slot, which the ring's kind does not use */
+	MFI_CTL_EVENT_LEN = 0x2000,
 	MFI_CTL_RING = 0x3000,
 };
 
@@ -302,6 +331,21 @@ struct mfi_dcmd mfi_ld_list_dcmd(const struct mfi *m);
 enum hba_unit_state mfi_ld_state(uint8_t state);
 /* Printable ASCII, blanks trimmed at both ends. dst holds n + 1 bytes. */
 void mfi_clean_text(char *dst, const char *src, size_t n);
+
+/* --- event.c --- */
+
+/* Learns where the event log ends, by polling. */
+int mfi_events_find(struct mfi *m, struct err *e);
+/* Waits from the first event that was not seen: what happened meanwhile is told first. */
+void mfi_events_resume(struct mfi *m);
+/* The event slot was answered. */
+void mfi_event_reply(struct mfi *m);
+/* Firmware has started anew: nothing is taken to be as it was, whatever its log tells. */
+void mfi_events_doubt(struct mfi *m);
+/* Once in a while: says so when firmware does not answer, and looks at the units when it does not tell of events. */
+void mfi_events_check(struct mfi *m, uint64_t now);
+/* Takes the wait back, by polling. */
+int mfi_events_stop(struct mfi *m);
 
 /* --- handover.c: from one process to the next */
 

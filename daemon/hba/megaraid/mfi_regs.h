@@ -203,6 +203,8 @@ enum mfi_status {
 
 enum mfi_dcmd_op {
 	MFI_DCMD_CTRL_GET_INFO = 0x01010000,
+	MFI_DCMD_EVENT_GET_INFO = 0x01040100,
+	MFI_DCMD_EVENT_WAIT = 0x01040500,
 	MFI_DCMD_CTRL_SHUTDOWN = 0x01050000,
 	MFI_DCMD_CACHE_FLUSH = 0x01101000,
 	MFI_DCMD_PD_LIST_QUERY = 0x02010100,
@@ -341,5 +343,43 @@ static_assert(offsetof(struct mfi_pd_info, coerced_blocks_lo) == 0xf8, "pd info"
 static_assert(sizeof(struct mfi_pd_info) == 512, "pd info");
 #define MFI_PD_INTERFACE(type) (((type) >> 12) & 0xfu)
 enum mfi_pd_interface { MFI_PD_IF_UNKNOWN, MFI_PD_IF_NVME = 5 };
+
+/* Events [4.7] */
+struct mfi_event_info {
+	le32_t newest, oldest, clear, shutdown, boot;
+};
+static_assert(sizeof(struct mfi_event_info) == 20, "event info");
+
+struct mfi_event {
+	le32_t seq;
+	le32_t time;
+	le32_t code;
+	le32_t class_locale;
+	uint8_t arg_type;
+	uint8_t reserved_11[15];
+	uint8_t args[96];
+	char text[128];
+};
+static_assert(sizeof(struct mfi_event) == 256, "event");
+static_assert(offsetof(struct mfi_event, args) == 0x20, "event");
+static_assert(offsetof(struct mfi_event, text) == 0x80, "event");
+/* All locales, of class 0 (informational) and worse: progress of rebuilds is nobody's business here. */
+#define MFI_EVENT_FILTER 0x0000ffffu
+
+/* What args begin with: of a drive its device id, 16 bits. */
+enum mfi_event_arg { MFI_EV_ARG_PD = 10 };
+
+enum mfi_event_code {
+	MFI_EV_CFG_CLEARED = 0x004,
+	MFI_EV_LD_STATE = 0x051,
+	MFI_EV_PD_INSERTED = 0x05b,
+	MFI_EV_PD_REMOVED = 0x070,
+	MFI_EV_PD_STATE = 0x072,
+	MFI_EV_LD_CREATED = 0x08a,
+	MFI_EV_LD_DELETED = 0x08b,
+	MFI_EV_FOREIGN_IMPORTED = 0x0db,
+	MFI_EV_LD_OFFLINE = 0x0fc,
+	MFI_EV_BUS_SCAN = 0x152,
+};
 
 #endif

@@ -251,7 +251,7 @@ START_TEST(a_list_that_does_not_come_stops_nobody)
 	rig_times(r)->dcmd = 20;
 	tell(r, silent_lists, true);
 	model_event(r->model, 0x51, "");
-	rig_wait(__atomic_load_n(&rig_fusion(r)->event.lost, __ATOMIC_RELAXED));
+	rig_wait(__atomic_load_n(&rig_fusion(r)->m.event.lost, __ATOMIC_RELAXED));
 	for (unsigned n = 0; n < 10; n++)
 		ck_assert_int_eq(job_run(job_rw(r, n, n % 3, DMA_FROM_DEVICE, 0, 1))->result, HBA_DONE);
 	ck_assert_int_eq(stat_of(r, resets), 0);
@@ -262,7 +262,7 @@ START_TEST(a_list_that_does_not_come_stops_nobody)
 	model_set_state(r->model, 0xf);
 	rig_wait(seen(r, n_event_wait) == 2);
 	ck_assert_int_eq(r->h->unit[LD5].state, HBA_UNIT_OFFLINE);
-	ck_assert(!__atomic_load_n(&rig_fusion(r)->event.lost, __ATOMIC_RELAXED));
+	ck_assert(!__atomic_load_n(&rig_fusion(r)->m.event.lost, __ATOMIC_RELAXED));
 	rig_down(r);
 }
 END_TEST
