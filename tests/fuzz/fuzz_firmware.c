@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Firmware of a MegaRAID controller that says what the input says: command statuses, sense, contexts and the index of the
- * reply ring, register values, and what the model answers to DCMDs with some of its bytes changed. See controller.h.
+ * reply ring, register values, events and lists of units, and what the model answers to DCMDs with some of its bytes changed.
+ * See controller.h.
  */
 #include <stdlib.h>
+#include <string.h>
 #include "controller.h"
 #include "hba/megaraid/megaraid.h"
 #include "hba/megaraid/mfi.h"
@@ -16,8 +18,9 @@
 
 static struct model *model;
 static struct mfi *m;
-static bool strange; /* it was attached, or asked for its units, as the input said */
-static bool answers; /* to polled commands, at once */
+static bool strange;	     /* it was attached, or asked for its units, as the input said */
+static bool answers;	     /* to polled commands, at once */
+static unsigned known_units; /* since it was attached: events may add some */
 
 /* --- set-up --- */
 
@@ -29,6 +32,7 @@ static void bring_up(void)
 		model->ld[0][i] = (uint8_t)(i * 7);
 	controller_up(&model->fn.pci, 0x0078);
 	m = h->drv;
+	known_units = h->n_units;
 }
 
 /* Its only drive has the data of the first logical drive. */
@@ -48,11 +52,20 @@ static void forget(void)
 static void rewind_driver(void)
 {
 	memset(m->control.cpu + MFI_CTL_DATA, 0, MFI_CTL_DATA_LEN);
+	memset(m->control.cpu + MFI_CTL_EVENT, 0, MFI_CTL_EVENT_LEN);
 	for (uint32_t i = 0; i < m->depth + MFI_INTERNAL; i++)
 		m->slot[i].use = 0;
+	memset(&m->event, 0, sizeof(m->event));
 	m->context_limit = (struct log_limit){0};
 	m->health_ns = clock_ns();
 	m->polled_lost = answers = false;
+	m->live = true;
+	h->n_units = known_units;
+}
+
+static void resume(void)
+{
+	mfi_events_resume(m);
 }
 
 static bool attach_anew(void)
@@ -62,8 +75,10 @@ static bool attach_anew(void)
 	forget_all();
 	m = NULL;
 	ok = controller_again();
-	if (ok)
+	if (ok) {
 		m = h->drv;
+		known_units = h->n_units;
+	}
 	return ok;
 }
 
@@ -216,13 +231,24 @@ static void post(struct input *in)
 	*producer = cpu_to_le32(take8(in) == 0xff ? take32(in) : at);
 }
 
-/* Frames and sense are firmware's to write while a command is there. */
+/* An event, a list, or where the log ends. */
+static void event_data(struct input *in)
+{
+	unsigned at = take8(in) * 32u;
+
+	take(in, m->control.cpu + MFI_CTL_EVENT + at % 0x1000, 64);
+}
+
+/* Frames, sense and data are firmware's to write while a command is there. */
 static void scribble(struct input *in)
 {
-	uint32_t slot = take8(in) % (REQS + 1);
+	uint32_t slot = take8(in) % (REQS + 2);
 	struct mfi_header *head;
 
-	slot = slot == REQS ? m->depth + MFI_SLOT_FLUSH : slot;
+	if (slot == REQS + 1)
+		event_data(in);
+	if (slot >= REQS)
+		slot = m->depth + (slot == REQS ? MFI_SLOT_FLUSH : MFI_SLOT_EVENT);
 	head = mfi_frame(m, slot);
 	head->cmd_status = take8(in);
 	head->scsi_status = take8(in);
@@ -249,5 +275,7 @@ const struct target target = {
 	.bring_up = bring_up,
 	.forget = forget,
 	.rewind = rewind_driver,
+	.resume = resume,
 	.step = {submit, submit, scribble, post, abort_one, turn, reset_step, poll_step},
+	.check = check_offer,
 };

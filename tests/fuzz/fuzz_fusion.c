@@ -89,6 +89,7 @@ static void rewind_driver(void)
 	f->no_seq = false;
 	f->m.live = true;
 	memset(&f->m.event, 0, sizeof(f->m.event));
+	f->m.event.known = true;
 	memset(f->m.control.cpu, 0, FUSION_CTL_SIZE);
 	memset(f->requests.cpu, 0, f->requests.size);
 	memset(f->m.sense.cpu, 0, f->m.sense.size);

@@ -101,8 +101,7 @@ static struct hba_unit *add_unit(struct mfi *m, enum hba_unit_kind kind, unsigne
 	struct hba *h = m->h;
 	struct hba_unit *u;
 
-	/* The target is one byte in every MFI frame. A larger id cut to a byte would be another disk. */
-	if (target > (m->iop->wide ? UINT16_MAX - 1u : UINT8_MAX)) {
+	if (!mfi_can_name(m, target)) {
 		log_warn("%s: leaving out %s%u: commands cannot name an id as large", h->pci->uri,
 			kind == HBA_UNIT_LD ? "ld" : "pd", target);
 		return NULL;

@@ -13,6 +13,7 @@
 
 #define LOOK_EVERY   60	   /* looks at the firmware's health */
 #define TAKE_BACK_MS 10000 /* a wait: it takes firmware no time, and more important things wait behind it */
+#define KEPT_MS	     1000  /* from the abort's answer to the wait's, of firmware that may owe it for ever */
 
 static uint32_t event_slot(const struct mfi *m)
 {
@@ -35,6 +36,7 @@ static void fire(struct mfi *m, enum mfi_event_step step, const struct mfi_dcmd 
 
 	assert(d->len <= MFI_CTL_EVENT_LEN);
 	m->event.step = step;
+	m->event.kept = false;
 	m->event.due_ns = clock_ns() + m->iop->times->dcmd * NS_PER_MS;
 	set_lost(m, false);
 	memset(event_data(m), 0, d->len);
@@ -87,7 +89,10 @@ static void go_on(struct mfi *m)
 {
 	if (!m->live)
 		return;
-	if (m->event.lds_changed)
+	/* First of all: what comes behind it is told, and what came before it is in the lists. */
+	if (!m->event.known)
+		ask_info(m);
+	else if (m->event.lds_changed)
 		ask_lds(m);
 	else if (m->event.pds_changed)
 		ask_pds(m);
@@ -134,7 +139,7 @@ static void take_new(struct mfi *m, enum hba_unit_kind kind, unsigned target, ui
 		.flush_alone = kind == HBA_UNIT_PD,
 	};
 
-	if (target >= UINT16_MAX || in_units(m, kind, target))
+	if (!mfi_can_name(m, target) || in_units(m, kind, target))
 		return;
 	snprintf(u.name, sizeof(u.name), "%s%u", kind == HBA_UNIT_LD ? "ld" : "pd", target);
 	if (!hba_add_unit(m->h, &u) && log_limit_ok(&m->event.limit, 20, 60 * NS_PER_SEC))
@@ -202,10 +207,14 @@ static void on_pds(struct mfi *m)
 			take_new(m, HBA_UNIT_PD, le16_to_cpu(list->pd[n].device_id), 0);
 }
 
-static void on_info(struct mfi *m)
+/* Without a log the wait begins at its beginning, and firmware says what it thinks of it. */
+static void on_info(struct mfi *m, uint8_t status)
 {
 	struct mfi_event_info info;
 
+	m->event.known = true;
+	if (status != MFI_OK)
+		return;
 	memcpy(&info, event_data(m), sizeof(info));
 	m->event.next = le32_to_cpu(info.newest) + 1;
 }
@@ -279,18 +288,20 @@ void mfi_event_reply(struct mfi *m)
 {
 	uint8_t status = mfi_cmd_status(m, event_slot(m));
 	enum mfi_event_step step = m->event.step;
+	bool late = m->event.kept;
 	struct mfi_dcmd more;
 
-	pci_note(m->h->pci, PCI_NOTE_IN, m->control.iova + MFI_CTL_EVENT, event_data(m), MFI_CTL_EVENT_LEN);
 	m->event.step = MFI_EVENTS_OFF;
-	if (status != MFI_OK && step == MFI_EVENTS_WAITING) {
+	m->event.kept = false;
+	/* A late one was taken back by the process before this one: no refusal. */
+	if (status != MFI_OK && step == MFI_EVENTS_WAITING && !late) {
 		on_refusal(m, status);
 		return;
 	}
-	if (step == MFI_EVENTS_WAITING)
+	if (status == MFI_OK && step == MFI_EVENTS_WAITING)
 		on_event(m);
-	else if (step == MFI_EVENTS_INFO && status == MFI_OK)
-		on_info(m);
+	else if (step == MFI_EVENTS_INFO)
+		on_info(m, status);
 	else if (step == MFI_EVENTS_LDS && status == MFI_OK)
 		on_lds(m);
 	else if (step == MFI_EVENTS_PDS && status == MFI_OK)
@@ -317,7 +328,7 @@ int mfi_events_find(struct mfi *m, struct err *e)
 	if (r < 0)
 		return err_set(
 			e, r, "firmware did not answer CTRL_EVENT_GET_INFO; power-cycle the controller");
-	/* Without a log the wait begins at its beginning, and firmware says what it thinks of it. */
+	m->event.known = true;
 	m->event.next = status == MFI_OK ? le32_to_cpu(info.newest) + 1 : 0;
 	return 0;
 }
@@ -358,7 +369,7 @@ void mfi_events_check(struct mfi *m, uint64_t now)
 
 int mfi_events_stop(struct mfi *m)
 {
-	uint32_t slot = m->depth + MFI_SLOT_ABORT, victim = event_slot(m);
+	uint32_t slot = m->depth + MFI_SLOT_EVENT_ABORT, victim = event_slot(m);
 	uint64_t until = mfi_until(m, MIN(m->iop->times->dcmd, (uint32_t)TAKE_BACK_MS));
 	uint8_t status = MFI_PENDING;
 	int r;
@@ -366,6 +377,8 @@ int mfi_events_stop(struct mfi *m)
 	m->iop->drain(m);
 	if (!m->slot[victim].fired)
 		return 0;
+	if (m->event.kept)
+		return 1;
 	/* Firmware has the abort of a freeze that came to nothing. */
 	if (m->slot[slot].fired)
 		return -EBUSY;
@@ -375,10 +388,18 @@ int mfi_events_stop(struct mfi *m)
 	r = mfi_wait_status(m, slot, MIN(m->iop->times->dcmd, (uint32_t)TAKE_BACK_MS), &status);
 	if (r < 0)
 		return r;
+	/* Before the loop, too: the wait may have ended with an event just before, and the abort been refused for that. */
+	m->iop->drain(m);
+	if (m->iop->keeps_wait)
+		until = MIN(until, mfi_until(m, KEPT_MS));
 	/* The victim's own reply is what counts; but firmware that refuses owes none. */
 	while (status == MFI_OK && m->slot[victim].fired && clock_ns() < until) {
 		clock_sleep_ms(1);
 		m->iop->drain(m);
 	}
+	m->event.kept = m->slot[victim].fired && status == MFI_OK && m->iop->keeps_wait &&
+			m->event.step == MFI_EVENTS_WAITING;
+	if (m->event.kept)
+		return 1;
 	return m->slot[victim].fired ? -ETIMEDOUT : 0;
 }

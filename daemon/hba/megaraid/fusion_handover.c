@@ -153,6 +153,7 @@ static int lay_out(struct fusion *f, const struct fusion_left *left, struct err 
 	f->ext_depth_used = flags & LEFT_EXT_DEPTH;
 	f->no_seq = flags & LEFT_NO_SEQ;
 	f->m.event.next = le32_to_cpu(left->event_next);
+	f->m.event.known = true;
 	r = fusion_take_offer(f, e);
 	if (r == 0)
 		r = fusion_declare(f, e);

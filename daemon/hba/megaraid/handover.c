@@ -2,7 +2,8 @@
 /*
  * One process leaves a controller with its firmware running, another goes on with it: no INIT in between. Firmware knows
  * where frames, ring and indices are, so these keep their memory and its addresses; what was at firmware is taken back
- * before, and nothing that was written down is believed after.
+ * before, and nothing that was written down is believed after. But firmware may say that it has ended the wait for events, and not
+ * do it (QEMU): then the next one has that wait.
  */
 #include "mfi.h"
 
@@ -12,7 +13,7 @@
 
 #define OWED_MS	     5000  /* what firmware may still owe for aborts */
 #define PROVE_MS     10000 /* for a command that takes firmware no time: initiators wait */
-#define LEFT_VERSION 1
+#define LEFT_VERSION 2
 
 /* The driver's own words in struct hba_frozen. */
 struct mfi_left {
@@ -20,9 +21,13 @@ struct mfi_left {
 	le32_t ready_word; /* the state word in READY, which says what firmware offers */
 	le32_t consumer;
 	le32_t ieee;
+	le32_t event_next;
+	le32_t event_flags;
 };
-static_assert(sizeof(struct mfi_left) == 16, "what is left");
+static_assert(sizeof(struct mfi_left) == 24, "what is left");
 static_assert(sizeof(struct mfi_left) <= HBA_FROZEN_BYTES, "what is left");
+
+enum { LEFT_EVENT_KNOWN = 1, LEFT_WAIT_KEPT = 2, LEFT_EVENT_ALL = 3 };
 
 int mfi_still_runs(const struct mfi *m, uint32_t *ret_word, struct err *e)
 {
@@ -47,7 +52,7 @@ static unsigned owed(const struct mfi *m)
 	/* The polled slot has a waiter, who looks at its frame alone. */
 	for (uint32_t i = 0; i < m->depth + MFI_INTERNAL; i++)
 		n += i != m->depth + MFI_SLOT_POLLED && m->slot[i].fired;
-	return n;
+	return n - m->event.kept;
 }
 
 static int await_owed(struct mfi *m, struct err *e)
@@ -78,11 +83,18 @@ int mfi_freeze(struct hba *h, struct hba_frozen *ret, struct err *e)
 {
 	struct mfi *m = mfi_of(h);
 	struct mfi_memory have[MFI_N_MEMORY];
-	uint32_t word;
-	int r = mfi_still_runs(m, &word, e);
+	/* What comes from now on is the next one's to hear: here nobody listens any more. */
+	uint32_t word, next = m->event.next, known = m->event.known ? LEFT_EVENT_KNOWN : 0;
+	int r;
 
-	if (r == 0)
-		r = await_owed(m, e);
+	m->live = false;
+	r = mfi_still_runs(m, &word, e);
+	if (r < 0)
+		return r;
+	r = mfi_events_stop(m);
+	if (r < 0)
+		return err_set(e, r, "firmware does not take the wait for events back (error %d)", -r);
+	r = await_owed(m, e);
 	if (r == 0)
 		r = mfi_flush_polled(m, "the cache flush before the controller is handed over", e);
 	if (r == 0)
@@ -102,6 +114,8 @@ int mfi_freeze(struct hba *h, struct hba_frozen *ret, struct err *e)
 		.ready_word = cpu_to_le32(m->boot.word),
 		.consumer = cpu_to_le32(m->consumer),
 		.ieee = cpu_to_le32(m->ieee),
+		.event_next = cpu_to_le32(next),
+		.event_flags = cpu_to_le32(known | (m->event.kept ? LEFT_WAIT_KEPT : 0)),
 	};
 	return 0;
 }
@@ -152,7 +166,11 @@ static int read_left(struct mfi *m, const struct hba_frozen *f, struct err *e)
 	m->boot.word = le32_to_cpu(left.ready_word);
 	m->consumer = le32_to_cpu(left.consumer);
 	m->ieee = le32_to_cpu(left.ieee);
-	if (m->boot.word >> MFI_STATE_SHIFT != MFI_ST_READY || le32_to_cpu(left.ieee) > 1)
+	m->event.next = le32_to_cpu(left.event_next);
+	m->event.known = le32_to_cpu(left.event_flags) & LEFT_EVENT_KNOWN;
+	m->event.kept = le32_to_cpu(left.event_flags) & LEFT_WAIT_KEPT;
+	if (m->boot.word >> MFI_STATE_SHIFT != MFI_ST_READY || le32_to_cpu(left.ieee) > 1 ||
+		le32_to_cpu(left.event_flags) > LEFT_EVENT_ALL)
 		return err_set(e, -EBADMSG, "what was left makes no sense");
 	return 0;
 }
@@ -167,6 +185,19 @@ static int check_ring(const struct mfi *m, struct err *e)
 		return err_set(e, -EBADMSG, "the reply ring was left at %u of %u, and is at %u", m->consumer,
 			m->fw_cmds, consumer);
 	return 0;
+}
+
+/* The wait for events that firmware has kept is where it was, and may still be answered. */
+static void adopt_wait(struct mfi *m)
+{
+	if (!m->event.kept)
+		return;
+	m->event.step = MFI_EVENTS_WAITING;
+	m->slot[m->depth + MFI_SLOT_EVENT].fired = true;
+	log_info("%s: firmware keeps the wait for events that it has ended, as it says; changes of its units "
+		 "may not "
+		 "be noticed",
+		m->h->pci->uri);
 }
 
 int mfi_adopt(struct hba *h, const struct hba_match *match, struct hba_frozen *f, struct err *e)
@@ -198,6 +229,7 @@ int mfi_adopt(struct hba *h, const struct hba_match *match, struct hba_frozen *f
 	if (r < 0)
 		return r;
 	mfi_adopt_slots(m);
+	adopt_wait(m);
 	m->adopted = true;
 	return 0;
 }

@@ -163,7 +163,8 @@ static int reset_1078(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *ne
 
 /* The same for all of them: frames, and one ring of contexts. */
 #define MFI_OPS                                                                                              \
-	.driver = "megaraid-mfi", .drain = mfi_ring_drain, .send_cdb = mfi_send_cdb, .result = mfi_result
+	.driver = "megaraid-mfi", .drain = mfi_ring_drain, .send_cdb = mfi_send_cdb, .result = mfi_result,   \
+	.keeps_wait = true
 
 const struct mfi_iop mfi_iop_gen1 = {
 	.name = "gen1",

@@ -195,6 +195,12 @@ static int mfi_start(struct hba *h, struct err *e)
 	if (r < 0)
 		return r;
 	mfi_intr_unmask(m);
+	m->live = true;
+	/* Of one that was left it is known which event was the last that was seen; else the units may have changed since they
+	 * were listed. */
+	if (!m->event.known)
+		mfi_events_doubt(m);
+	mfi_events_resume(m);
 	/* Of one that ran meanwhile, an interrupt may be lost. */
 	if (m->adopted)
 		mfi_wake(m);
@@ -216,11 +222,16 @@ static int mfi_shutdown(struct hba *h, struct err *e)
 {
 	struct mfi *m = mfi_of(h);
 	const struct mfi_dcmd stop = {.opcode = MFI_DCMD_CTRL_SHUTDOWN};
-	int r = mfi_flush_polled(m, "the cache flush at shutdown", e);
-	int s;
+	int r, s;
 
+	m->live = false;
+	r = mfi_flush_polled(m, "the cache flush at shutdown", e);
 	if (r < 0 && m->polled_lost)
 		return r;
+	/* One that it keeps ends with the shutdown. */
+	s = mfi_events_stop(m);
+	if (s < 0)
+		log_warn("%s: firmware does not take the wait for events back (error %d)", h->pci->uri, -s);
 	/* Even if the flush was refused: the shutdown writes the caches back too. */
 	s = mfi_dcmd_ok(m, &stop, NULL, "CTRL_SHUTDOWN", r < 0 ? NULL : e);
 	return r < 0 ? r : s;
@@ -232,8 +243,10 @@ static void mfi_quiesce(struct hba *h)
 	struct mfi *m = mfi_of(h);
 
 	pci_irq_disable(h->pci);
-	if (m)
-		mfi_flush_forget(m);
+	if (!m)
+		return;
+	m->live = false;
+	mfi_flush_forget(m);
 }
 
 static const struct hba_match mfi_match[] = {

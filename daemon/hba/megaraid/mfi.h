@@ -53,6 +53,7 @@ struct mfi_iop {
 	 * could still change. */
 	bool (*ask_drives)(const struct mfi *m, struct mfi_dcmd *ret);
 	void (*drives_told)(struct mfi *m, const void *data);
+	bool keeps_wait; /* may say that it has aborted the wait for events, and not end it, as QEMU [7.2] */
 	bool posts_polled;  /* a reply comes for polled commands too, and is waited for [5.10] */
 	bool wide;	    /* knows more than 64 logical drives, and drives' ids of 16 bits */
 	uint8_t read_again; /* registers that read 0 may not mean it [1.3] */
@@ -61,7 +62,14 @@ struct mfi_iop {
 
 /* --- slots: a frame each, found by index. The first limits.queue_depth are the requests', by tag. --- */
 
-enum mfi_internal { MFI_SLOT_POLLED, MFI_SLOT_FLUSH, MFI_SLOT_EVENT, MFI_SLOT_ABORT, MFI_N_ABORTS = 3 };
+enum mfi_internal {
+	MFI_SLOT_POLLED,
+	MFI_SLOT_FLUSH,
+	MFI_SLOT_EVENT,
+	MFI_SLOT_EVENT_ABORT,
+	MFI_SLOT_ABORT,
+	MFI_N_ABORTS = 2
+};
 #define MFI_INTERNAL (MFI_SLOT_ABORT + MFI_N_ABORTS)
 
 struct mfi_slot {
@@ -115,9 +123,11 @@ struct mfi {
 	struct {
 		enum mfi_event_step step;
 		uint32_t next; /* sequence number waited for */
+		bool known;    /* that number: the log's end was found */
 		bool lds_changed, pds_changed;
 		bool lost;	 /* atomic, for tests: firmware does not answer what was asked */
 		bool refused;	 /* the last wait */
+		bool kept;	 /* firmware has aborted the wait, it says, and has not ended it */
 		uint64_t due_ns; /* of what was asked, or after a refusal; a wait has none */
 		struct log_limit limit;
 	} event;
@@ -140,6 +150,12 @@ static inline struct mfi *mfi_of(const struct hba *h)
 	return h->drv;
 }
 
+/* Of MFI frames a target is one byte. A larger id cut to a byte would be another disk. */
+static inline bool mfi_can_name(const struct mfi *m, unsigned target)
+{
+	return target <= (m->iop->wide ? UINT16_MAX - 1u : UINT8_MAX);
+}
+
 /* Layout of the control arena. Producer and consumer have their own cache lines. */
 enum mfi_control {
 	MFI_CTL_PRODUCER = 0x000,
@@ -149,9 +165,9 @@ enum mfi_control {
 	MFI_CTL_DUMMY_LEN = 0x200,
 	MFI_CTL_DATA = 0x1000, /* of DCMDs */
 	MFI_CTL_DATA_LEN = 0x2000,
-	MFI_CTL_EVENT = 0x3000, /* of the event slot, which the ring's kind does not use */
+	MFI_CTL_EVENT = 0x3000, /* of the event slot */
 	MFI_CTL_EVENT_LEN = 0x2000,
-	MFI_CTL_RING = 0x3000,
+	MFI_CTL_RING = 0x5000,
 };
 
 /* --- registers */
@@ -336,7 +352,8 @@ void mfi_clean_text(char *dst, const char *src, size_t n);
 
 /* Learns where the event log ends, by polling. */
 int mfi_events_find(struct mfi *m, struct err *e);
-/* Waits from the first event that was not seen: what happened meanwhile is told first. */
+/* Waits from the first event that was not seen: what happened meanwhile is told first. When that is not known, from the
+ * log's end, which is asked for. */
 void mfi_events_resume(struct mfi *m);
 /* The event slot was answered. */
 void mfi_event_reply(struct mfi *m);
@@ -344,7 +361,7 @@ void mfi_event_reply(struct mfi *m);
 void mfi_events_doubt(struct mfi *m);
 /* Once in a while: says so when firmware does not answer, and looks at the units when it does not tell of events. */
 void mfi_events_check(struct mfi *m, uint64_t now);
-/* Takes the wait back, by polling. */
+/* Takes the wait back, by polling. 0; -errno; 1: firmware says that it has, but it is still there (event.kept). */
 int mfi_events_stop(struct mfi *m);
 
 /* --- handover.c: from one process to the next */

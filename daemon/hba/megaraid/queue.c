@@ -73,6 +73,9 @@ void mfi_note_status(struct mfi *m, uint32_t slot)
 		pci_note(m->h->pci, PCI_NOTE_IN, m->control.iova + MFI_CTL_DATA,
 			m->control.cpu + MFI_CTL_DATA, m->polled_len);
 	}
+	if (slot == m->depth + MFI_SLOT_EVENT)
+		pci_note(m->h->pci, PCI_NOTE_IN, m->control.iova + MFI_CTL_EVENT,
+			m->control.cpu + MFI_CTL_EVENT, MFI_CTL_EVENT_LEN);
 	pci_note(m->h->pci, PCI_NOTE_IN, mfi_frame_addr(m, slot), mfi_frame(m, slot),
 		sizeof(struct mfi_header));
 }
@@ -86,6 +89,9 @@ static void internal_reply(struct mfi *m, uint32_t slot)
 		return; /* its waiter looks at cmd_status alone; QEMU posts it all the same */
 	case MFI_SLOT_FLUSH:
 		mfi_flush_dcmd_reply(m);
+		return;
+	case MFI_SLOT_EVENT:
+		mfi_event_reply(m);
 		return;
 	default:
 		/* An abort was answered. What counts is the reply of its victim. */
@@ -192,6 +198,7 @@ static int check_health(struct mfi *m, uint32_t status)
 	if (!(status & m->iop->intr_state) && now - m->health_ns < m->iop->times->health * NS_PER_MS)
 		return 0;
 	m->health_ns = now;
+	mfi_events_check(m, now);
 	word = mfi_read(m, MFI_REG_STATE);
 	if (word == MFI_ALL_ONES)
 		return -ENODEV;

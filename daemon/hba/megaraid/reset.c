@@ -50,6 +50,7 @@ static int begin(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *next)
 	if (word == MFI_ALL_ONES)
 		return -ENODEV;
 	/* What firmware has answered need not run again. */
+	m->live = false;
 	mfi_ring_drain(m);
 	mfi_flush_forget(m);
 	m->reset.tries = 0;
@@ -129,6 +130,9 @@ static int step_init(struct mfi *m, unsigned *phase, uint64_t now, uint64_t *nex
 	/* Its interrupt may have come, and been left alone, while the controller was frozen. */
 	if (m->irq == PCI_IRQ_INTX)
 		m->h->pci->ops->intx_unmask(m->h->pci);
+	m->live = true;
+	mfi_events_doubt(m);
+	mfi_events_resume(m);
 	return 0;
 }
 

@@ -18,7 +18,7 @@ static void soft_reset(struct model *m)
 {
 	m->queue_active = m->closed = false;
 	m->n_pending = 0;
-	m->flush_frame = 0;
+	m->flush_frame = m->event_frame = 0;
 	m->mask = 0xffffffff;
 	m->status = 0;
 	m->state = 0xb;
@@ -114,13 +114,11 @@ static void bar_write32(struct pci_dev *pci, unsigned n, uint64_t off, uint32_t 
 	} else if (off == (m->gen == SKINNY ? 0x08 : 0xf8)) {
 		diag(m, v);
 	} else if (off == 0x40 && m->gen != SKINNY) {
-		m->last_fire = v;
-		fw_submit(m, v & ~31u);
+		fw_submit(m, v & ~31u, v);
 	} else if (off == 0xc4 && m->gen == SKINNY) {
 		m->fire_high = v;
 	} else if (off == 0xc0 && m->gen == SKINNY) {
-		m->last_fire = v;
-		fw_submit(m, (v & ~31u) | (uint64_t)m->fire_high << 32);
+		fw_submit(m, (v & ~31u) | (uint64_t)m->fire_high << 32, v);
 	}
 	pthread_mutex_unlock(&m->fn.lock);
 }
@@ -138,6 +136,10 @@ void model_init(struct model *m, enum model_gen gen)
 	m->fw_cmds = 400;
 	m->fw_sge = 80;
 	m->ld_count = MODEL_LDS;
+	m->ld_state[0] = 3;
+	m->ld_state[1] = 2;
+	m->ld_blocks = MODEL_LD_BLOCKS;
+	m->next_event = 1000;
 	m->strip_min = 3;
 	m->max_strips = 80;
 	m->max_sectors = 0xffff;

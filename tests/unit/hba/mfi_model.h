@@ -45,7 +45,14 @@ struct model {
 	uint8_t ctrl_info_status, ctrl_info_old; /* old: refuses more than 2048 bytes */
 	uint8_t ld_list_status, ld_info_status, pd_list_status;
 	uint8_t silent_dcmd; /* 1: DCMDs are never answered */
+	uint32_t silent_op;  /* this one neither */
 	uint32_t ld_count;   /* as told in the list */
+	uint8_t ld_state[MODEL_LDS];
+	uint32_t ld_blocks;
+	uint8_t event_info_status, event_status;
+	bool info_changes_ld; /* the first logical drive goes offline when the log's end is asked for */
+	bool keeps_wait; /* ABORT of the wait for events is answered with OK and does nothing, as in QEMU */
+	bool wait_abort_silent, wait_abort_late; /* late: the wait ends with the recorded event instead */
 	uint16_t pd_ids[MODEL_PDS];
 	uint8_t pd_types[MODEL_PDS];
 	/* What each drive answers to its SYNCHRONIZE CACHEs, one after the other: response code (0: 70h), sense key, ASC, ASCQ;
@@ -63,7 +70,9 @@ struct model {
 	unsigned n_init, n_soft_reset, n_adapter_reset, n_flush, n_shutdown, n_abort, n_sync[MODEL_LDS];
 	unsigned n_pd_sync[MODEL_PDS];
 	unsigned n_ld_rw, n_scsi;
-	uint8_t last_frame[256];
+	unsigned n_event_info, n_event_wait, n_wait_abort, n_ld_list, n_pd_list;
+	uint32_t event_from, event_filter;
+	uint8_t last_frame[256]; /* that is no DCMD: the driver has reasons of its own for those */
 	uint32_t last_fire;
 	uint8_t ld[MODEL_LDS][MODEL_LD_BLOCKS * 512];
 
@@ -75,7 +84,9 @@ struct model {
 	uint32_t head;
 	uint64_t pending[MODEL_PENDING]; /* frame addresses, in the order of arrival */
 	unsigned n_pending;
-	uint64_t flush_frame;
+	uint64_t flush_frame, event_frame;
+	uint32_t next_event;
+	uint8_t event_data[256];
 };
 
 void model_init(struct model *m, enum model_gen gen);
@@ -92,5 +103,12 @@ void model_post(struct model *m, uint32_t context);
 /* Sets the producer index to any value and interrupts. */
 void model_set_producer(struct model *m, uint32_t value);
 void model_interrupt(struct model *m);
+/* An event happens: the wait is answered, if it is for this one. Of a drive it says its id. */
+void model_event(struct model *m, uint32_t code, const char *text);
+void model_drive_event(struct model *m, uint32_t code, uint16_t id);
+/* The same without anybody's telling: found by the next wait. */
+void model_event_missed(struct model *m, uint32_t code);
+/* The wait ends without an event; the next one has this number. */
+void model_end_wait(struct model *m, uint8_t status, uint32_t next);
 
 #endif

@@ -246,8 +246,7 @@ void fw_execute(struct model *m, uint64_t frame)
 
 /* --- DCMDs --- */
 
-/* Exactly one SG32 element, as Linux sends them. */
-static void dcmd_data(struct model *m, const uint8_t *f, const uint8_t *data, uint32_t len)
+void fw_dcmd_data(struct model *m, const uint8_t *f, const uint8_t *data, uint32_t len)
 {
 	if (f[7] != 1 || (le16_at(f + 0x10) & 0x2a) || le32_at(f + 0x14) != le32_at(f + 0x2c)) {
 		fn_error(&m->fn, "a DCMD wants exactly one SG32 element");
@@ -278,7 +277,7 @@ static uint8_t ctrl_get_info(struct model *m, const uint8_t *f)
 	d[0x5e8] = (uint8_t)m->strip_min;
 	put_le32(d + 0x620, m->on_off);
 	memcpy(d + 0x640, "12.3.4", 6);
-	dcmd_data(m, f, d, sizeof(d));
+	fw_dcmd_data(m, f, d, sizeof(d));
 	return 0;
 }
 
@@ -289,16 +288,17 @@ static uint8_t ld_get_list(struct model *m, const uint8_t *f)
 
 	if (m->ld_list_status || le32_at(f + 0x14) > sizeof(d))
 		return m->ld_list_status ? m->ld_list_status : 3;
+	m->n_ld_list++;
 	memset(d, 0, sizeof(d));
 	put_le32(d, m->ld_count);
 	for (unsigned i = 0; i < MIN(m->ld_count, 64u); i++) {
 		uint8_t *e = d + 8 + 16 * i;
 
 		e[0] = (uint8_t)(m->ld_count - 1 - i);
-		e[4] = (uint8_t)(e[0] == 2 ? 0 : 3 - e[0]);
-		put_le32(e + 8, MODEL_LD_BLOCKS);
+		e[4] = e[0] < MODEL_LDS ? m->ld_state[e[0]] : 3;
+		put_le32(e + 8, m->ld_blocks);
 	}
-	dcmd_data(m, f, d, sizeof(d));
+	fw_dcmd_data(m, f, d, sizeof(d));
 	return 0;
 }
 
@@ -314,7 +314,7 @@ static uint8_t ld_get_info(struct model *m, const uint8_t *f)
 	d[0x17] = m->cache_policy;
 	d[0x20] = f[0x1c] == 0 ? 1 : 5;
 	d[0x25] = f[0x1c] == 0 ? 2 : 1;
-	dcmd_data(m, f, d, sizeof(d));
+	fw_dcmd_data(m, f, d, sizeof(d));
 	return 0;
 }
 
@@ -324,6 +324,7 @@ static uint8_t pd_list(struct model *m, const uint8_t *f)
 
 	if (m->pd_list_status || f[0x1c] != 5)
 		return m->pd_list_status ? m->pd_list_status : 3;
+	m->n_pd_list++;
 	memset(d, 0, sizeof(d));
 	put_le32(d, 8 + 24 * m->pd_count);
 	put_le32(d + 4, m->pd_count);
@@ -331,7 +332,7 @@ static uint8_t pd_list(struct model *m, const uint8_t *f)
 		put_le16(d + 8 + 24 * i, m->pd_ids[i]);
 		d[8 + 24 * i + 6] = m->pd_types[i];
 	}
-	dcmd_data(m, f, d, sizeof(d));
+	fw_dcmd_data(m, f, d, sizeof(d));
 	return 0;
 }
 
@@ -341,7 +342,7 @@ static uint8_t pd_info(struct model *m, const uint8_t *f)
 
 	memset(d, 0, sizeof(d));
 	put_le32(d + 0xf8, 0x1000u + f[0x1c]);
-	dcmd_data(m, f, d, sizeof(d));
+	fw_dcmd_data(m, f, d, sizeof(d));
 	return 0;
 }
 
@@ -349,9 +350,15 @@ static void dcmd(struct model *m, uint64_t frame, const uint8_t *f)
 {
 	uint8_t status;
 
-	if (m->silent_dcmd)
+	if (m->silent_dcmd || (m->silent_op && le32_at(f + 0x18) == m->silent_op))
 		return;
 	switch (le32_at(f + 0x18)) {
+	case 0x01040100:
+		status = fw_event_info(m, f);
+		break;
+	case 0x01040500:
+		fw_event_wait(m, frame, f);
+		return;
 	case 0x01010000:
 		status = ctrl_get_info(m, f);
 		break;
@@ -382,7 +389,10 @@ static void dcmd(struct model *m, uint64_t frame, const uint8_t *f)
 	case 0x01050000:
 		m->n_shutdown++;
 		status = m->shutdown_status;
+		if (m->event_frame && !m->keeps_wait && !m->wait_abort_silent)
+			fn_error(&m->fn, "shutdown with a wait for events");
 		if (!status) {
+			m->event_frame = 0;
 			m->state = 0xb;
 			m->closed = true;
 		}
@@ -406,6 +416,12 @@ static void abort_frame(struct model *m, uint64_t frame, const uint8_t *f)
 {
 	uint64_t victim = le64_at(f + 0x20);
 
+	if (victim && victim == m->event_frame) {
+		if (fn_read32(&m->fn, victim + 8) != le32_at(f + 0x18))
+			fn_error(&m->fn, "abort names another context");
+		fw_abort_wait(m, frame);
+		return;
+	}
 	m->n_abort++;
 	for (unsigned i = 0; i < m->n_pending && !m->abort_lies; i++)
 		if (m->pending[i] == victim) {
@@ -451,7 +467,15 @@ static void init(struct model *m, uint64_t frame, const uint8_t *f)
 	fw_answer(m, frame, 0, 0);
 }
 
-void fw_submit(struct model *m, uint64_t frame)
+/* What the driver sends by itself, until it has noticed that firmware does not run. */
+static bool asks_for_news(const uint8_t *f)
+{
+	uint32_t op = le32_at(f + 0x18);
+
+	return f[0] == 5 && (op == 0x01040100 || op == 0x01040500 || op == 0x03010000 || op == 0x02010100);
+}
+
+void fw_submit(struct model *m, uint64_t frame, uint32_t fire)
 {
 	uint8_t f[FRAME];
 
@@ -459,7 +483,12 @@ void fw_submit(struct model *m, uint64_t frame)
 		fn_error(&m->fn, "a frame is not aligned");
 	/* QEMU wants 2048 readable bytes behind every frame. */
 	fn_read(&m->fn, f, frame, sizeof(f));
-	memcpy(m->last_frame, f, sizeof(m->last_frame));
+	if (f[0] != 5) {
+		memcpy(m->last_frame, f, sizeof(m->last_frame));
+		m->last_fire = fire;
+	}
+	if (m->state == 0xf && asks_for_news(f))
+		return;
 	if (f[0] != 0 && (m->state != 0xc || !m->queue_active)) {
 		fn_error(&m->fn, "a frame before INIT");
 		return;

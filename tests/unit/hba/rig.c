@@ -44,6 +44,8 @@ struct rig *rig_up(enum model_gen gen)
 	struct rig *r = rig_new(gen);
 
 	rig_must_start(r);
+	/* What the driver asks for by itself when it starts is over. */
+	rig_wait(seen(r, n_event_wait) == 1);
 	return r;
 }
 

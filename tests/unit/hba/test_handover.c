@@ -159,6 +159,18 @@ START_TEST(a_refused_flush_is_in_the_way)
 }
 END_TEST
 
+START_TEST(a_wait_that_is_not_given_back_is_in_the_way)
+{
+	struct rig *r = rig_up(GEN2);
+
+	tell(r, wait_abort_silent, true);
+	must_not_freeze(r, "the wait for events");
+	hba_stop(r->h);
+	ck_assert_uint_eq(seen(r, n_shutdown), 1);
+	rig_down(r);
+}
+END_TEST
+
 START_TEST(firmware_that_died_is_in_the_way)
 {
 	struct rig *r = rig_up(GEN2);
@@ -255,7 +267,12 @@ static void too_many_bytes(struct rig *r, struct hba_frozen *f)
 }
 static void other_version(struct rig *r, struct hba_frozen *f)
 {
-	put32(f, 0, 2);
+	put32(f, 0, 3);
+}
+static void version_before_events(struct rig *r, struct hba_frozen *f)
+{
+	put32(f, 0, 1);
+	f->n_bytes = 16;
 }
 static void not_ready(struct rig *r, struct hba_frozen *f)
 {
@@ -280,6 +297,10 @@ static void consumer_outside(struct rig *r, struct hba_frozen *f)
 static void ieee_of_two(struct rig *r, struct hba_frozen *f)
 {
 	put32(f, 12, 2);
+}
+static void flags_without_sense(struct rig *r, struct hba_frozen *f)
+{
+	put32(f, 20, 4);
 }
 static void other_lists(struct rig *r, struct hba_frozen *f)
 {
@@ -361,12 +382,14 @@ static const struct {
 	SPOIL(no_bytes),
 	SPOIL(too_many_bytes),
 	SPOIL(other_version),
+	SPOIL(version_before_events),
 	SPOIL(not_ready),
 	SPOIL(more_commands),
 	SPOIL(no_commands),
 	SPOIL(consumer_elsewhere),
 	SPOIL(consumer_outside),
 	SPOIL(ieee_of_two),
+	SPOIL(flags_without_sense),
 	SPOIL(other_lists),
 	SPOIL(arena_larger),
 	SPOIL(arena_odd),
@@ -430,6 +453,7 @@ int main(void)
 	tcase_add_test(c, another_depth_and_more_bounce_memory_are_no_obstacle);
 	tcase_add_test(c, commands_at_the_controller_are_in_the_way);
 	tcase_add_test(c, a_refused_flush_is_in_the_way);
+	tcase_add_test(c, a_wait_that_is_not_given_back_is_in_the_way);
 	tcase_add_test(c, firmware_that_died_is_in_the_way);
 	tcase_add_loop_test(c, what_is_frozen_can_still_be_shut_down, 0, 3);
 	tcase_add_test(c, a_controller_that_does_not_run_is_not_frozen);
