@@ -139,6 +139,31 @@ START_TEST(units_are_looked_at_anew)
 }
 END_TEST
 
+static bool is_waiting(void)
+{
+	return strstr(emu_do(&emu, "status"), "\"event_wait\":true");
+}
+
+/* The wait for events is the process's: the next one waits behind the last that the first one has seen. */
+START_TEST(changes_are_noticed_after_it)
+{
+	struct hba_frozen f;
+
+	for (unsigned i = 0; i < 3; i++) {
+		wait_until(is_waiting());
+		hand_over(&f);
+		ck_assert(!is_waiting());
+		take_over(&f);
+		wait_until(is_waiting());
+		emu_do(&emu, "offline ld1");
+		wait_until(state_of(1) == HBA_UNIT_OFFLINE);
+		emu_do(&emu, "online ld1");
+		wait_until(state_of(1) == HBA_UNIT_OPTIMAL);
+	}
+	expect_no_start();
+}
+END_TEST
+
 /* A reset meanwhile, by whomever: firmware does not run, which is seen; the usual start follows. */
 START_TEST(firmware_that_was_reset_meanwhile_is_started_as_always)
 {
@@ -169,6 +194,7 @@ int main(void)
 	tcase_add_test(t, a_power_cut_in_between_loses_nothing);
 	tcase_add_test(t, a_reset_after_it_costs_no_byte);
 	tcase_add_test(t, units_are_looked_at_anew);
+	tcase_add_test(t, changes_are_noticed_after_it);
 	tcase_add_test(t, firmware_that_was_reset_meanwhile_is_started_as_always);
 	suite_add_tcase(s, t);
 	return run_suite(s);
