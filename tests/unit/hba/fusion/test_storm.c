@@ -1,189 +1,55 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Writes that are aborted, swept away by unit resets, lost, and sent again after controller resets, in random order.
- * With one I/O thread and with several. Each block has one writer, who writes a newer generation as soon as the older write has ended in whatever way: an
- * older one that reaches the disk after that is a stale write.
- */
-#include <string.h>
-
+/* storm.h's on Fusion controllers, with one I/O thread and with several. */
+#include "hba/storm.h"
 #include "rig.h"
 #include "tests/unit/run_suite.h"
 
-#define BLOCKS 24
-#define ENDS   600
-
-struct block {
-	unsigned unit;
-	uint32_t gen;	 /* of the write that is under way, or was the last */
-	bool busy, sure; /* sure: the last write has succeeded */
-};
-
-static struct block block[BLOCKS];
-static struct rig *r;
-static uint64_t seed;
-static unsigned n_ends, n_good;
-
-static unsigned dice(unsigned sides)
+static const uint8_t *disk(const struct rig *r, unsigned unit)
 {
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return (unsigned)(seed >> 33) % sides;
+	return r->model->disk[unit];
 }
 
-static uint32_t on_disk(unsigned b)
+static void hold(struct rig *r, bool on)
 {
-	uint32_t gen[2];
-
-	pthread_mutex_lock(&r->fn->lock);
-	memcpy(&gen[0], r->model->disk[block[b].unit] + b * 512, 4);
-	memcpy(&gen[1], r->model->disk[block[b].unit] + b * 512 + 508, 4);
-	pthread_mutex_unlock(&r->fn->lock);
-	ck_assert_uint_eq(gen[0], gen[1]);
-	return gen[0];
+	tell(r, hold, on);
+	if (!on)
+		tell(r, hold_tasks, false);
 }
 
-static void collect(unsigned b)
+static void provoke(struct rig *r)
 {
-	struct job *j = &r->job[b];
-
-	if (!block[b].busy || !job_done(j))
-		return;
-	ck_assert_uint_eq(job_done(j), 1);
-	block[b].busy = false;
-	block[b].sure = j->result == HBA_DONE && j->scsi_status == 0;
-	n_ends++;
-	n_good += block[b].sure;
-	ck_assert(j->result != HBA_GONE);
-	if (block[b].sure)
-		ck_assert_uint_eq(on_disk(b), block[b].gen);
-	else
-		ck_assert_uint_le(on_disk(b), block[b].gen);
-}
-
-static void write_next(unsigned b)
-{
-	struct job *j;
-
-	collect(b);
-	if (block[b].busy)
-		return;
-	if (block[b].sure)
-		ck_assert_uint_eq(on_disk(b), block[b].gen);
-	j = job_rw(r, b, block[b].unit, DMA_TO_DEVICE, b, 1);
-	if (r->n_lanes)
-		j->lane = dice(r->n_lanes);
-	j->tmpl.timeout_ms = 100 * RIG_WAIT_MS; /* resets are the test's alone */
-	block[b].gen++;
-	for (unsigned i = 0; i < 512; i += 4)
-		memcpy(j->buf + i, &block[b].gen, 4);
-	job_try(j);
-	/* No slot while the controller is reset. */
-	if (job_submitted(j) == 0)
-		block[b].busy = true;
-	else
-		block[b].gen--;
-}
-
-/* Not too many without an answer in between, or the controller would be given up for dead. */
-static void fault(void)
-{
-	static unsigned barren, answered;
-	uint64_t before = stat_of(r, resets);
-
-	if (n_good != answered)
-		barren = 0;
-	answered = n_good;
-	if (barren == 3 || hba_state(r->h) != HBA_RUNNING)
-		return;
-	barren++;
 	pthread_mutex_lock(&r->fn->lock);
 	r->model->state = 0xf;
-	r->model->pd_handle = (uint16_t)(0x20 + dice(64));
+	r->model->pd_handle = (uint16_t)(0x20 + storm_dice(64));
 	pthread_mutex_unlock(&r->fn->lock);
-	rig_wait(stat_of(r, resets) > before);
-	/* Half of the time what follows finds it in the middle of its reset. */
-	if (dice(2))
-		rig_wait(hba_state(r->h) == HBA_RUNNING);
 }
 
-static void misbehave(void)
+static void misbehave(struct rig *r)
 {
-	fault();
 	pthread_mutex_lock(&r->fn->lock);
-	r->model->hold_tasks = dice(2);
-	r->model->abort_kills = dice(2);
-	r->model->reset_kills = dice(4) > 0;
-	r->model->abort_response = r->model->abort_kills && dice(4) ? 0 : 5;
+	r->model->hold_tasks = storm_dice(2);
+	r->model->abort_kills = storm_dice(2);
+	r->model->reset_kills = storm_dice(4) > 0;
+	r->model->abort_response = r->model->abort_kills && storm_dice(4) ? 0 : 5;
 	pthread_mutex_unlock(&r->fn->lock);
 }
 
-static void step(void)
+static void finish_tmf(struct rig *r)
 {
-	unsigned b = dice(BLOCKS), pending = model_pending(r->model);
-
-	switch (dice(16)) {
-	case 0:
-		if (block[b].busy)
-			job_abort(&r->job[b]);
-		return;
-	case 1:
-		model_finish_task(r->model);
-		return;
-	case 2:
-		if (pending && !dice(8))
-			model_lose(r->model, dice(pending));
-		return;
-	case 3:
-		if (!dice(4))
-			misbehave();
-		return;
-	case 4:
-	case 5:
-	case 6:
-	case 7:
-		if (pending)
-			model_complete(r->model, dice(pending));
-		return;
-	default:
-		write_next(b);
-	}
+	model_finish_task(r->model);
 }
 
-static bool all_over(void)
+static void lose(struct rig *r, unsigned i)
 {
-	for (unsigned b = 0; b < BLOCKS; b++)
-		collect(b);
-	for (unsigned b = 0; b < BLOCKS; b++)
-		if (block[b].busy)
-			return false;
-	return true;
+	model_lose(r->model, i);
 }
 
-static void let_all_end(void)
-{
-	uint64_t until = clock_ns() + RIG_WAIT_MS * NS_PER_MS, resets;
+static const struct storm fusion_storm = {24, disk, hold, provoke, misbehave, finish_tmf, lose};
 
-	tell(r, hold, false);
-	tell(r, hold_tasks, false);
-	/* What was lost comes back with a reset; one at a time. */
-	rig_wait(hba_state(r->h) == HBA_RUNNING);
-	resets = stat_of(r, resets);
-	model_set_state(r->model, 0xf);
-	rig_wait(stat_of(r, resets) > resets);
-	while (!all_over()) {
-		ck_assert_msg(clock_ns() < until, "%u requests never ended", hba_inflight(r->h));
-		model_finish_task(r->model);
-		model_complete(r->model, 0);
-		clock_sleep_ms(1);
-	}
-}
-
-/* H3: nothing is written behind the end of its command by firmware that holds it back. */
 START_TEST(no_write_comes_after_its_end)
 {
-	uint64_t until = clock_ns() + RIG_WAIT_MS * NS_PER_MS;
+	struct rig *r = rig_new((enum model_gen)(_i % 4));
 
-	r = rig_new((enum model_gen)(_i % 4));
-	seed = (unsigned)_i + 1;
 	r->model->pd_map = true;
 	if (_i >= 8) {
 		r->n_lanes = 3; /* each block's writes go by all of them */
@@ -194,26 +60,7 @@ START_TEST(no_write_comes_after_its_end)
 	}
 	r->ladder.abort_ms = 100 * RIG_WAIT_MS;
 	rig_times(r)->dcmd = 100 * RIG_WAIT_MS;
-	rig_must_start(r);
-	tell(r, hold, true);
-	for (unsigned b = 0; b < BLOCKS; b++)
-		block[b] = (struct block){.unit = b % 3, .sure = true};
-	/* A slow machine does less of it in that time. */
-	while (n_ends < ENDS && clock_ns() < until)
-		step();
-	let_all_end();
-	for (unsigned b = 0; b < BLOCKS; b++)
-		if (block[b].sure)
-			ck_assert_uint_eq(on_disk(b), block[b].gen);
-	/* All of it is of use again. */
-	rig_wait(hba_state(r->h) == HBA_RUNNING);
-	for (unsigned b = 0; b < BLOCKS; b++) {
-		write_next(b);
-		ck_assert(block[b].busy);
-		job_ends(&r->job[b], HBA_DONE);
-	}
-	ck_assert_uint_eq(hba_inflight(r->h), 0);
-	rig_down(r);
+	storm_run(&fusion_storm, r, (unsigned)_i + 1);
 }
 END_TEST
 
