@@ -137,6 +137,7 @@ struct scsi_lun {
 	/* For the next commands of initiators, whoever they are (hazard H22), oldest first; SENSE_NONE behind the last. */
 	enum scsi_sense attention[ATTENTIONS];
 	bool forgetful; /* its unit may lose the others when its controller goes */
+	bool absent; /* its unit, or the controller, was away since it was open last; a stop alone is not that */
 	bool lost; /* some of them may have been lost with the controller, and no flush has said so yet */
 	uint32_t outages; /* the unit's count, when it was looked at last */
 	uint64_t doubted; /* flushes of tasks up to this one in order were taken before one has said so */

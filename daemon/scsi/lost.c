@@ -96,7 +96,7 @@ static void leave_debt(struct scsi_lun *lun)
 	d->unflushed |= is_unflushed(lun);
 	d->forgetful |= lun->forgetful;
 	d->lost |= lun->lost;
-	d->absent |= is_unflushed(lun) && !lun->unit;
+	d->absent |= is_unflushed(lun) && lun->absent;
 	d->outages = lun->outages;
 	pass_attentions(d->attention, lun->attention);
 }

@@ -78,6 +78,7 @@ void lun_close(struct scsi_lun *lun, enum scsi_gate why)
 	lun_await(lun);
 	fail_waiting(lun);
 	lun->unit = NULL;
+	lun->absent |= why != SCSI_GATE_BECOMING_READY;
 }
 
 static void lun_open(struct scsi_lun *lun, const struct scsi_unit *u, const struct scsi_facts *facts)
@@ -95,6 +96,7 @@ static void lun_open(struct scsi_lun *lun, const struct scsi_unit *u, const stru
 		mode_recall(lun);
 	lun->known = true;
 	lun->unit = u->hba;
+	lun->absent = false;
 	lun->max_piece = max - max % u->id.block_size;
 	lun->verify_by_read = false;
 	lun->no_lba_status = false;

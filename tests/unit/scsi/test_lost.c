@@ -343,6 +343,9 @@ START_TEST(a_lun_that_nobody_lets_go_of_leaves_what_it_owes)
 	tst_init(&read, x.lun, "\x28\0\0\0\0\0\0\0\1\0", 10, 512, 1);
 	tst_submit(&read);
 	x.fake->hba.unit[0].unflushed = _i == 1;
+	/* As every stop does before it flushes. */
+	scsi_host_detach(x.host, SCSI_GATE_BECOMING_READY);
+	fake_loop_run();
 	n = scsi_host_leave(x.host, _i == 2 ? NULL : &x.fake->hba, left);
 	ck_assert_uint_eq(n, _i != 0);
 	ck_assert(!n || left[0].lost);
