@@ -82,6 +82,7 @@ int hba_create(
 		.cache_ms = 180000,
 		.stop_ms = HBA_STOP_MS,
 		.shutdown_ms = 60000,
+		.again_ms = 60000, /* so flushes have two minutes: more than a drive's takes with its abort */
 		.pause_ms = 1000,
 		.pause_max_ms = 30000,
 		.calm_ms = 30000,
@@ -302,9 +303,13 @@ static bool is_served(struct hba *h)
  * asked; -ENODEV also when the rest is the shutdown's. */
 static int flush_last(struct hba *h)
 {
+	enum hba_state state = hba_state(h);
 	int r;
 
 	last_flush_void(h, true);
+	/* What waits for a lost controller to be quiet is nothing to flush beside. */
+	if (state == HBA_FAILED || state == HBA_REMOVED)
+		return -ENODEV;
 	hba_drain(h, HBA_IO_CALL_MS);
 	if (!is_served(h))
 		return -ENODEV;

@@ -91,7 +91,8 @@ enum hba_result {
 	HBA_IO_ERROR, /* firmware failed it without SCSI status; fw_status says how */
 	HBA_TIMEOUT,  /* given up after abort or reset; it is proven not to run any more */
 	HBA_ABORTED,  /* by hba_abort(); likewise */
-	HBA_GONE,     /* the controller is gone or has failed; it is quiet (cannot DMA) */
+	/* The controller is gone or has failed; it is quiet (cannot DMA), or its reset has no end, and then it keeps its memory. */
+	HBA_GONE,
 };
 
 struct hba_req {
@@ -275,8 +276,8 @@ int hba_start(struct hba *h, struct err *e);
 /* Waits (at most timeout_ms) until nothing is in flight. New requests are refused from the call on. */
 int hba_drain(struct hba *h, unsigned timeout_ms);
 /* Orderly when RUNNING: a flush of each unit that the firmware's does not cover, all at once and beside firmware's own (75 s; a
- * unit that does not answer costs an abort and perhaps a reset on top, but that does not begin before firmware's flush is
- * over), firmware flush and shutdown; when requests do not come back, a flush of each unit beside them first, again if some
+ * unit that does not answer costs an abort and perhaps a reset on top, which waits for firmware's flush for two minutes
+ * at most), firmware flush and shutdown; when requests do not come back, a flush of each unit beside them first, again if some
  * come back meanwhile. Then quiesce, off the loop, detach. All within HBA_STOP_MS, with a hba_freeze() before it, also a reset
  * of the function that is under way, or the last way to end the device's DMA: then nothing is freed (-ETIMEDOUT). The I/O
  * thread still runs (or has been joined, and then units with flush_alone are not flushed).

@@ -2,7 +2,8 @@
 /*
  * When things go wrong: deadline -> abort -> (10 s) -> controller reset -> re-issue; and the end, when the
  * reset does not help or the device is gone. A request at the hardware is given up only when it provably
- * cannot run any more: firmware answered it, the controller was reset, or bus mastering is off.
+ * cannot run any more: firmware answered it, the controller was reset, or bus mastering is off. The exception
+ * is a reset of the function without an end: then nothing that the device may reach is given back.
  */
 #include "base/clock.h"
 #include "core.h"
@@ -29,7 +30,7 @@ static bool may_cost_a_reset(const struct hba_req *req)
 	const struct hba_times *t = &req->hba->core->times;
 
 	return !__atomic_load_n(&req->hba->core->cache_flushes, __ATOMIC_RELAXED) || run_flushes_cache(req) ||
-	       clock_ns() + ((uint64_t)t->abort_ms + t->reset_ms) * NS_PER_MS >= last_flush_until(req->hba);
+	       clock_ns() + t->again_ms * NS_PER_MS >= last_flush_until(req->hba);
 }
 
 void recover_try_abort(struct hba_req *req)
@@ -138,7 +139,8 @@ void hba_fault(struct hba *h, const char *why)
 		__atomic_store_n(&c->barren_resets, 0, __ATOMIC_RELAXED);
 	pause = backoff_begin(h);
 	if (pause)
-		log_warn("%s: %s; it was reset shortly before: it is reset again in %u ms, %u requests wait",
+		log_warn("%s: %s; it was reset shortly before: it is reset again in %u ms at most, %u "
+			 "requests wait",
 			h->pci->uri, why, pause, hba_inflight(h));
 	else
 		log_warn("%s: %s; resetting the controller, %u requests wait", h->pci->uri, why,

@@ -15,8 +15,8 @@
 
 #define VERSION_MAX 4096 /* bytes of the server's answer */
 
-/* All below the 15 s after which a watchdog takes hbad for dead. */
-/* A reset may be one of the kernel's own behind it: see resetter.h. */
+/* Below the 15 s after which a watchdog takes hbad for dead; but for a reset, which may be one of the kernel's own behind it, and
+ * for which no I/O thread waits: see resetter.h. */
 const struct vuc_times vuc_times = {.access_ms = 5000, .setup_ms = 10000, .reset_ms = 65000};
 
 /* --- the socket --- */

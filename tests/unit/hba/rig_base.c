@@ -25,6 +25,7 @@ void rig_init(struct rig *r, struct model *model, struct model_fn *fn, const voi
 		.cache_ms = 1000, /* what takes longer costs a reset */
 		.stop_ms = 3 * RIG_WAIT_MS,
 		.shutdown_ms = RIG_WAIT_MS,
+		.again_ms = 30,
 	};
 	r->cfg.bounce_bytes = 8u << 20;
 	ck_assert_int_eq(loop_create(&r->loop), 0);
