@@ -87,11 +87,12 @@ static int veto(const struct cfgstring *c, const char *uio, const char *why, str
 		uio, c->text, holders, why, c->instance);
 }
 
-/* Killed, because it did not answer while it may hold a ring that is about to be reset. */
-static int fence(const struct cfgstring *c, struct instance *i, const struct link *l, struct err *e)
+/* Killed, because of something that it does not do while it may hold a ring that is about to be reset. */
+static int fence(
+	const struct cfgstring *c, struct instance *i, const struct link *l, const char *why, struct err *e)
 {
-	hlog_err("hbad@%s (process %d) does not answer and may hold the ring of %s: it is killed",
-		c->instance, (int)l->pid, c->text);
+	hlog_err("hbad@%s (process %d) %s and may hold the ring of %s: it is killed", c->instance,
+		(int)l->pid, why, c->text);
 	proc_kill(l->pidfd, l->pid);
 	if (!proc_wait(l->pidfd, until_ms(timing.killed, -1)))
 		return 0;
@@ -114,6 +115,12 @@ static bool is_well(const struct cfgstring *c, const struct link *l)
 	return well;
 }
 
+/* When its time is over it ends by itself, and still writes down what its LUNs owe. */
+static uint64_t patience_ms(uint32_t wait_ms)
+{
+	return wait_ms ? MIN((uint64_t)wait_ms + timing.leave, (uint64_t)timing.stop_max) : timing.drain;
+}
+
 /*
  * Killed in the middle of its stop it would not flush the controller. What has to end before its rings' commands are
  * finished may take longer than those, so it is waited for while it shows that it is well, and no longer than it has said.
@@ -121,7 +128,7 @@ static bool is_well(const struct cfgstring *c, const struct link *l)
 static bool lets_go(const struct cfgstring *c, const char *uio, const struct link *l, uint32_t wait_ms)
 {
 	uint64_t now = clock_ns(), heard = now, next = now;
-	uint64_t until = now + (wait_ms ? MIN(wait_ms, timing.stop_max) : timing.drain) * NS_PER_MS;
+	uint64_t until = now + patience_ms(wait_ms) * NS_PER_MS;
 
 	while (uio_held(uio)) {
 		now = clock_ns();
@@ -149,9 +156,9 @@ static int ask_to_let_go(const struct cfgstring *c, struct instance *i, const ch
 	r = hello_one(&l, u, &wait_ms, e);
 	/* No answer, or its own word for an I/O thread that gives none: that thread may use the ring at any time. */
 	if (r == -ETIMEDOUT)
-		r = fence(c, i, &l, e);
+		r = fence(c, i, &l, "does not answer", e);
 	if (r == -EINPROGRESS && !lets_go(c, uio, &l, wait_ms))
-		r = fence(c, i, &l, e);
+		r = fence(c, i, &l, "is being stopped, does not let go in time", e);
 	link_close(&l);
 	return r;
 }

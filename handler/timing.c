@@ -22,6 +22,7 @@ struct timing timing = {
 	.grace = 1000,
 	.release = 2000,
 	.drain = HANDOFF_DRAIN_MS,
+	.leave = 5000,
 	.stop_max = HANDOFF_STOP_MS + 5000,
 	.unfenceable = 30000,
 	.mute = 30000,

@@ -24,7 +24,8 @@ struct timing {
 	unsigned release; /* for a dying or polite hbad to let go of a ring */
 	unsigned
 		drain; /* for one that is being stopped in order and does not say how long that may take, ... */
-	unsigned stop_max;    /* ... and what is believed of one that does */
+	unsigned leave;	      /* ... what one that does gets on top of it, to end by itself, */
+	unsigned stop_max;    /* ... and what it gets at most */
 	unsigned unfenceable; /* after a kill that did not help, the next devices are refused at once */
 	unsigned mute; /* after an hbad that gave no answer, the next devices are not offered at once */
 	unsigned join; /* a watcher lets go of a device, or ends, at once; more than this is a bug */
