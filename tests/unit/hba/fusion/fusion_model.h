@@ -64,6 +64,7 @@ struct model {
 	/* --- observed by the test --- */
 	unsigned n_init, n_soft_reset, n_chip_reset, n_flush, n_shutdown, n_abort, n_unit_reset,
 		n_sync[MODEL_UNITS];
+	unsigned n_flush_polled; /* of n_flush: the one behind everything at a shutdown or a hand-over */
 	unsigned n_mfi_abort, n_event_wait, n_ld_list, n_pd_list, n_fast_path, n_atomic;
 	unsigned n_halves; /* descriptors that came as two writes */
 	unsigned n_posted[MODEL_QUEUES];

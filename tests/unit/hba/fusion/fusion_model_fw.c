@@ -339,6 +339,7 @@ static bool run_dcmd(struct model *m, struct model_request q, const uint8_t *f, 
 		return false;
 	case 0x01101000:
 		m->n_flush++;
+		m->n_flush_polled += f[0x10] & 1;
 		if (f[0x1c] != 3)
 			fn_error(&m->fn, "flush of less than everything");
 		*status = m->flush_status;

@@ -25,6 +25,7 @@ bool rig_was_reset(struct rig *r, unsigned times);
 		unsigned _flushes = seen(r, n_flush);                                                        \
 		ck_assert_uint_ge(_flushes, 2 * (n));                                                        \
 		ck_assert_uint_le(_flushes, 3 * (n));                                                        \
+		ck_assert_uint_eq(seen(r, n_flush_polled), n);                                               \
 	} while (0)
 
 static inline struct fusion *rig_fusion(const struct rig *r)
