@@ -410,6 +410,7 @@ load_start() {
 	local disk name
 	rm -rf /tmp/load && mkdir /tmp/load
 	for disk; do
+		[[ -b $disk ]] || die "no disk to put load on: '$disk'"
 		name=${disk##*/}
 		systemd-run -q --unit="load-gen-$name" -p StandardOutput=file:/tmp/load/gen.$name \
 			-p StandardError=file:/tmp/load/gen.$name.err -p RemainAfterExit=yes \
@@ -498,6 +499,8 @@ load_progress() {
 	mapfile -t before < <(completed "$@")
 	sleep 2
 	mapfile -t after < <(completed "$@")
+	# One that is not there has no line, and then it is not known whose the others are.
+	(($# > 0 && ${#before[@]} == $# && ${#after[@]} == $#)) || return 1
 	for i in "${!before[@]}"; do
 		((after[i] > before[i])) || return 1
 	done
