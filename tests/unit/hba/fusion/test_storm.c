@@ -46,6 +46,7 @@ static void lose(struct rig *r, unsigned i)
 
 static const struct storm fusion_storm = {24, disk, hold, provoke, misbehave, finish_tmf, lose};
 
+/* H3: nothing is written behind the end of its command by firmware that holds it back. */
 START_TEST(no_write_comes_after_its_end)
 {
 	struct rig *r = rig_new((enum model_gen)(_i % 4));

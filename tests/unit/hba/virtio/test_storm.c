@@ -55,7 +55,7 @@ static void lose(struct rig *r, unsigned i)
 
 static const struct storm virtio_storm = {32, disk, hold, provoke, misbehave, finish_tmf, lose};
 
-/* Every second time units take few commands at once. */
+/* H3: as on Fusion controllers. Every second time units take few commands at once. */
 START_TEST(no_write_comes_after_its_end)
 {
 	static const unsigned lanes[] = {1, 2, LANES};
