@@ -60,27 +60,14 @@ static bool is_node_of(const struct blk *b, const char *source)
 	return b->mapper[0] && strncmp(source, "mapper/", 7) == 0 && strcmp(source + 7, b->mapper) == 0;
 }
 
-/* "36 35 98:0 /root /mount/point options fields... - type source superoptions" (proc(5)). The number names
- * the device, except for file systems like btrfs that have their own: there the source does. */
 static bool mount_line(const struct blk *b, char *line, char *ret, size_t cap)
 {
-	char *save, *dev = NULL, *point = NULL, *source = NULL, *word = strtok_r(line, " ", &save);
+	struct tree_mount m;
 
-	for (int i = 0; word; i++, word = strtok_r(NULL, " ", &save)) {
-		if (i == 2)
-			dev = word;
-		else if (i == 4)
-			point = word;
-		else if (i > 5 && strcmp(word, "-") == 0) {
-			strtok_r(NULL, " ", &save);
-			source = strtok_r(NULL, " ", &save);
-			break;
-		}
-	}
-	if (!point || !(strcmp(dev, b->dev) == 0 || (source && is_node_of(b, source))))
+	if (!tree_mount_parse(line, &m) ||
+		!(strcmp(m.dev, b->dev) == 0 || (m.source && is_node_of(b, m.source))))
 		return false;
-	tree_unescape(point);
-	snprintf(ret, cap, "%s", point);
+	snprintf(ret, cap, "%s", m.point);
 	return true;
 }
 

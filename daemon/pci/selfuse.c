@@ -80,35 +80,6 @@ static bool node_is_on_own(struct look *l, const char *node, unsigned depth)
 
 /* --- mounts --- */
 
-struct mount {
-	char *dev, *point, *source; /* source NULL: the line has none */
-};
-
-/* "36 35 98:0 /root /mount/point options fields... - type source superoptions" (proc(5)), which is cut to pieces. */
-static bool mount_parse(char *line, struct mount *ret)
-{
-	char *save, *word = strtok_r(line, " ", &save);
-
-	*ret = (struct mount){NULL};
-	for (int i = 0; word; i++, word = strtok_r(NULL, " ", &save)) {
-		if (i == 2)
-			ret->dev = word;
-		else if (i == 4)
-			ret->point = word;
-		else if (i > 5 && !strcmp(word, "-")) {
-			strtok_r(NULL, " ", &save);
-			ret->source = strtok_r(NULL, " ", &save);
-			break;
-		}
-	}
-	if (!ret->point)
-		return false;
-	tree_unescape(ret->point);
-	if (ret->source)
-		tree_unescape(ret->source);
-	return true;
-}
-
 static bool is_below(const char *path, const char *point)
 {
 	size_t n = strlen(point);
@@ -117,15 +88,15 @@ static bool is_below(const char *path, const char *point)
 }
 
 /* The mount that shows path: the longest point, and of several at one point the last. */
-static bool mount_of(char *table, const char *path, struct mount *ret)
+static bool mount_of(char *table, const char *path, struct tree_mount *ret)
 {
 	char *save, *line = strtok_r(table, "\n", &save);
 	size_t longest = 0;
 
 	for (; line; line = strtok_r(NULL, "\n", &save)) {
-		struct mount m;
+		struct tree_mount m;
 
-		if (!mount_parse(line, &m) || !is_below(path, m.point) || strlen(m.point) < longest)
+		if (!tree_mount_parse(line, &m) || !is_below(path, m.point) || strlen(m.point) < longest)
 			continue;
 		longest = strlen(m.point);
 		*ret = m;
@@ -137,7 +108,7 @@ static bool mount_of(char *table, const char *path, struct mount *ret)
 static bool path_is_on_own(struct look *l, const char *path, unsigned depth)
 {
 	hb_autofree char *table = l->mounts ? strdup(l->mounts) : NULL;
-	struct mount m;
+	struct tree_mount m;
 
 	if (depth > DEPTH_MAX || !table || !mount_of(table, path, &m))
 		return false;

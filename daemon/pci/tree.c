@@ -236,3 +236,27 @@ void tree_unescape(char *s)
 	}
 	*out = '\0';
 }
+
+bool tree_mount_parse(char *line, struct tree_mount *ret)
+{
+	char *save, *word = strtok_r(line, " ", &save);
+
+	*ret = (struct tree_mount){NULL};
+	for (int i = 0; word; i++, word = strtok_r(NULL, " ", &save)) {
+		if (i == 2)
+			ret->dev = word;
+		else if (i == 4)
+			ret->point = word;
+		else if (i > 5 && !strcmp(word, "-")) {
+			strtok_r(NULL, " ", &save);
+			ret->source = strtok_r(NULL, " ", &save);
+			break;
+		}
+	}
+	if (!ret->point)
+		return false;
+	tree_unescape(ret->point);
+	if (ret->source)
+		tree_unescape(ret->source);
+	return true;
+}

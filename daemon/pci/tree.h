@@ -29,6 +29,14 @@ const char *tree_next(DIR *dir);
 /* In place: mountinfo and swaps write blanks and such as backslash and three octal digits. */
 void tree_unescape(char *s);
 
+/* "36 35 98:0 /root /mount/point options fields... - type source superoptions" (proc(5)), cut to pieces in place; point and
+ * source are unescaped. The number names the device, except for file systems like btrfs that have their own: there the source
+ * does. False: it is no such line. */
+struct tree_mount {
+	char *dev, *point, *source; /* source NULL: the line has none */
+};
+bool tree_mount_parse(char *line, struct tree_mount *ret);
+
 /* Text built up in a fixed buffer; what does not fit is cut and marked by "..." at the end. */
 struct text {
 	char *buf;
