@@ -28,8 +28,8 @@ struct hba_times {
 	uint32_t cache_ms;    /* ... and for firmware's own */
 	uint32_t stop_ms;     /* all of a stop, or of a freeze and what follows it */
 	uint32_t shutdown_ms; /* of that, what is left to the driver's shutdown() in any case */
-	uint32_t
-		again_ms; /* ... and before it, to a reset that firmware's flush was waited for, and to that flush again */
+	/* ... and before it, to a reset that was put off for firmware's flush, and to that flush again */
+	uint32_t again_ms;
 	/* Of resets in a row (backoff.c): the pause before the third, which doubles up to pause_max_ms; 0: none. So long
 	 * without a reset, and the next pause is one step shorter. */
 	uint32_t pause_ms, pause_max_ms, calm_ms;
@@ -155,9 +155,9 @@ static inline uint64_t stop_until(const struct hba *h)
 
 /* --- quiet.c */
 
-/* Makes the device unable to touch memory, then tells the driver. Never waits for a reset of the function: 0; -EAGAIN: one is
- * under way, and it must be asked again; -ETIMEDOUT: that reset does not end, or not within the time of a stop, so nothing of the device can
- * be touched, and nothing that it uses may be given back. */
+/* Makes the device unable to touch memory, then tells the driver. Never waits for a reset of the function. 0; -EAGAIN: one is
+ * under way, and it must be asked again; -ETIMEDOUT: that reset does not end, or not within the time of a stop, so nothing of
+ * the device can be touched, and nothing that it uses may be given back. */
 int hba_try_quiet(struct hba *h);
 /* The same, and waits; set-up thread, off the loop. 0 or -ETIMEDOUT. */
 int hba_make_quiet(struct hba *h);
