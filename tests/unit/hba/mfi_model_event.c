@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The model's event log: one entry long, which is enough for a wait. */
-#include <stdio.h>
 #include <string.h>
 
 #include "mfi_model_fw.h"
 #include "model_bytes.h"
+#include "model_megaraid.h"
 
 uint8_t fw_event_info(struct model *m, const uint8_t *f)
 {
@@ -74,10 +74,7 @@ void fw_abort_wait(struct model *m, uint64_t frame)
 
 static void record(struct model *m, uint32_t code, const char *text)
 {
-	memset(m->event_data, 0, sizeof(m->event_data));
-	put_le32(m->event_data, m->next_event++);
-	put_le32(m->event_data + 8, code);
-	snprintf((char *)m->event_data + 0x80, 128, "%s", text);
+	megaraid_event(m->event_data, m->next_event++, code, text);
 }
 
 void model_event(struct model *m, uint32_t code, const char *text)

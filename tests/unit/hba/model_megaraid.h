@@ -5,6 +5,12 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "hba/model_bytes.h"
+
+#define MEGARAID_EVENT 256 /* bytes of one [4.7] */
 
 /* A write of the doorbell may bring firmware to READY. Returns true where that takes a soft reset, which is then the
  * caller's to do. */
@@ -44,6 +50,16 @@ static inline bool megaraid_diag(uint32_t *diag, uint32_t v, unsigned *n_reset, 
 	++*n_reset;
 	*diag = dead ? 0x84 : 0;
 	return !dead;
+}
+
+/* An event of the log without an argument. */
+static inline void megaraid_event(
+	uint8_t data[MEGARAID_EVENT], uint32_t number, uint32_t code, const char *text)
+{
+	memset(data, 0, MEGARAID_EVENT);
+	put_le32(data, number);
+	put_le32(data + 8, code);
+	snprintf((char *)data + 0x80, 128, "%s", text);
 }
 
 #endif

@@ -376,3 +376,26 @@ void job_abort(struct job *job)
 {
 	rig_lane_io(job->rig, job->lane, abort_cb, job);
 }
+
+void rig_do_io(struct rig *r, unsigned n)
+{
+	struct job *job = job_rw(r, 0, n % 2, DMA_TO_DEVICE, n, 1);
+	uint8_t want[512];
+
+	job_fill(job, n);
+	memcpy(want, job->buf, sizeof(want));
+	job_run_well(job);
+	job = job_rw(r, 0, n % 2, DMA_FROM_DEVICE, n, 1);
+	job_run_well(job);
+	ck_assert_mem_eq(job->buf, want, sizeof(want));
+}
+
+unsigned rig_take_events(struct rig *r)
+{
+	struct hba_event ev;
+	unsigned n = 0;
+
+	while (hba_next_event(r->h, &ev))
+		n++;
+	return n;
+}

@@ -121,6 +121,11 @@ void job_run_well(struct job *job); /* ... and job_ends_well() with all data mov
 struct job *job_send_read(struct rig *r, unsigned n, unsigned u);
 void job_abort(struct job *job);
 
+/* Block n of a unit is written, and read back. */
+void rig_do_io(struct rig *r, unsigned n);
+/* All that wait are taken; how many. */
+unsigned rig_take_events(struct rig *r);
+
 /* --- for models that hold commands --- */
 
 /* Completes the oldest one again and again, until over() is true (fails the test if it never is), or until nothing is

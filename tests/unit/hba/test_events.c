@@ -349,16 +349,6 @@ END_TEST
 
 /* --- from one process to the next --- */
 
-static unsigned count_events(struct rig *r)
-{
-	struct hba_event ev;
-	unsigned n = 0;
-
-	while (hba_next_event(r->h, &ev))
-		n++;
-	return n;
-}
-
 /* What happened meanwhile is told by the log of events. */
 START_TEST(events_in_between_are_told)
 {
@@ -369,9 +359,9 @@ START_TEST(events_in_between_are_told)
 	ck_assert_uint_eq(seen(r, event_frame), 0);
 	model_event_missed(r->model, 0x6a);
 	rig_must_adopt(r, &f);
-	rig_wait(count_events(r) == 1);
+	rig_wait(rig_take_events(r) == 1);
 	model_event(r->model, 0x6b, "another one");
-	rig_wait(count_events(r) == 1);
+	rig_wait(rig_take_events(r) == 1);
 	ck_assert_uint_eq(seen(r, n_event_info), 1);
 	rig_down(r);
 }
@@ -388,7 +378,7 @@ START_TEST(an_event_that_comes_with_the_end_is_told_by_the_next_one)
 	ck_assert_uint_eq(seen(r, event_frame), 0);
 	tell(r, wait_abort_late, false);
 	rig_must_adopt(r, &f);
-	rig_wait(count_events(r) == 1);
+	rig_wait(rig_take_events(r) == 1);
 	rig_down(r);
 }
 END_TEST
@@ -435,7 +425,7 @@ START_TEST(a_wait_that_ends_late_is_followed_by_another)
 		ck_assert_uint_eq(seen(r, event_from), 1000);
 	}
 	model_event(r->model, 0x6a, "late");
-	rig_wait(count_events(r) == 1);
+	rig_wait(rig_take_events(r) == 1);
 	ck_assert_uint_eq(seen(r, n_event_info), 1);
 	rig_leave(r, &f);
 	rig_must_adopt(r, &f);

@@ -7,26 +7,13 @@
 static const enum model_gen gens[] = {GEN1, GEN2, SKINNY};
 
 /* Writes block n, and reads it back. */
-static void do_io(struct rig *r, unsigned n)
-{
-	struct job *job = job_rw(r, 0, n % 2, DMA_TO_DEVICE, n, 1);
-	uint8_t want[512];
-
-	job_fill(job, n);
-	memcpy(want, job->buf, sizeof(want));
-	job_run_well(job);
-	job = job_rw(r, 0, n % 2, DMA_FROM_DEVICE, n, 1);
-	job_run_well(job);
-	ck_assert_mem_eq(job->buf, want, sizeof(want));
-}
-
 START_TEST(goes_on_without_a_start_of_the_controller)
 {
 	struct rig *r = rig_up(gens[_i]);
 	struct hba_frozen f;
 
 	for (unsigned n = 0; n < 5; n++) {
-		do_io(r, n);
+		rig_do_io(r, n);
 		rig_leave(r, &f);
 		ck_assert_str_eq(f.driver, "megaraid-mfi");
 		ck_assert_uint_eq(f.n_arenas, 3);
@@ -39,7 +26,7 @@ START_TEST(goes_on_without_a_start_of_the_controller)
 		ck_assert_str_eq(r->h->info.product, "LSI MegaRAID MODEL");
 		ck_assert(seen(r, fn.irq_on));
 	}
-	do_io(r, 6);
+	rig_do_io(r, 6);
 	ck_assert_uint_eq(seen(r, n_init), 1);
 	ck_assert_uint_eq(seen(r, n_soft_reset) + seen(r, n_adapter_reset), 0);
 	ck_assert_uint_eq(seen(r, n_shutdown), 0);
@@ -59,7 +46,7 @@ START_TEST(the_ring_goes_round_before_and_after)
 	tell(r, fw_cmds, 19);
 	rig_must_start(r);
 	for (unsigned n = 0; n < 40; n++) {
-		do_io(r, n);
+		rig_do_io(r, n);
 		if (n % 7)
 			continue;
 		rig_leave(r, &f);
@@ -80,7 +67,7 @@ START_TEST(polled_commands_need_not_be_posted)
 	rig_must_start(r);
 	rig_leave(r, &f);
 	rig_must_adopt(r, &f);
-	do_io(r, 1);
+	rig_do_io(r, 1);
 	ck_assert_uint_eq(seen(r, n_init), 1);
 	rig_down(r);
 }
@@ -100,7 +87,7 @@ START_TEST(a_reset_after_it_works)
 	ck_assert_uint_eq(seen(r, n_init), 2);
 	rig_leave(r, &f);
 	rig_must_adopt(r, &f);
-	do_io(r, 9);
+	rig_do_io(r, 9);
 	ck_assert_uint_eq(seen(r, n_init), 2);
 	rig_down(r);
 }
@@ -116,7 +103,7 @@ START_TEST(another_depth_and_more_bounce_memory_are_no_obstacle)
 	r->cfg.bounce_bytes = 16u << 20;
 	rig_must_adopt(r, &f);
 	ck_assert_uint_eq(r->h->limits.queue_depth, 5);
-	do_io(r, 3);
+	rig_do_io(r, 3);
 	rig_down(r);
 }
 END_TEST
@@ -141,7 +128,7 @@ START_TEST(commands_at_the_controller_are_in_the_way)
 	model_complete(r->model, 0);
 	model_interrupt(r->model);
 	job_ends_well(&r->job[0]);
-	do_io(r, 1);
+	rig_do_io(r, 1);
 	rig_down(r);
 }
 END_TEST
@@ -410,7 +397,7 @@ START_TEST(what_does_not_fit_is_refused_and_started_anew)
 	struct rig *r = rig_up(GEN2);
 	struct hba_frozen f;
 
-	do_io(r, 1);
+	rig_do_io(r, 1);
 	rig_leave(r, &f);
 	spoils[_i].spoil(r, &f);
 	rig_must_not_adopt(r, &f, spoils[_i].what);
@@ -418,7 +405,7 @@ START_TEST(what_does_not_fit_is_refused_and_started_anew)
 	if (spoils[_i].spoil == ring_forgotten)
 		tell(r, fn.protocol_errors, 0);
 	ck_assert_uint_eq(seen(r, n_init), 2);
-	do_io(r, 2);
+	rig_do_io(r, 2);
 	rig_down(r);
 }
 END_TEST

@@ -2,7 +2,6 @@
 /* The model's registers, its PCI function, and the test's hands. */
 #include "fusion_model.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "fusion_model_fw.h"
@@ -292,10 +291,7 @@ void model_finish_task(struct model *m)
 
 static void record(struct model *m, uint32_t code, const char *text)
 {
-	memset(m->event_data, 0, sizeof(m->event_data));
-	put_le32(m->event_data, m->next_event++);
-	put_le32(m->event_data + 8, code);
-	snprintf((char *)m->event_data + 0x80, 128, "%s", text);
+	megaraid_event(m->event_data, m->next_event++, code, text);
 }
 
 void model_event(struct model *m, uint32_t code, const char *text)

@@ -4,29 +4,6 @@
 #include "hba/handover.h"
 #include "tests/unit/run_suite.h"
 
-static void do_io(struct rig *r, unsigned n)
-{
-	struct job *job = job_rw(r, 0, n % 2, DMA_TO_DEVICE, n, 1);
-	uint8_t want[512];
-
-	job_fill(job, n);
-	memcpy(want, job->buf, sizeof(want));
-	job_run_well(job);
-	job = job_rw(r, 0, n % 2, DMA_FROM_DEVICE, n, 1);
-	job_run_well(job);
-	ck_assert_mem_eq(job->buf, want, sizeof(want));
-}
-
-static unsigned count_events(struct rig *r)
-{
-	struct hba_event ev;
-	unsigned n = 0;
-
-	while (hba_next_event(r->h, &ev))
-		n++;
-	return n;
-}
-
 START_TEST(goes_on_without_a_start_of_the_controller)
 {
 	struct rig *r = rig_up((enum model_gen)_i);
@@ -34,7 +11,7 @@ START_TEST(goes_on_without_a_start_of_the_controller)
 	unsigned n_irqs = seen(r, fn.n_irqs);
 
 	for (unsigned n = 0; n < 5; n++) {
-		do_io(r, n);
+		rig_do_io(r, n);
 		rig_leave(r, &f);
 		ck_assert_str_eq(f.driver, "megaraid-fusion");
 		ck_assert_uint_eq(f.n_arenas, 6);
@@ -46,7 +23,7 @@ START_TEST(goes_on_without_a_start_of_the_controller)
 		ck_assert_uint_eq(seen(r, fn.n_irqs), n_irqs);
 		ck_assert_uint_eq(r->h->n_units, 3);
 	}
-	do_io(r, 6);
+	rig_do_io(r, 6);
 	ck_assert_uint_eq(seen(r, n_init), 1);
 	ck_assert_uint_eq(seen(r, n_soft_reset) + seen(r, n_chip_reset), 0);
 	ck_assert_uint_eq(seen(r, n_shutdown), 0);
@@ -67,7 +44,7 @@ START_TEST(the_queues_go_round_before_and_after)
 	tell(r, ext_cmds, 0);
 	rig_must_start(r);
 	for (unsigned n = 0; n < 150; n++) {
-		do_io(r, n);
+		rig_do_io(r, n);
 		if (n % 29)
 			continue;
 		rig_leave(r, &f);
@@ -87,9 +64,9 @@ START_TEST(events_in_between_are_told)
 	rig_leave(r, &f);
 	model_event_missed(r->model, 0x6a);
 	rig_must_adopt(r, &f);
-	rig_wait(count_events(r) == 1);
+	rig_wait(rig_take_events(r) == 1);
 	model_event(r->model, 0x6b, "another one");
-	rig_wait(count_events(r) == 1);
+	rig_wait(rig_take_events(r) == 1);
 	rig_down(r);
 }
 END_TEST
@@ -107,7 +84,7 @@ START_TEST(an_event_that_comes_with_the_end_is_told_by_the_next_one)
 	ck_assert_uint_eq(seen(r, event.smid), 0);
 	tell(r, abort_too_late, false);
 	rig_must_adopt(r, &f);
-	rig_wait(count_events(r) == 1);
+	rig_wait(rig_take_events(r) == 1);
 	rig_down(r);
 }
 END_TEST
@@ -121,11 +98,11 @@ START_TEST(a_reset_after_it_works)
 	rig_must_adopt(r, &f);
 	model_set_state(r->model, 0xf);
 	rig_wait(rig_was_reset(r, 1));
-	do_io(r, 1);
+	rig_do_io(r, 1);
 	ck_assert_uint_eq(seen(r, n_init), 2);
 	rig_leave(r, &f);
 	rig_must_adopt(r, &f);
-	do_io(r, 2);
+	rig_do_io(r, 2);
 	ck_assert_uint_eq(seen(r, n_init), 2);
 	rig_down(r);
 }
@@ -139,11 +116,11 @@ START_TEST(with_one_line_for_an_interrupt_too)
 	r->model->no_msix = true;
 	r->model->fn.pci.n_vectors[PCI_IRQ_MSIX] = r->model->fn.pci.n_vectors[PCI_IRQ_MSI] = 0;
 	rig_must_start(r);
-	do_io(r, 1);
+	rig_do_io(r, 1);
 	rig_leave(r, &f);
 	rig_must_adopt(r, &f);
 	ck_assert_int_eq(seen(r, fn.irq_kind), PCI_IRQ_INTX);
-	do_io(r, 2);
+	rig_do_io(r, 2);
 	ck_assert_uint_eq(seen(r, n_init), 1);
 	rig_down(r);
 }
@@ -221,7 +198,7 @@ START_TEST(what_does_not_fit_is_refused_and_started_anew)
 	struct rig *r = rig_up(INVADER);
 	struct hba_frozen f;
 
-	do_io(r, 1);
+	rig_do_io(r, 1);
 	rig_leave(r, &f);
 	ck_assert_uint_eq(f.n_bytes, 100);
 	ck_assert_uint_eq(get32(&f, 0), 1);
@@ -230,7 +207,7 @@ START_TEST(what_does_not_fit_is_refused_and_started_anew)
 	put32(&f, spoils[_i].at, spoils[_i].value);
 	rig_must_not_adopt(r, &f, spoils[_i].what);
 	ck_assert_uint_eq(seen(r, n_init), 2);
-	do_io(r, 2);
+	rig_do_io(r, 2);
 	rig_down(r);
 }
 END_TEST
@@ -243,7 +220,7 @@ START_TEST(firmware_that_died_meanwhile_is_not_adopted)
 	rig_leave(r, &f);
 	model_set_state(r->model, 0xf);
 	rig_must_not_adopt(r, &f, "FAULT");
-	do_io(r, 2);
+	rig_do_io(r, 2);
 	rig_down(r);
 }
 END_TEST
