@@ -35,7 +35,7 @@ void rig_teardown(void);
 void take_attention(void);
 enum hba_unit_state state_of(unsigned unit);
 void wait_for_resets(unsigned resets);
-/* The rest of the load comes back, all of it good; nothing is lost, and there were that many resets. */
+/* The rest of the load comes back, all of it good; nothing is lost, and there were at least that many resets. */
 void expect_recovery(unsigned resets);
 
 /* So many requests are answered, all of them well; verified afterwards. Returns how many were in flight at most. */

@@ -517,14 +517,14 @@ START_TEST(a_reset_forgets_everything)
 
 	up();
 	resets = rig_stats(rig).resets;
-	hang(q, "fault delay=200 on=read count=3");
+	hang(q, "fault delay=1000 on=read count=3");
 	set_common(0x14, 1, 0);
 	ck_assert_uint_eq(common(0x14, 1), 0);
 	set_common(0x16, 2, REQUEST);
 	ck_assert_uint_eq(common(0x1c, 2), 0);
 	ck_assert_uint_eq(common(0x20, 4), 0);
 	ck_assert_uint_eq(rig_stats(rig).resets, resets + 1);
-	usleep(300000);
+	usleep(1200000);
 	ck_assert_uint_eq(resp_at(10)[11], 0xee);
 	up();
 	ck_assert_uint_eq(run_one(q, 10, rw(q, 10, false, 0, 0, 0, 1))[11], 0);

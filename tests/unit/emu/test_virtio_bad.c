@@ -104,9 +104,11 @@ static void loop_in_a_table(void)
 }
 static void table_longer_than_the_queue(void)
 {
-	desc(Q, 0, MEM_IOVA + AT_TABLE, 16 * 300, D_INDIRECT, 0);
-	for (uint16_t i = 0; i < 300; i++)
-		table(i, iova(payload(0)), 1, i < 299 ? D_NEXT : 0, i + 1);
+	desc(Q, 0, MEM_IOVA + AT_TABLE, 16 * (RING + 1), D_INDIRECT, 0);
+	table(0, iova(req_at(0)), 51, D_NEXT, 1);
+	for (uint16_t i = 1; i < RING; i++)
+		table(i, iova(payload(0)) + i, 1, D_NEXT, i + 1);
+	table(RING, iova(resp_at(0)), 108, D_WRITE, 0);
 }
 static void head_out_of_range(void)
 {
@@ -376,7 +378,7 @@ START_TEST(status_and_sense_by_rule)
 	ck_assert_uint_eq(r[12 + 12], 0x11);
 	rig_do(rig, "fault status=b on=abort");
 	ck_assert_uint_eq(tmf(5, 1, 0, 0), 11);
-	rig_do(rig, "set pd0 start-ms 200");
+	rig_do(rig, "set pd0 start-ms 1000");
 	offer(Q, prepare(Q, 3, 1, 0, start, 6, 0, 0));
 	kick(Q);
 	usleep(50000);
