@@ -67,6 +67,7 @@ struct hba_lane {
 	bool rung;	   /* submits since the last doorbell */
 	bool news;	   /* slots or bounce memory came free, or the state changed */
 	bool slot_wanted;  /* somebody was refused a slot since the last news */
+	bool abort_wanted; /* the driver had no place for an abort */
 	struct loop_fd irq;
 	struct loop_timer tick;
 	struct loop_msg look; /* at the deadlines, of a lane that is not the first */
@@ -223,6 +224,8 @@ void recover_resume(struct hba_lane *l);
 void recover_end_all(struct hba_lane *l);
 /* Asks the driver to abort a request that has its doom. */
 void recover_try_abort(struct hba_req *req);
+/* ... for all of the lane that have none yet, until the driver has no more places. Their deadlines are the tick's affair. */
+void recover_abort_more(struct hba_lane *l);
 
 /* --- backoff.c */
 

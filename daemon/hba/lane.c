@@ -187,8 +187,11 @@ static bool on_hook(struct loop_hook *hook)
 	struct hba_lane *l = container_of(hook, struct hba_lane, hook);
 	struct hba *h = l->h;
 	const struct hba_listener *who = &h->listener[l->n];
-	bool progress = requests_finish(l);
+	bool progress;
 
+	if (l->abort_wanted && l->state == HBA_RUNNING)
+		recover_abort_more(l);
+	progress = requests_finish(l);
 	if (l->news) {
 		l->news = l->slot_wanted = false;
 		if (!l->n)

@@ -38,7 +38,9 @@ void recover_try_abort(struct hba_req *req)
 	int r = req->hba->ops->abort(req->hba, req);
 	bool costs_a_reset = r == -EOPNOTSUPP && req->doom == HBA_TIMEOUT;
 
-	/* The next tick tries again. */
+	if (r == -EAGAIN)
+		lane_of(req)->abort_wanted = true;
+	/* The next tick tries again, and the lane's next turn, which may come with an answer to another abort. */
 	if (r == -EAGAIN || (costs_a_reset && !may_cost_a_reset(req)))
 		return;
 	/* When it cannot be aborted, waiting is all that is left. */
@@ -46,6 +48,19 @@ void recover_try_abort(struct hba_req *req)
 		req->state = REQ_ABORTING;
 	if (costs_a_reset)
 		lane_trouble(lane_of(req), -EIO, "a request timed out and cannot be aborted");
+}
+
+/* A drive that hangs has more commands than a driver has places for aborts: by ticks alone the last of them would be asked
+ * for so late that the reset came first, which all units suffer from. */
+void recover_abort_more(struct hba_lane *l)
+{
+	l->abort_wanted = false;
+	for (uint32_t i = 0; i < l->tags.n && !l->abort_wanted && l->state == HBA_RUNNING; i++) {
+		struct hba_req *req = hba_req_by_tag(l->h, l->first_tag + i);
+
+		if (req && req->doom && req->state == REQ_FLIGHT)
+			recover_try_abort(req);
+	}
 }
 
 static void expire(struct hba_req *req)
