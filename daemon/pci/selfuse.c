@@ -23,17 +23,39 @@ struct look {
 static bool path_is_on_own(struct look *l, const char *path, unsigned depth);
 static bool is_on_own(struct look *l, const char *dev, unsigned depth);
 
+/* id: the bytes behind "naa." */
+static bool is_own_naa(const struct look *l, const uint8_t *id, size_t len)
+{
+	char name[4 + 2 * 16 + 1] = "naa.";
+
+	if (len > 16)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		sprintf(name + 4 + 2 * i, "%02x", id[i]);
+	for (unsigned i = 0; i < l->q->n_naa; i++)
+		if (l->q->naa[i][0] && !strcasecmp(name, l->q->naa[i]))
+			return true;
+	return false;
+}
+
+/* The Device Identification page [SPC-4 7.8.6], of which the kernel's wwid is one designator: which one depends on all of
+ * them. */
 static bool has_own_designator(struct look *l, const char *name)
 {
-	char wwid[128];
+	uint8_t page[4096];
+	int n = tree_bytes(page, sizeof(page), l->q->root, "/sys/class/block/%s/device/vpd_pg83", name);
+	size_t at = 4, end = n < 4 ? 0 : MIN((size_t)n, 4u + (page[2] << 8 | page[3]));
 
-	if (tree_line(wwid, sizeof(wwid), l->q->root, "/sys/class/block/%s/device/wwid", name) < 0)
-		return false;
-	for (unsigned i = 0; i < l->q->n_naa; i++)
-		if (l->q->naa[i][0] && !strcasecmp(wwid, l->q->naa[i])) {
+	while (at + 4 <= end && at + 4 + page[at + 3] <= end) {
+		const uint8_t *d = page + at;
+
+		/* NAA, of the logical unit */
+		if ((d[1] & 0x3f) == 3 && is_own_naa(l, d + 4, d[3])) {
 			snprintf(l->disk, sizeof(l->disk), "%.31s", name);
 			return true;
 		}
+		at += 4 + d[3];
+	}
 	return false;
 }
 

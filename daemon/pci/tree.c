@@ -50,18 +50,24 @@ bool tree_exists(const char *root, const char *fmt, ...)
 	return VPATH(path, root, fmt) == 0 && access(path, F_OK) == 0;
 }
 
-static int read_some(const char *path, char *buf, size_t cap)
+static int read_bytes(const char *path, void *buf, size_t cap)
 {
 	hb_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 
 	if (fd < 0)
 		return -errno;
-	n = read(fd, buf, cap - 1);
-	if (n < 0)
-		return -errno;
-	buf[n] = '\0';
-	return (int)n;
+	n = read(fd, buf, cap);
+	return n < 0 ? -errno : (int)n;
+}
+
+static int read_some(const char *path, char *buf, size_t cap)
+{
+	int n = read_bytes(path, buf, cap - 1);
+
+	if (n >= 0)
+		buf[n] = '\0';
+	return n;
 }
 
 /* First line, blanks at both ends gone. */
@@ -89,6 +95,14 @@ int tree_line(char *ret, size_t cap, const char *root, const char *fmt, ...)
 	if (r == 0)
 		r = read_some(path, buf, sizeof(buf));
 	return r < 0 ? r : trim(ret, cap, buf);
+}
+
+int tree_bytes(void *ret, size_t cap, const char *root, const char *fmt, ...)
+{
+	char path[PATH_MAX];
+	int r = VPATH(path, root, fmt);
+
+	return r < 0 ? r : read_bytes(path, ret, cap);
 }
 
 int tree_number(uint64_t *ret, const char *root, const char *fmt, ...)

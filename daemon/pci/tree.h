@@ -15,6 +15,8 @@ int tree_path(char ret[PATH_MAX], const char *root, const char *fmt, ...) hb_pri
 bool tree_exists(const char *root, const char *fmt, ...) hb_printf(2, 3);
 /* First line of a file without blanks at its ends, cut to cap; length. */
 int tree_line(char *ret, size_t cap, const char *root, const char *fmt, ...) hb_printf(4, 5);
+/* The first cap bytes of a file that is no text; how many there are. */
+int tree_bytes(void *ret, size_t cap, const char *root, const char *fmt, ...) hb_printf(4, 5);
 /* A file's only number, hexadecimal with 0x or decimal. */
 int tree_number(uint64_t *ret, const char *root, const char *fmt, ...) hb_printf(3, 4);
 /* Last component of where a symbolic link points to; length. */

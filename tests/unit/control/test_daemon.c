@@ -212,13 +212,18 @@ START_TEST(stop_waits_for_the_gates_then_drains)
 }
 END_TEST
 
-static void put(const char *name, const char *text)
+static void put_bytes(const char *name, const char *bytes, gssize n)
 {
 	const char *path = temp_path(name);
 	g_autofree char *folder = g_path_get_dirname(path);
 
 	ck_assert_int_eq(g_mkdir_with_parents(folder, 0755), 0);
-	ck_assert(g_file_set_contents(path, text, -1, NULL));
+	ck_assert(g_file_set_contents(path, bytes, n, NULL));
+}
+
+static void put(const char *name, const char *text)
+{
+	put_bytes(name, text, -1);
 }
 
 static void put_link(const char *name, const char *target)
@@ -240,7 +245,7 @@ START_TEST(a_machine_on_its_own_lun_is_told_of)
 
 	put("proc/self/mountinfo", "22 1 8:16 / / rw - ext4 /dev/sdb rw\n");
 	put("sys/devices/x/block/sdb/dev", "8:16\n");
-	put("sys/devices/x/block/sdb/device/wwid", "naa.60a0\n");
+	put_bytes("sys/devices/x/block/sdb/device/vpd_pg83", "\0\203\0\6\1\3\0\2\x60\xa0", 10);
 	put_link("sys/dev/block/8:16", "../../devices/x/block/sdb");
 	put_link("sys/class/block/sdb", "../../devices/x/block/sdb");
 	watch = serve_and_watch();

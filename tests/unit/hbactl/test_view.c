@@ -224,7 +224,8 @@ START_TEST(show_warns_of_what_lies_on_its_own_lun)
 		"cd %s && mkdir -p proc/self sys/dev/block sys/class/block sys/x/sdb/device && "
 		"echo '22 1 8:1 / / rw - ext4 /dev/sda1 rw' >proc/self/mountinfo && "
 		"echo '/dev/sdb partition 1 0 -2' >proc/swaps && echo 8:16 >sys/x/sdb/dev && "
-		"echo naa.600605b00a1b2c3e >sys/x/sdb/device/wwid && "
+		"printf '\\0\\203\\0\\14\\1\\3\\0\\10\\140\\6\\5\\260\\12\\33\\54\\76' "
+		">sys/x/sdb/device/vpd_pg83 && "
 		"ln -s ../../x/sdb sys/dev/block/8:16 && ln -s ../../x/sdb sys/class/block/sdb",
 		dir);
 	g_autofree char *clean = g_strdup_printf("rm -rf %s", dir);

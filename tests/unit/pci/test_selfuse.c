@@ -4,17 +4,35 @@
 #include "pci/selfuse.h"
 #include "tests/unit/run_suite.h"
 
-#define OWN   "naa.600605b001234567"
-#define OTHER "naa.500a0b8000000001"
+/* Device Identification pages: a T10 designator, as drives have it, in front of the logical unit's NAA name; that of the
+ * target port behind it is nobody's business here. */
+#define T10  "\2\1\0\12ACME    d1"
+#define PORT "\1\23\0\10\x60\x06\x05\xb0\x01\x23\x45\x67"
+
+static const char own[] = "\0\x83\0\46" T10 "\1\3\0\10\x60\x06\x05\xb0\x01\x23\x45\x67" PORT;
+static const char other[] = "\0\x83\0\46" T10 "\1\3\0\10\x50\x0a\x0b\x80\0\0\0\1" PORT;
 
 static struct selfuse found[SELFUSE_MAX];
 
+static void put_page(const char *name, const char *page, size_t n)
+{
+	const char *path =
+		str("%s/sys/devices/pci0000:00/%s/host0/block/%s/device/vpd_pg83", root, HBA, name);
+	FILE *f;
+
+	make_above(strcpy((char[PATH_MAX]){0}, path));
+	f = fopen(path, "w");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fwrite(page, 1, n, f), n);
+	fclose(f);
+}
+
 /* sda is another disk with the machine on it, sdb the own LUN; sysfs as the kernel lays it out. */
-static void put_sd(const char *name, const char *dev, const char *wwid)
+static void put_sd(const char *name, const char *dev, const char page[sizeof(own)])
 {
 	put_disk(HBA, name, dev);
 	put_link(str("/sys/dev/block/%s", dev), str("../../devices/pci0000:00/%s/host0/block/%s", HBA, name));
-	put(str("/sys/devices/pci0000:00/%s/host0/block/%s/device/wwid", HBA, name), "%s\n", wwid);
+	put_page(name, page, sizeof(own) - 1);
 }
 
 static void put_part(const char *disk, unsigned n, const char *dev)
@@ -36,9 +54,9 @@ static void put_virtual(const char *name, const char *dev, const char *below)
 static void setup(void)
 {
 	root_make();
-	put_sd("sda", "8:0", OTHER);
+	put_sd("sda", "8:0", other);
 	put_part("sda", 1, "8:1");
-	put_sd("sdb", "8:16", OWN "\n");
+	put_sd("sdb", "8:16", own);
 	put_part("sdb", 1, "8:17");
 }
 
@@ -129,6 +147,28 @@ START_TEST(swap_on_the_own_lun_is_found)
 }
 END_TEST
 
+/* Cut at each byte, or lying about its length: no more than what is there is looked at. */
+START_TEST(a_page_that_is_cut_names_nobody)
+{
+	char page[sizeof(own)];
+	size_t whole = 4 + 14 + 12;
+
+	mounts("30 22 8:17 / /etc/hbad rw - ext4 /dev/sdb1 rw\n");
+	for (size_t n = 0; n <= whole; n++) {
+		put_page("sdb", own, n);
+		ck_assert_uint_eq(look(), n == whole);
+	}
+	memcpy(page, own, sizeof(page));
+	page[3] = (char)(whole - 4 - 1);
+	put_page("sdb", page, sizeof(page) - 1);
+	ck_assert_uint_eq(look(), 0);
+	memcpy(page, own, sizeof(page));
+	page[4 + 14 + 3] = 20;
+	put_page("sdb", page, sizeof(page) - 1);
+	ck_assert_uint_eq(look(), 0);
+}
+END_TEST
+
 /* Nobody lays a disk upon itself, but whoever does must not hang hbad. */
 START_TEST(a_circle_ends)
 {
@@ -164,6 +204,7 @@ int main(void)
 	tcase_add_test(t, the_root_file_system_has_all_of_it);
 	tcase_add_test(t, it_is_found_through_what_lies_between);
 	tcase_add_loop_test(t, swap_on_the_own_lun_is_found, 0, 2);
+	tcase_add_test(t, a_page_that_is_cut_names_nobody);
 	tcase_add_test(t, a_circle_ends);
 	tcase_add_test(t, the_sentence_names_all);
 	suite_add_tcase(s, t);
