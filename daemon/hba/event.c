@@ -44,6 +44,26 @@ void hba_unit_listed(struct hba_unit *u, bool listed)
 	__atomic_store_n(&u->missing, !listed, __ATOMIC_RELAXED);
 }
 
+static void on_answered(void *arg)
+{
+	struct hba *h = arg;
+	uint64_t answered = __atomic_load_n(&h->core->answered, __ATOMIC_RELAXED);
+	struct hba_unit *u = &h->unit[answered >> 32];
+
+	if (hba_lane_runs(h, 0) && u->state == HBA_UNIT_OFFLINE &&
+		__atomic_load_n(&u->outages, __ATOMIC_RELAXED) == (uint32_t)answered)
+		h->ops->unit_answers(h, u);
+}
+
+void hba_unit_answered(struct hba *h, const struct hba_unit *u, uint32_t outages)
+{
+	if (!h->ops->unit_answers)
+		return;
+	__atomic_store_n(&h->core->answered, (uint64_t)u->index << 32 | outages, __ATOMIC_RELAXED);
+	/* A thread that does not answer in time looks at this one or the next one later. */
+	loop_call(h->loop, on_answered, h, HBA_IO_CALL_MS);
+}
+
 void hba_units_changed(struct hba *h)
 {
 	__atomic_store_n(&h->core->unit_news, h->core->unit_news + 1, __ATOMIC_RELEASE);

@@ -367,6 +367,9 @@ uint32_t hba_events_untold(const struct hba *h);
 uint32_t hba_unit_news(const struct hba *h);
 /* h->n_units, which grows while the controller runs; the units below it are all there. Any thread. */
 unsigned hba_n_units(const struct hba *h);
+/* Set-up thread. A unit that was offline has said who it is; outages is what its count of them was before it was asked. So it is
+ * there, unless it went meanwhile: its driver is told. */
+void hba_unit_answered(struct hba *h, const struct hba_unit *u, uint32_t outages);
 
 /* --- for drivers --- */
 

@@ -198,9 +198,13 @@ static int look_at_unit(
 {
 	struct scsi_unit *u = &units->unit[i];
 	struct scsi_facts *facts = &units->facts[i];
+	bool offline;
+	uint32_t outages;
 	int r;
 
 	u->hba = &h->unit[i];
+	offline = __atomic_load_n(&u->hba->state, __ATOMIC_RELAXED) == HBA_UNIT_OFFLINE;
+	outages = __atomic_load_n(&u->hba->outages, __ATOMIC_RELAXED);
 	r = scsi_ask_unit(h, u->hba, raw, patience, u->problem);
 	if (r == -ENODEV)
 		return r;
@@ -208,6 +212,8 @@ static int look_at_unit(
 		r = scsi_identify(h, u->hba, raw, &u->id, u->problem);
 	if (r == 0) {
 		u->identified = true;
+		if (offline)
+			hba_unit_answered(h, u->hba, outages);
 		refuse_duplicate(units, i);
 	}
 	if (u->identified) {

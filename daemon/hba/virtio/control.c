@@ -240,12 +240,36 @@ static void set_there(struct hba_unit *u, bool there)
 {
 	if (!u)
 		return;
-	/* One that comes was away, even if the event that said so was missed. */
+	/* One that goes was there, and one that comes was away, even if the event that said so was missed. */
+	if (!there)
+		hba_unit_listed(u, true);
 	hba_unit_listed(u, false);
 	if (there)
 		hba_unit_listed(u, true);
 	/* Alone of all fields these may change while others look. */
 	__atomic_store_n(&u->state, there ? HBA_UNIT_OPTIMAL : HBA_UNIT_OFFLINE, __ATOMIC_RELAXED);
+}
+
+void vio_unit_answers(struct hba *h, struct hba_unit *u)
+{
+	struct vio *v = vio_of(h);
+
+	set_there(u, true);
+	hba_units_changed(h);
+	if (log_limit_ok(&v->event_limit, 20, 60 * NS_PER_SEC))
+		log_info("%s: %s is back: it answers, though no event said so", h->pci->uri, u->name);
+}
+
+void vio_units_doubt(struct vio *v)
+{
+	const struct hba *h = v->h;
+	bool any = false;
+
+	for (unsigned i = 0; i < h->n_units; i++)
+		any |= __atomic_load_n(&h->unit[i].state, __ATOMIC_RELAXED) == HBA_UNIT_OFFLINE;
+	/* Seldom: one that hangs when it is asked may cost the next reset, and so on. */
+	if (any && log_limit_ok(&v->doubt_limit, 2, 600 * NS_PER_SEC))
+		hba_units_changed(v->h);
 }
 
 /* What a reset event says; NULL: nothing that is known. */
@@ -295,8 +319,10 @@ static void on_event(struct vio *v, const struct vio_event *ev)
 		what = on_param_change(v, reason);
 	if (what)
 		hba_units_changed(v->h);
-	if (missed)
+	if (missed) {
 		count(&v->events.missed);
+		vio_units_doubt(v);
+	}
 	if (!what && !missed)
 		count(&v->events.other);
 	if (!log_limit_ok(&v->event_limit, 20, 60 * NS_PER_SEC))
@@ -304,7 +330,8 @@ static void on_event(struct vio *v, const struct vio_event *ev)
 	if (what)
 		log_info("%s: t%ul%u %s", v->h->pci->uri, target, lun, what);
 	if (missed)
-		log_warn("%s: events of the device were lost: \"hbactl rescan\" looks at its units",
+		log_warn("%s: events of the device were lost: units may have come, gone or changed; \"hbactl "
+			 "rescan\" looks at those that are known",
 			v->h->pci->uri);
 	else if (!what)
 		log_info("%s: event %u with reason %xh, which means nothing here", v->h->pci->uri, event,

@@ -39,6 +39,7 @@ static int set_up(struct vio *v)
 	}
 	for (unsigned i = 0; i < v->h->n_units; i++)
 		__atomic_store_n(&v->addr[i].expect_ua, true, __ATOMIC_RELAXED);
+	vio_units_doubt(v);
 	/* Its interrupt may have come, and been left alone, while the device was frozen. */
 	if (v->irq == PCI_IRQ_INTX)
 		v->h->pci->ops->intx_unmask(v->h->pci);

@@ -136,7 +136,7 @@ struct vio {
 	bool polled_done;
 	uint64_t health_ns; /* when the status was last looked at */
 	uint64_t reset_until_ns;
-	struct log_limit event_limit;
+	struct log_limit event_limit, doubt_limit;
 	struct {
 		uint64_t hard, rescan, removed, changed, capacity, missed, other;
 	} events;
@@ -307,6 +307,10 @@ void vio_tmfs_settle(struct vio *v, unsigned lane);
 void vio_tmfs_forget(struct vio *v);
 int vio_drain_events(struct vio *v);
 void vio_events_post(struct vio *v);
+/* hba_ops.unit_answers */
+void vio_unit_answers(struct hba *h, struct hba_unit *u);
+/* The first lane. An event may have been lost that says that a unit is back: the layers above are to ask those that are away. */
+void vio_units_doubt(struct vio *v);
 
 /* --- discover.c --- */
 

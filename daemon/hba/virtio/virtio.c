@@ -300,6 +300,7 @@ const struct hba_ops vio_ops = {
 	.poll = vio_poll,
 	.poll_lane = vio_poll_lane,
 	.abort = vio_abort,
+	.unit_answers = vio_unit_answers,
 	.reset_step = vio_reset_step,
 	.quiesce = vio_quiesce,
 	.shutdown = vio_shutdown,

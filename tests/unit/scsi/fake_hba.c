@@ -451,6 +451,14 @@ unsigned hba_n_units(const struct hba *h)
 	return h->n_units;
 }
 
+void hba_unit_answered(struct hba *h, const struct hba_unit *u, uint32_t outages)
+{
+	struct fake *f = container_of(h, struct fake, hba);
+
+	f->n_answered++;
+	f->answered_outages = outages;
+}
+
 enum hba_state hba_state(const struct hba *h)
 {
 	return __atomic_load_n(&container_of(h, const struct fake, hba)->state, __ATOMIC_ACQUIRE);

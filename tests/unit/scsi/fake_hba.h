@@ -73,8 +73,10 @@ struct fake {
 	unsigned refuse_eagain; /* this many submits answer -EAGAIN */
 	int refuse;		/* ... or each of them this */
 	enum hba_state state;
-	bool late;	    /* other lanes than the first have not heard of it yet: they run */
-	unsigned last_lane; /* that a slot was asked of */
+	bool late;	     /* other lanes than the first have not heard of it yet: they run */
+	unsigned last_lane;  /* that a slot was asked of */
+	unsigned n_answered; /* calls of hba_unit_answered(), and the last one's count */
+	uint32_t answered_outages;
 	struct fake_entry log[FAKE_LOG];
 	unsigned n_log;
 	unsigned most_in_flight;

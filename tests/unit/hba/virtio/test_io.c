@@ -205,7 +205,7 @@ struct stripe {
 	bool writes;
 };
 static struct stripe stripe[RIG_JOBS];
-static unsigned bad_blocks, io_count, rounds;
+static unsigned bad_blocks, io_count, n_over, rounds;
 
 #define STRIPE_BLOCKS 16
 
@@ -220,8 +220,10 @@ static void next_io(struct job *job)
 	} else {
 		for (uint32_t i = 0; s->round && i < job->iov.iov_len; i++)
 			bad_blocks += job->buf[i] != (uint8_t)(i * 3 + n + s->round);
-		if (s->round == rounds)
+		if (s->round == rounds) {
+			__atomic_add_fetch(&n_over, 1, __ATOMIC_RELAXED);
 			return;
+		}
 		s->round++;
 		s->writes = true;
 	}
@@ -250,12 +252,9 @@ static void start_io(void *arg)
 	next_io(arg);
 }
 
-static bool all_over(struct rig *r, unsigned n)
+static bool all_over(unsigned n)
 {
-	for (unsigned i = 0; i < n; i++)
-		if (stripe[i].round < rounds || stripe[i].writes)
-			return false;
-	return hba_inflight(r->h) == 0;
+	return __atomic_load_n(&n_over, __ATOMIC_RELAXED) == n;
 }
 
 START_TEST(thousands_of_ios_in_any_order)
@@ -266,7 +265,7 @@ START_TEST(thousands_of_ios_in_any_order)
 	pthread_t t;
 
 	rounds = _i ? 200 : 25;
-	bad_blocks = io_count = 0;
+	bad_blocks = io_count = n_over = 0;
 	memset(stripe, 0, sizeof(stripe));
 	tell(r, hold, true);
 	for (unsigned i = 0; i < n; i++) {
@@ -278,10 +277,10 @@ START_TEST(thousands_of_ios_in_any_order)
 	rig_wait(model_pending(r->model) == n);
 	pthread_create(&t, NULL, churn_main, &churn);
 	/* As long as it moves, it may take its time. */
-	while (!all_over(r, n)) {
+	while (!all_over(n)) {
 		unsigned before = __atomic_load_n(&io_count, __ATOMIC_RELAXED);
 
-		rig_wait(__atomic_load_n(&io_count, __ATOMIC_RELAXED) != before || all_over(r, n));
+		rig_wait(__atomic_load_n(&io_count, __ATOMIC_RELAXED) != before || all_over(n));
 	}
 	__atomic_store_n(&churn.stop, true, __ATOMIC_RELAXED);
 	pthread_join(t, NULL);
@@ -481,6 +480,52 @@ static unsigned outages(const struct rig *r, unsigned unit)
 	return __atomic_load_n(&r->h->unit[unit].outages, __ATOMIC_RELAXED);
 }
 
+static bool is_away(struct rig *r, unsigned unit)
+{
+	return __atomic_load_n(&r->h->unit[unit].state, __ATOMIC_RELAXED) == HBA_UNIT_OFFLINE;
+}
+
+/* Its return was told while the device was being reset, or when no buffer was there for it. */
+START_TEST(unit_that_says_who_it_is_is_back_whoever_has_heard_it)
+{
+	struct rig *r = rig_up();
+	const struct hba_unit *u = &r->h->unit[2];
+	uint32_t news, before = outages(r, 2);
+
+	/* Who is there need not come back. */
+	news = hba_unit_news(r->h);
+	hba_unit_answered(r->h, u, before);
+	ck_assert_uint_eq(hba_unit_news(r->h), news);
+	ck_assert(model_event(r->model, 1, 3, 300, 2));
+	rig_wait(is_away(r, 2));
+	/* Whether events were lost, or could not be heard: somebody has to ask. */
+	news = hba_unit_news(r->h);
+	ck_assert(model_event(r->model, 0x80000000, 0, 0, 0));
+	rig_wait(hba_unit_news(r->h) == news + 1);
+	model_needs_reset(r->model);
+	rig_wait(rig_was_reset(r, 1));
+	ck_assert_uint_eq(hba_unit_news(r->h), news + 2);
+	/* Asked before it went: that proves nothing. */
+	hba_unit_answered(r->h, u, before);
+	ck_assert(is_away(r, 2));
+	/* Nor when it has gone once more, after a return that nobody has heard of. */
+	before = outages(r, 2);
+	ck_assert(model_event(r->model, 1, 3, 300, 2));
+	rig_wait(outages(r, 2) == before + 1);
+	hba_unit_answered(r->h, u, before);
+	ck_assert(is_away(r, 2));
+	hba_unit_answered(r->h, u, outages(r, 2));
+	ck_assert(!is_away(r, 2));
+	ck_assert(!__atomic_load_n(&u->missing, __ATOMIC_RELAXED));
+	/* Nobody is away: a reset is no news. */
+	news = hba_unit_news(r->h);
+	model_needs_reset(r->model);
+	rig_wait(rig_was_reset(r, 2));
+	ck_assert_uint_eq(hba_unit_news(r->h), news);
+	rig_down(r);
+}
+END_TEST
+
 /* A cache that went with its unit: the layer above must hear of it, whether the going was told or only the coming. */
 START_TEST(unit_that_was_away_may_have_lost_writes)
 {
@@ -560,6 +605,7 @@ int main(void)
 	tcase_add_test(c, events_are_counted_and_their_buffers_given_back);
 	tcase_add_test(c, removed_unit_is_offline_until_it_is_back);
 	tcase_add_test(c, unit_that_was_away_may_have_lost_writes);
+	tcase_add_test(c, unit_that_says_who_it_is_is_back_whoever_has_heard_it);
 	tcase_add_test(c, events_that_mean_nothing);
 	suite_add_tcase(s, c);
 	return run_suite(s);
