@@ -151,6 +151,16 @@ static uint64_t blocks_of(const struct mfi_ld_entry *ld)
 	return (uint64_t)le32_to_cpu(ld->blocks_hi) << 32 | le32_to_cpu(ld->blocks_lo);
 }
 
+/* Another size than the last list's is news; the unit itself says which. */
+static void note_size(struct mfi *m, unsigned unit, uint64_t blocks)
+{
+	uint64_t *told = &m->event.blocks[unit];
+
+	if (blocks + 1 != (*told ? *told : m->h->unit[unit].blocks + 1))
+		hba_units_changed(m->h);
+	*told = blocks + 1;
+}
+
 static void on_lds(struct mfi *m)
 {
 	struct hba *h = m->h;
@@ -173,9 +183,7 @@ static void on_lds(struct mfi *m)
 				continue;
 			listed = true;
 			state = mfi_ld_state(list.ld[n].state);
-			/* Another size: the unit itself says which. */
-			if (blocks_of(&list.ld[n]) != h->unit[i].blocks)
-				hba_units_changed(h);
+			note_size(m, i, blocks_of(&list.ld[n]));
 		}
 		set_state(m, &h->unit[i], state, listed);
 	}

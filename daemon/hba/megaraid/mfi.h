@@ -129,6 +129,7 @@ struct mfi {
 		bool refused;	 /* the last wait */
 		bool kept;	 /* firmware has aborted the wait, it says, and has not ended it */
 		uint64_t due_ns; /* of what was asked, or after a refusal; a wait has none */
+		uint64_t blocks[HBA_MAX_UNITS]; /* of units by the last list, and 1; 0: none had them */
 		struct log_limit limit;
 	} event;
 

@@ -109,6 +109,16 @@ START_TEST(another_size_is_news)
 	model_event(r->model, 0x51, "");
 	rig_wait(seen(r, n_event_wait) == 3);
 	ck_assert_uint_ne(hba_unit_news(r->h), news);
+	/* Once. */
+	news = hba_unit_news(r->h);
+	model_event(r->model, 0x51, "");
+	rig_wait(seen(r, n_event_wait) == 4);
+	ck_assert_uint_eq(hba_unit_news(r->h), news);
+	/* As it was when hbad began with it. */
+	tell(r, ld_blocks, MODEL_LD_BLOCKS);
+	model_event(r->model, 0x51, "");
+	rig_wait(seen(r, n_event_wait) == 5);
+	ck_assert_uint_ne(hba_unit_news(r->h), news);
 	rig_down(r);
 }
 END_TEST
