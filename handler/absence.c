@@ -43,13 +43,14 @@ static unsigned limit_ms(const struct absence *a)
 	return MAX(timing.absent, a->back_ms);
 }
 
-void absence_judge(struct absence *a, bool connected, uint64_t now_ns)
+void absence_judge(struct absence *a, bool connected, bool well, bool has_some, uint64_t now_ns)
 {
+	a->in_time = connected && well && a->booting && (a->in_time || (has_some && !a->failing));
 	if (connected && a->serves)
 		a->since_ns = 0;
 	else if (!a->since_ns)
 		a->since_ns = now_ns;
-	a->failing = a->since_ns && now_ns > a->since_ns + limit_ms(a) * NS_PER_MS;
+	a->failing = a->since_ns && !a->in_time && now_ns > a->since_ns + limit_ms(a) * NS_PER_MS;
 	a->said &= a->failing;
 }
 

@@ -18,8 +18,9 @@ struct absence {
 	unsigned back_ms;  /* the last one has announced that the next one may take so long to come */
 	bool booting;	   /* the one that is there has said that its controller is being started, ... */
 	bool serves;	   /* ... or that it runs, or that it is being stopped, having run */
-	bool failing;	   /* for too long: commands fail instead of being answered with BUSY */
-	bool said;	   /* that it is so */
+	bool in_time; /* the one that is there had devices before that, and starts its controller: what comes loose waits */
+	bool failing; /* for too long: commands fail instead of being answered with BUSY */
+	bool said;    /* that it is so */
 };
 
 /* A new connection's answer to WATCH, and each answer after that; state: enum handoff_state. */
@@ -27,8 +28,8 @@ void absence_first_word(struct absence *a, uint32_t state);
 void absence_word(struct absence *a, uint32_t state);
 /* It is going to end; another one comes within back_s (0: who knows). */
 void absence_announce(struct absence *a, uint32_t back_s);
-/* connected: the one that the words were of is still there. */
-void absence_judge(struct absence *a, bool connected, uint64_t now_ns);
+/* connected: the one that the words were of is still there. well: it was heard of lately. has_some: it has devices. */
+void absence_judge(struct absence *a, bool connected, bool well, bool has_some, uint64_t now_ns);
 /* There are no devices: whatever was is over. */
 void absence_end(struct absence *a);
 /* Devices are not handed to the one that is there while it starts its controller: commands fail until it serves. */

@@ -27,11 +27,13 @@ struct watch {
 	bool stopping;				       /* hbad has announced its end over this connection */
 	char problem[sizeof(((struct err *)0)->text)]; /* why it cannot be watched; said once. "": it is */
 	pid_t killed_pid;			       /* said once for all its devices */
+	uint64_t heard_ns;			       /* the process at the other end was well */
 	struct absence absence;
 	/* of the running round */
 	uint64_t now_ns, missed_ns;
 	unsigned unserved;
 	bool no_offers;
+	bool has_some; /* the process at the other end has devices */
 };
 
 static bool connected(const struct watch *w)
@@ -63,11 +65,12 @@ static void hear_device(struct device *d, void *arg)
 	const struct watch *w = arg;
 
 	if (d->server.pid == w->link.pid)
-		d->heard_ns = clock_ns();
+		d->heard_ns = w->heard_ns;
 }
 
 static void heard(struct watch *w)
 {
+	w->heard_ns = clock_ns();
 	instance_each(w->i, hear_device, w);
 }
 
@@ -247,8 +250,14 @@ static void listen_hbad(struct watch *w)
 
 static void bury_server(struct device *d, void *arg)
 {
-	if (device_served(d) && proc_dead(d->server.pidfd))
+	struct watch *w = arg;
+
+	if (device_served(d) && proc_dead(d->server.pidfd)) {
+		if (d->server.pid == w->link.pid)
+			forget(w);
 		device_seize(d);
+	}
+	w->has_some |= device_served(d) && d->server.pid == w->link.pid;
 }
 
 static void alarm_device(struct device *d, uint64_t now)
@@ -279,8 +288,10 @@ static void forgive(struct device *d, void *arg)
 static void forgive_own_absence(struct watch *w, uint64_t last_ns)
 {
 	w->missed_ns = last_ns ? w->now_ns - last_ns : 0;
-	if (w->missed_ns > (timing.open + timing.ping) * NS_PER_MS)
-		instance_each(w->i, forgive, w);
+	if (w->missed_ns <= (timing.open + timing.ping) * NS_PER_MS)
+		return;
+	instance_each(w->i, forgive, w);
+	w->heard_ns += MIN(w->missed_ns, w->now_ns - MIN(w->heard_ns, w->now_ns));
 }
 
 /* Silent for too long: it is killed, and then bury_server() sees it die, or it does not die. */
@@ -416,9 +427,11 @@ static void tend_attributes(struct watch *w)
 /* All devices are made safe before anything is logged or asked: both can take their time. */
 static bool do_round(struct watch *w)
 {
-	unsigned n = instance_each(w->i, bury_server, NULL);
 	uint64_t last_ns = w->now_ns;
+	unsigned n;
 
+	w->has_some = false;
+	n = instance_each(w->i, bury_server, w);
 	w->now_ns = clock_ns();
 	w->unserved = 0;
 	w->no_offers = false;
@@ -428,7 +441,8 @@ static bool do_round(struct watch *w)
 		return false;
 	}
 	forgive_own_absence(w, last_ns);
-	absence_judge(&w->absence, connected(w), w->now_ns);
+	absence_judge(&w->absence, connected(w), w->now_ns <= w->heard_ns + timing.silent * NS_PER_MS,
+		w->has_some, w->now_ns);
 	instance_each(w->i, guard_device, w);
 	instance_each(w->i, judge_server, w);
 	absence_say(&w->absence, w->i->name, w->unserved);

@@ -171,6 +171,36 @@ START_TEST(an_hbad_that_fails_to_start_was_not_back)
 }
 END_TEST
 
+/* It came in time, and its controller takes longer: what comes loose from it meanwhile waits with the rest. */
+START_TEST(what_comes_loose_during_a_start_is_a_pause_too)
+{
+	struct tcmu_device *second = fake_device("vol2", "hba/g2/ld1", true);
+	unsigned opens;
+
+	ck_assert_int_eq(fake.handler->open(second, false), 0);
+	timing.absent = 400;
+	atomic_store(&fake.b->state, HANDOFF_BOOTING);
+	kill(fake.a->pid, SIGKILL);
+	hbad_start(fake.b);
+	eventually(hbad_count(fake.b, "START") == 2);
+	usleep(2 * timing.absent * 1000);
+	/* For a while it has none at all. */
+	opens = hbad_count(fake.b, "OPEN");
+	atomic_store(&fake.b->act[HANDOFF_OPEN], ACT_REFUSE);
+	atomic_store(&fake.b->act[HANDOFF_PING], ACT_DROPPED);
+	eventually(log_count("had to let go") > 0);
+	atomic_store(&fake.b->act[HANDOFF_PING], ACT_OK);
+	eventually(hbad_count(fake.b, "OPEN") > opens + 3);
+	atomic_store(&fake.b->act[HANDOFF_OPEN], ACT_OK);
+	eventually(hbad_count(fake.b, "START") > 2);
+	ck_assert_uint_eq(record_count("vol1/reset_ring=2") + record_count("vol2/reset_ring=2"), 0);
+	ck_assert_uint_eq(log_count("has been away"), 0);
+	/* Both, when it dies. */
+	kill(fake.b->pid, SIGKILL);
+	eventually(record_count("vol1/reset_ring=2") && record_count("vol2/reset_ring=2"));
+}
+END_TEST
+
 /* The pause began with the death of the last one that served, and this one has come too late for it. */
 START_TEST(commands_fail_until_the_controller_runs)
 {
@@ -707,6 +737,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(slow, setup_slow, fake_teardown);
 	tcase_add_test(slow, commands_fail_when_hbad_stays_away);
 	tcase_add_test(t, an_hbad_that_fails_to_start_was_not_back);
+	tcase_add_test(t, what_comes_loose_during_a_start_is_a_pause_too);
 	tcase_add_test(t, commands_fail_until_the_controller_runs);
 	tcase_add_test(t, an_hbad_without_its_controller_is_offered_devices);
 	tcase_add_test(t, an_announced_return_is_not_over_with_a_start_that_fails);
