@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * hbad's virtio driver against hba-emu in another process, over a vfio-user socket: what both sides understood of the
- * specification, put to the test, with one request queue and with several. The emulator's exit status is part of every
- * test: no DMA outside of what was mapped, and no breach of the specification.
+ * specification, put to the test, beside request queues that are not used and without (test_lanes.c uses several). The
+ * emulator's exit status is part of every test: no DMA outside of what was mapped, and no breach of the specification.
  */
 #include <string.h>
 #include <unistd.h>
