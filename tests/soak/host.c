@@ -26,16 +26,14 @@ static const char *const any_sync[] = {"controller", "ignored", "rejected", "ful
 static const char *const honest_sync[] = {"full", "controller", NULL};
 
 const struct host_model host_models[] = {
-	{"sas3108", "sas3108", {"ld0", "ld1", "ld2", "pd8"}, {"ld0", "ld1", "ld2", "pd8"}, any_sync,
-		.events = true},
-	{"sas2108", "sas2108", {"ld0", "ld1", "ld2", "pd8"}, {"ld0", "ld1", "ld2", "pd8"}, any_sync,
-		.events = true},
+	{"sas3108", "sas3108", {"ld0", "ld1", "ld2", "pd8"}, {"ld0", "ld1", "ld2", "pd8"}, any_sync},
+	{"sas2108", "sas2108", {"ld0", "ld1", "ld2", "pd8"}, {"ld0", "ld1", "ld2", "pd8"}, any_sync},
 	{"ame", "ame-6262", {"ld0", "ld1", "ld5", "ld63"}, {"lun0", "lun1", "lun5", "lun63"}, honest_sync,
-		.events = true, .notices = true, .is_ame = true},
+		.notices = true, .is_ame = true},
 	{"ame-626f", "ame-626f", {"ld0", "ld1", "ld5", "ld63"}, {"lun0", "lun1", "lun5", "lun63"},
-		honest_sync, .events = true, .notices = true, .is_ame = true},
+		honest_sync, .notices = true, .is_ame = true},
 	{"virtio", "virtio", {"ld0", "ld1", "ld5", "pd8"}, {"t0l0", "t0l1", "t0l5", "t9l0"}, honest_sync,
-		.events = true, .outages = true},
+		.outages = true},
 	{NULL},
 };
 

@@ -29,7 +29,7 @@ struct host_model {
 	const char *unit[4];	    /* the emulator's names; the last one is the slow one; NULL: no more */
 	const char *lun[4];	    /* what hbad calls them */
 	const char *const *ld_sync; /* what its firmware may do with SYNCHRONIZE CACHE; ends with NULL */
-	bool events, notices, is_ame;
+	bool notices, is_ame;
 	bool outages; /* a unit that comes back was without power, and the next flush says so */
 };
 extern const struct host_model host_models[]; /* ends with name NULL */
