@@ -54,6 +54,13 @@ need_packages() {
 	}
 }
 
+# locked FILE COMMAND...: no two at once, whoever runs them
+locked() (
+	exec 8>"$1"
+	flock 8
+	"${@:2}" 8>&-
+)
+
 # Build directories live outside of the checkout, one set for each checkout.
 build_dir() {
 	printf '%s/build-%s-%s\n' "$CACHE" "$(printf %s "$TOP" | sha256sum | cut -c1-8)" "$1"
