@@ -35,6 +35,12 @@ static inline void list_remove(struct list *n)
 	n->next->prev = n->prev;
 	list_init(n);
 }
+/* What is in it is in no list afterwards. */
+static inline void list_scatter(struct list *head)
+{
+	while (!list_empty(head))
+		list_remove(head->next);
+}
 /* Moves all of from to the end of to; from is empty afterwards. */
 static inline void list_splice(struct list *to, struct list *from)
 {

@@ -391,6 +391,8 @@ void hba_req_rearm(struct hba_req *req);
 /* Of a lane; the eventfd is watched by its thread, which calls poll() or poll_lane() then. */
 struct loop *hba_lane_loop(const struct hba *h, unsigned lane);
 int hba_lane_irq_fd(const struct hba *h, unsigned lane);
+/* Any thread. Has the lane polled soon, after its other descriptors had their turn, as if its eventfd had been signalled. */
+void hba_lane_wake(const struct hba *h, unsigned lane);
 /* The slots of a lane: *ret_n of them, from this one on. After attach(). */
 uint32_t hba_lane_tags(const struct hba *h, unsigned lane, uint32_t *ret_n);
 /* The request at the hardware with this tag, or NULL: for replies from firmware, which are not trusted. Its lane's

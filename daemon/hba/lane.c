@@ -475,3 +475,12 @@ int hba_lane_irq_fd(const struct hba *h, unsigned lane)
 {
 	return h->core->lane[lane].irq_fd;
 }
+
+void hba_lane_wake(const struct hba *h, unsigned lane)
+{
+	uint64_t one = 1;
+
+	/* It fails only when the counter is full: then it is readable anyhow. */
+	if (write(hba_lane_irq_fd(h, lane), &one, sizeof(one)) < 0)
+		return;
+}

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -129,6 +130,15 @@ int hba_lane_irq_fd(const struct hba *hba, unsigned lane)
 {
 	ck_assert(lane < hba->n_lanes);
 	return irq_fd[lane];
+}
+
+void hba_lane_wake(const struct hba *hba, unsigned lane)
+{
+	uint64_t one = 1;
+
+	/* As the core's. */
+	if (write(hba_lane_irq_fd(hba, lane), &one, sizeof(one)) < 0)
+		return;
 }
 
 /* The input's requests take turns with the lanes, so none has a part of its own: only of one all are the first one's. */

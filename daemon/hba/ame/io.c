@@ -130,16 +130,10 @@ static void end_local(struct ame *a)
 	}
 }
 
-static void forget_list(struct list *l)
-{
-	while (!list_empty(l))
-		list_remove(l->next);
-}
-
 void ame_forget(struct ame *a)
 {
-	forget_list(&a->waiting);
-	forget_list(&a->local);
+	list_scatter(&a->waiting);
+	list_scatter(&a->local);
 	ame_carriers_exile(a);
 	for (uint32_t i = 0; i < AME_MAX_SLOTS; i++)
 		a->slot[i] = (struct ame_slot){.exiled = a->slot[i].exiled};

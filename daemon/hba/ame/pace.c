@@ -73,13 +73,8 @@ void ame_pace(struct ame *a)
 
 void ame_wake(struct ame *a)
 {
-	uint64_t one = 1;
-
-	if (a->irq == PCI_IRQ_NONE) {
+	if (a->irq == PCI_IRQ_NONE)
 		set_timer(a, a->pace_fast ? ame_times(a)->fast : ame_times(a)->slow, true);
-		return;
-	}
-	/* It fails only when the counter is full: then it is readable anyhow. */
-	if (write(a->h->irq_fd, &one, sizeof(one)) < 0)
-		return;
+	else
+		hba_lane_wake(a->h, 0);
 }

@@ -127,13 +127,8 @@ void mfi_flush_submit(struct mfi *m, struct hba_req *req)
 
 void mfi_flush_forget(struct mfi *m)
 {
-	struct list all;
-
-	list_init(&all);
-	list_splice(&all, &m->flush_now);
-	list_splice(&all, &m->flush_next);
-	while (!list_empty(&all))
-		list_remove(all.next);
+	list_scatter(&m->flush_now);
+	list_scatter(&m->flush_next);
 }
 
 void mfi_flush_reply(struct mfi *m, struct hba_req *req)

@@ -294,7 +294,7 @@ static int fusion_start(struct hba *h, struct err *e)
 	mfi_events_resume(&f->m);
 	/* Of one that ran meanwhile, an interrupt may be lost. */
 	if (f->m.adopted)
-		mfi_wake(&f->m);
+		hba_lane_wake(h, 0);
 	f->m.adopted = false;
 	return 0;
 }

@@ -185,8 +185,7 @@ void fusion_send_swept(struct fusion *f, unsigned lane, uint8_t unit)
 void fusion_forget_swept(struct fusion *f)
 {
 	for (unsigned i = 0; i < f->m.h->n_lanes; i++)
-		while (!list_empty(&f->lane[i].swept))
-			list_remove(f->lane[i].swept.next);
+		list_scatter(&f->lane[i].swept);
 }
 
 /* --- answers --- */

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "fusion.h"
 
@@ -414,7 +413,7 @@ int fusion_poll(struct hba *h)
 	/* More is in the queues than one call takes, and its interrupt is spent: come back after the other
 	 * descriptors. */
 	if (r > 0)
-		mfi_wake(m);
+		hba_lane_wake(h, 0);
 	if (r == 0)
 		fusion_tasks_settle(f, 0);
 	/* Nonsense is what a device that has gone shows too. */
@@ -431,11 +430,10 @@ int fusion_poll_lane(struct hba *h, unsigned lane)
 {
 	struct fusion *f = fusion_of(mfi_of(h));
 	int r = fusion_drain_lane(f, lane);
-	uint64_t one = 1;
 
 	/* As in fusion_poll(). */
-	if (r > 0 && write(hba_lane_irq_fd(h, lane), &one, sizeof(one)) < 0)
-		return 0;
+	if (r > 0)
+		hba_lane_wake(h, lane);
 	if (r == 0)
 		fusion_tasks_settle(f, lane);
 	return r < 0 ? r : fusion_tasks_check(f, lane, clock_ns());

@@ -203,7 +203,7 @@ static int mfi_start(struct hba *h, struct err *e)
 	mfi_events_resume(m);
 	/* Of one that ran meanwhile, an interrupt may be lost. */
 	if (m->adopted)
-		mfi_wake(m);
+		hba_lane_wake(h, 0);
 	m->adopted = false;
 	return 0;
 }

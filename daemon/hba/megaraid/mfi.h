@@ -292,8 +292,6 @@ void mfi_note_status(struct mfi *m, uint32_t slot);
 uint8_t mfi_cmd_status(const struct mfi *m, uint32_t slot);
 /* hba_ops.poll */
 int mfi_poll(struct hba *h);
-/* Has poll() called soon, whether there is an interrupt or not. */
-void mfi_wake(struct mfi *m);
 /* Takes what is in the ring without any other look at the device. 0; 1 when there is more than one call takes; -EIO
  * when something there was wild. */
 int mfi_ring_drain(struct mfi *m);

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 static le32_t *control32(const struct mfi *m, unsigned offset)
 {
@@ -209,15 +208,6 @@ static int check_health(struct mfi *m, uint32_t status)
 	return 0;
 }
 
-void mfi_wake(struct mfi *m)
-{
-	uint64_t one = 1;
-
-	/* It fails only when the counter is full: then it is readable anyhow. */
-	if (write(m->h->irq_fd, &one, sizeof(one)) < 0)
-		return;
-}
-
 int mfi_poll(struct hba *h)
 {
 	struct mfi *m = mfi_of(h);
@@ -231,7 +221,7 @@ int mfi_poll(struct hba *h)
 	/* More is in the ring than one call takes, and its interrupt is spent: come back after the other
 	 * descriptors. */
 	if (r > 0)
-		mfi_wake(m);
+		hba_lane_wake(h, 0);
 	if (r >= 0)
 		r = check_health(m, status);
 	if (m->irq == PCI_IRQ_INTX)

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
 	OP_REQUEST_SENSE = 0x03,
@@ -236,21 +235,12 @@ static int check_health(struct vio *v)
 	return vio_health(v);
 }
 
-void vio_wake(const struct vio *v, unsigned lane)
-{
-	uint64_t one = 1;
-
-	/* It fails only when the counter is full: then it is readable anyhow. */
-	if (write(hba_lane_irq_fd(v->h, lane), &one, sizeof(one)) < 0)
-		return;
-}
-
 /* This interrupt may be theirs. */
 static void wake_those_without(const struct vio *v)
 {
 	for (unsigned i = 1; i < v->h->n_lanes; i++)
 		if (v->lane[i].by_first)
-			vio_wake(v, i);
+			hba_lane_wake(v->h, i);
 }
 
 /* What was taken may let others go; after vio_drain() or vio_drain_requests(), which have said r. */
@@ -266,7 +256,7 @@ static int after_drain(struct vio *v, unsigned lane, int r)
 	}
 	/* More is in the rings than one call takes, and its interrupt is spent. */
 	if (r > 0)
-		vio_wake(v, lane);
+		hba_lane_wake(v->h, lane);
 	/* Garbage is what a device that has gone shows too. */
 	return r < 0 && vio_status(v) == VIO_ST_ALL_ONES ? -ENODEV : r;
 }

@@ -47,7 +47,7 @@ static void call(struct vio *v, unsigned unit, uint8_t lanes)
 		__atomic_fetch_or(&v->turn[unit].called, lanes, __ATOMIC_SEQ_CST);
 	for (unsigned i = 0; lanes >> i; i++)
 		if (lanes & bit_of(i))
-			vio_wake(v, i);
+			hba_lane_wake(v->h, i);
 }
 
 /* What this lane does not need may be what others wait for. */
@@ -155,7 +155,7 @@ bool vio_turn_give_up(struct vio *v, struct hba_req *req)
 	list_remove(&req->drv_link);
 	list_append(&l->given_up, &req->drv_link);
 	end_to_wait(v, req->lane, req->unit->index);
-	vio_wake(v, req->lane);
+	hba_lane_wake(v->h, req->lane);
 	return true;
 }
 
@@ -191,21 +191,15 @@ void vio_turns_init(struct vio *v)
 	}
 }
 
-static void forget_list(struct list *l)
-{
-	while (!list_empty(l))
-		list_remove(l->next);
-}
-
 void vio_turns_forget(struct vio *v)
 {
 	for (unsigned i = 0; i < HBA_MAX_LANES; i++) {
 		struct vio_lane *l = &v->lane[i];
 
-		forget_list(&l->given_up);
-		forget_list(&l->waiting);
+		list_scatter(&l->given_up);
+		list_scatter(&l->waiting);
 		for (unsigned u = 0; u < HBA_MAX_UNITS; u++)
-			forget_list(&l->wait[u].requests);
+			list_scatter(&l->wait[u].requests);
 	}
 	for (unsigned u = 0; u < HBA_MAX_UNITS; u++) {
 		__atomic_store_n(&v->turn[u].busy, 0, __ATOMIC_SEQ_CST);

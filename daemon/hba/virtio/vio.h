@@ -287,8 +287,6 @@ void vio_submit(struct hba *h, struct hba_req *req);
 void vio_doorbell(struct hba *h, unsigned lane);
 int vio_poll(struct hba *h);
 int vio_poll_lane(struct hba *h, unsigned lane);
-/* Has the lane poll again, after its other descriptors had their turn. Any thread. */
-void vio_wake(const struct vio *v, unsigned lane);
 /* Takes all answers that are the first lane's, without any other look at the device. 0; 1: there is more than one call takes;
  * -EIO. */
 int vio_drain(struct vio *v);
