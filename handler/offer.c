@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/cleanup.h"
 #include "device.h"
+#include "hlog.h"
 #include "instance.h"
 #include "timing.h"
 
@@ -167,6 +168,8 @@ static bool kill_server(struct device *d)
 {
 	if (canceled(d))
 		return false;
+	hlog_err("hbad@%s (process %d) does not say what became of %s, and may hold its ring: it is killed",
+		d->cfg.instance, (int)d->server.pid, d->cfg.text);
 	proc_kill(d->server.pidfd, d->server.pid);
 	d->killed_ns = clock_ns();
 	return dies(d, timing.killed);
