@@ -217,7 +217,7 @@ static int check_head(const struct handoff_head *h, size_t n)
 		return -EBADMSG;
 	if (h->type == HANDOFF_EVENT)
 		return h->version == HANDOFF_VERSION ? 0 : -EBADMSG;
-	if (!(h->type & HANDOFF_REPLY) || h->status > 0)
+	if (!(h->type & HANDOFF_REPLY) || h->status > 0 || h->status == INT32_MIN)
 		return -EBADMSG;
 	/* All that one may say in a version which the other does not know is that it is so. */
 	return h->version == HANDOFF_VERSION || h->status == -EPROTO ? 0 : -EBADMSG;
