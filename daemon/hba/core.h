@@ -67,7 +67,7 @@ struct hba_lane {
 	bool rung;	   /* submits since the last doorbell */
 	bool news;	   /* slots or bounce memory came free, or the state changed */
 	bool slot_wanted;  /* somebody was refused a slot since the last news */
-	bool abort_wanted; /* the driver had no place for an abort */
+	bool abort_wanted; /* atomic, written by its own thread: the driver had no place for an abort */
 	struct loop_fd irq;
 	struct loop_timer tick;
 	struct loop_msg look; /* at the deadlines, of a lane that is not the first */

@@ -198,8 +198,10 @@ struct hba_ops {
 	 * lane is halted, but once while it is being halted. */
 	int (*poll_lane)(struct hba *h, unsigned lane);
 	/* I/O thread. Asks firmware to abort; the outcome is hba_complete() of req from poll, or nothing.
-	 * -EOPNOTSUPP, -EAGAIN. */
+	 * -EOPNOTSUPP; -EAGAIN: no place now, it is asked again on each turn of the lane, so that has to be cheap. */
 	int (*abort)(struct hba *h, struct hba_req *req);
+	/* Optional. I/O thread. This unit, which the driver calls offline, has just said who it is. */
+	void (*unit_answers)(struct hba *h, struct hba_unit *u);
 	/* I/O thread, with all other lanes halted. One step of a controller reset, never blocking. *phase is 0 at the first call and the
 	 * driver's from then on. Returns 1 and the time of the next step, 0 when the controller runs again
 	 * with empty queues (all requests handed to submit() before are forgotten), -errno when it is beyond
@@ -393,6 +395,9 @@ struct loop *hba_lane_loop(const struct hba *h, unsigned lane);
 int hba_lane_irq_fd(const struct hba *h, unsigned lane);
 /* Any thread. Has the lane polled soon, after its other descriptors had their turn, as if its eventfd had been signalled. */
 void hba_lane_wake(const struct hba *h, unsigned lane);
+/* Any thread. A place for aborts that all lanes share has come free: those that wait for one look. Places of the lane itself
+ * need no word, as it looks on each turn. */
+void hba_abort_room(const struct hba *h);
 /* The slots of a lane: *ret_n of them, from this one on. After attach(). */
 uint32_t hba_lane_tags(const struct hba *h, unsigned lane, uint32_t *ret_n);
 /* The request at the hardware with this tag, or NULL: for replies from firmware, which are not trusted. Its lane's

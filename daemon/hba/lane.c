@@ -476,6 +476,14 @@ int hba_lane_irq_fd(const struct hba *h, unsigned lane)
 	return h->core->lane[lane].irq_fd;
 }
 
+/* Who says that he wants one just behind this look finds it by his tick. */
+void hba_abort_room(const struct hba *h)
+{
+	for (unsigned i = 0; i < h->n_lanes; i++)
+		if (__atomic_load_n(&h->core->lane[i].abort_wanted, __ATOMIC_RELAXED))
+			hba_lane_wake(h, i);
+}
+
 void hba_lane_wake(const struct hba *h, unsigned lane)
 {
 	uint64_t one = 1;

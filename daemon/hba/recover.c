@@ -39,8 +39,8 @@ void recover_try_abort(struct hba_req *req)
 	bool costs_a_reset = r == -EOPNOTSUPP && req->doom == HBA_TIMEOUT;
 
 	if (r == -EAGAIN)
-		lane_of(req)->abort_wanted = true;
-	/* The next tick tries again, and the lane's next turn, which may come with an answer to another abort. */
+		__atomic_store_n(&lane_of(req)->abort_wanted, true, __ATOMIC_RELAXED);
+	/* The next tick tries again, and each turn of the lane: an answer to another abort makes room. */
 	if (r == -EAGAIN || (costs_a_reset && !may_cost_a_reset(req)))
 		return;
 	/* When it cannot be aborted, waiting is all that is left. */
@@ -54,11 +54,14 @@ void recover_try_abort(struct hba_req *req)
  * for so late that the reset came first, which all units suffer from. */
 void recover_abort_more(struct hba_lane *l)
 {
-	l->abort_wanted = false;
-	for (uint32_t i = 0; i < l->tags.n && !l->abort_wanted && l->state == HBA_RUNNING; i++) {
-		struct hba_req *req = hba_req_by_tag(l->h, l->first_tag + i);
+	__atomic_store_n(&l->abort_wanted, false, __ATOMIC_RELAXED);
+	/* The oldest first, as the list is: what hangs is at its head, also where others come and go. Asking ends none of them. */
+	list_for_each(pos, &l->flight) {
+		struct hba_req *req = container_of(pos, struct hba_req, link);
 
-		if (req && req->doom && req->state == REQ_FLIGHT)
+		if (l->abort_wanted || l->state != HBA_RUNNING)
+			return;
+		if (req->doom && req->state == REQ_FLIGHT)
 			recover_try_abort(req);
 	}
 }

@@ -34,8 +34,10 @@ static bool is_settling(const struct fusion *f, unsigned n)
 
 static void release(struct fusion *f, unsigned n)
 {
-	if (!f->task[n].fired && !f->task[n].answered && !is_settling(f, n))
-		__atomic_store_n(&f->task_owner[n], 0, __ATOMIC_RELEASE);
+	if (f->task[n].fired || f->task[n].answered || is_settling(f, n))
+		return;
+	__atomic_store_n(&f->task_owner[n], 0, __ATOMIC_RELEASE);
+	hba_abort_room(f->m.h);
 }
 
 /* FUSION_NO_HANDLE: firmware cannot be told which unit it is, or cannot manage its tasks; what then has to end takes a reset

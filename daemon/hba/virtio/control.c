@@ -24,9 +24,10 @@ static struct vio_tmf *take(struct vio *v, unsigned lane)
 	return NULL;
 }
 
-static void release(struct vio_tmf *t)
+static void release(const struct vio *v, struct vio_tmf *t)
 {
 	__atomic_store_n(&t->owner, 0, __ATOMIC_RELEASE);
+	hba_abort_room(v->h);
 }
 
 static unsigned owner_of(const struct vio_tmf *t)
@@ -65,7 +66,7 @@ static void on_fire(struct loop_msg *m)
 	if (hba_lane_runs(t->v->h, 0))
 		fire(t->v, t);
 	else
-		release(t);
+		release(t->v, t);
 }
 
 /* Owner's thread. */
@@ -114,7 +115,7 @@ static void settle(struct vio *v, struct vio_tmf *t, unsigned lane)
 
 	t->answered = false;
 	if (!req) {
-		release(t);
+		release(v, t);
 		return;
 	}
 	if (log_limit_ok(&v->lane[lane].unit_limit, 5, 60 * NS_PER_SEC))
@@ -142,13 +143,13 @@ static void on_answered(struct loop_msg *m)
 	unsigned lane = owner_of(t) - 1;
 
 	if (!hba_lane_runs(v->h, lane)) {
-		release(t);
+		release(v, t);
 		return;
 	}
 	t->answered = true;
 	/* The command's own answer first, if there is one. */
 	if (vio_poll_lane(v->h, lane) < 0) {
-		release(t);
+		release(v, t);
 		hba_lane_fault(v->h, lane, "the device misbehaved");
 	}
 }
@@ -192,7 +193,7 @@ void vio_tmfs_forget(struct vio *v)
 		if (!ours)
 			continue;
 		t->at_device = t->answered = false;
-		release(t);
+		release(v, t);
 	}
 }
 
