@@ -83,6 +83,8 @@ struct scsi_facts {
  * patience: rounds of SCSI_READY_WAIT_MS to spend on units that become ready; counted down. */
 int scsi_ask_unit(
 	struct hba *h, const struct hba_unit *u, struct scsi_raw *raw, unsigned *patience, char problem[160]);
+/* Has the unit say anything. -ENODEV: the controller is gone; else 0, whatever it says. */
+int scsi_poke_unit(struct hba *h, const struct hba_unit *u);
 /* Strings, NAA and sizes. -EMEDIUMTYPE and others, with problem set; then id->type is valid all the same. */
 int scsi_identify(const struct hba *h, const struct hba_unit *u, const struct scsi_raw *raw,
 	struct scsi_identity *id, char problem[160]);

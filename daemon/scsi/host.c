@@ -228,16 +228,24 @@ static int look_at_unit(
 	return 0;
 }
 
+/* A unit that is mute costs a reset of the controller, and after several resets in a row that bring no answer the controller is
+ * given up. So one that has answered is asked behind each one that has not: a shelf of dead drives is no dead controller. */
 static int look_at_units(struct hba *h, struct scsi_units *units, unsigned n)
 {
 	struct scsi_raw *raw = malloc(sizeof(*raw));
 	unsigned patience = READY_BUDGET;
+	const struct hba_unit *lively = NULL;
 	int r = 0;
 
 	if (!raw)
 		return -ENOMEM;
-	for (; r == 0 && units->n < n; units->n += r == 0)
+	for (; r == 0 && units->n < n; units->n += r == 0) {
 		r = look_at_unit(h, units, units->n, raw, &patience);
+		if (r == 0 && units->unit[units->n].identified)
+			lively = units->unit[units->n].hba;
+		else if (r == 0 && lively)
+			r = scsi_poke_unit(h, lively);
+	}
 	free(raw);
 	return r;
 }

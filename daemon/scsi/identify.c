@@ -284,6 +284,19 @@ static int ask_log_pages(struct question *q, struct scsi_raw *raw)
 	return ignore_missing(r);
 }
 
+int scsi_poke_unit(struct hba *h, const struct hba_unit *u)
+{
+	/* INQUIRY takes no unit attention away from initiators. */
+	static const uint8_t cdb[6] = {[0] = 0x12, [4] = 36};
+	const struct question q = {.h = h, .unit = u};
+	uint8_t data[36];
+	struct iovec iov = {.iov_base = data, .iov_len = sizeof(data)};
+	struct hba_req req = request(&q, cdb, sizeof(cdb), &iov);
+	int r = hba_run(h, &req);
+
+	return r == -ENODEV || (r == 0 && req.result == HBA_GONE) ? -ENODEV : 0;
+}
+
 int scsi_ask_unit(
 	struct hba *h, const struct hba_unit *u, struct scsi_raw *raw, unsigned *patience, char problem[160])
 {

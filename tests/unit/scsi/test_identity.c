@@ -202,6 +202,43 @@ START_TEST(one_bad_unit_leaves_the_others_alone)
 }
 END_TEST
 
+/* Its driver may not have heard that it is back. A target has much to say for units that it does not have: not who they are. */
+START_TEST(an_offline_unit_that_says_who_it_is_is_told_of)
+{
+	attach();
+	ck_assert_uint_eq(fake->n_answered, 0);
+	fake->hba.unit[1].state = HBA_UNIT_OFFLINE;
+	fake->hba.unit[1].outages = 7;
+	attach();
+	ck_assert_uint_eq(fake->n_answered, 1);
+	ck_assert_uint_eq(fake->answered_outages, 7);
+	fake->disk[1].inquiry.data[0] = 0x3f;
+	attach();
+	ck_assert_uint_eq(fake->n_answered, 1);
+}
+END_TEST
+
+/* Each that is mute costs a reset; the controller is taken for dead if nobody answers between several of them. */
+START_TEST(behind_a_mute_unit_another_one_is_asked)
+{
+	const struct scsi_unit *u;
+	unsigned first = 0, inquiries;
+
+	attach();
+	for (unsigned op = 0; op < 256; op++)
+		first += fake->disk[0].cdbs[op];
+	inquiries = fake->disk[0].cdbs[0x12];
+	fake->fault.count = 1;
+	fake->fault.skip = first;
+	fake->fault.kind = HBA_REQ_CDB;
+	fake->fault.result = HBA_TIMEOUT;
+	u = attach();
+	ck_assert(u[0].identified && !u[1].identified);
+	ck_assert_str_eq(u[1].problem, "failed INQUIRY: no answer in time");
+	ck_assert_uint_eq(fake->disk[0].cdbs[0x12], 2 * inquiries + 1);
+}
+END_TEST
+
 START_TEST(a_controller_that_goes_away_fails_the_attach)
 {
 	struct err e = {""};
@@ -419,6 +456,8 @@ int main(void)
 	tcase_add_test(c, unit_attentions_and_slow_starts_do_not_stop_discovery);
 	tcase_add_test(c, patience_ends);
 	tcase_add_test(c, one_bad_unit_leaves_the_others_alone);
+	tcase_add_test(c, an_offline_unit_that_says_who_it_is_is_told_of);
+	tcase_add_test(c, behind_a_mute_unit_another_one_is_asked);
 	tcase_add_test(c, a_controller_that_goes_away_fails_the_attach);
 	tcase_add_test(c, units_that_cannot_be_exported_say_why);
 	tcase_add_test(c, a_unit_without_vpd_pages_is_exported_by_its_controllers_serial);
