@@ -166,6 +166,7 @@ int hba_make_quiet(struct hba *h);
 
 /* --- request.c */
 
+/* After a failure, too, requests_fini() gives back what there is, when the device is quiet: one that is taken over runs. */
 int requests_init(struct hba *h, struct err *e);
 void requests_fini(struct hba *h);
 /* The memory of data alone. */

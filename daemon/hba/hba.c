@@ -161,8 +161,10 @@ static int attach_core(struct hba *h, struct err *e)
 		r = requests_init(h, e);
 	}
 	if (r < 0) {
-		if (hba_make_quiet(h) == 0)
+		if (hba_make_quiet(h) == 0) {
 			h->ops->detach(h);
+			requests_fini(h);
+		}
 		return r;
 	}
 	recover_init(h);

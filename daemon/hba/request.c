@@ -53,8 +53,6 @@ int requests_init(struct hba *h, struct err *e)
 	}
 	for (unsigned i = 0; i < h->n_lanes && r == 0; i++)
 		r = lane_init(&c->lane[i], e);
-	if (r < 0)
-		requests_fini(h);
 	return r;
 }
 

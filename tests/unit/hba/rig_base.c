@@ -40,7 +40,7 @@ static void on_ready(void *user)
 	__atomic_add_fetch(&r->n_ready, 1, __ATOMIC_RELAXED);
 }
 
-static void make_lanes(struct rig *r)
+void rig_make_lanes(struct rig *r)
 {
 	r->lane_loop[0] = r->loop;
 	r->lane_io[0] = r->io;
@@ -74,7 +74,7 @@ int rig_create(struct rig *r)
 {
 	int rc;
 
-	make_lanes(r);
+	rig_make_lanes(r);
 	rc = hba_create(&r->fn->pci, &r->cfg, r->loop, &r->h, &r->e);
 
 	if (rc < 0)

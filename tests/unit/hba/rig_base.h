@@ -60,9 +60,10 @@ struct rig {
 /* For rig_new(): r is zeroed, model is from malloc() and initialised, match_data lives as long as the rig. */
 void rig_init(struct rig *r, struct model *model, struct model_fn *fn, const void *match_data);
 
-int rig_create(struct rig *r); /* hba_create() with short times */
-int rig_attach(struct rig *r); /* ... and hba_attach() */
-int rig_start(struct rig *r);  /* ... and hba_start(); asserts nothing */
+void rig_make_lanes(struct rig *r); /* the loops of n_lanes, which rig_create() makes if they are not there */
+int rig_create(struct rig *r);	    /* hba_create() with short times */
+int rig_attach(struct rig *r);	    /* ... and hba_attach() */
+int rig_start(struct rig *r);	    /* ... and hba_start(); asserts nothing */
 void rig_must_start(struct rig *r);
 /* They must not succeed, with this error (0: any) and a sentence with this word in it (NULL: whatever it says), and
  * leave a device that is no bus master. */

@@ -2,7 +2,7 @@
 /* A controller brought up by the hba layer and its driver, with each library call and each call to the transport failing
  * once: the device is quiet, its interrupts are off, nothing of our memory stays mapped for it, and nothing is lost.
  * Built once for each driver: RIG_H is its rig, RIG_KIND what rig_new() chooses by (or undefined), RIG_KINDS of them;
- * RIG_HANDOVER: it can go on with a controller that runs. */
+ * RIG_HANDOVER: it can go on with a controller that runs; RIG_LANES: RIG_H has lanes_new(), and so many I/O threads. */
 #include <errno.h>
 #include <sys/mman.h>
 
@@ -16,7 +16,11 @@
 #ifndef RIG_DISPENSABLE
 #define RIG_DISPENSABLE NULL
 #endif
-#ifdef RIG_KIND
+#if defined(RIG_LANES) && defined(RIG_KIND)
+#define NEW_RIG(i) lanes_new((enum RIG_KIND)(i), RIG_LANES)
+#elif defined(RIG_LANES)
+#define NEW_RIG(i) lanes_new(RIG_LANES)
+#elif defined(RIG_KIND)
 #define NEW_RIG(i) rig_new((enum RIG_KIND)(i))
 #else
 #define NEW_RIG(i) rig_new()
@@ -93,6 +97,7 @@ static struct rig *rig_failing(void)
 {
 	struct rig *r = NEW_RIG(kind);
 
+	rig_make_lanes(r);
 	model_ops = r->fn->pci.ops;
 	failing = *model_ops;
 	failing.cfg_read = s_cfg_read;
