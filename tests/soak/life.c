@@ -330,7 +330,7 @@ static int start_emulator(struct soak *s)
 	const struct host_model *m = s->host.model;
 	char seed[24], unit[SOAK_MAX_LUNS][48];
 	unsigned n_sync = 0, n = 0;
-	const char *options[32];
+	const char *options[32], *sync;
 
 	while (m->ld_sync[n_sync])
 		n_sync++;
@@ -340,7 +340,9 @@ static int start_emulator(struct soak *s)
 	options[n++] = "--seed";
 	options[n++] = seed;
 	options[n++] = "--ld-sync";
-	options[n++] = m->ld_sync[rng_below(&s->rng, n_sync)];
+	/* Drawn in any case: the lots behind it stay the same. */
+	sync = m->ld_sync[rng_below(&s->rng, n_sync)];
+	options[n++] = s->opt.ld_sync ? s->opt.ld_sync : sync;
 	options[n++] = "--boot-ms";
 	options[n++] = "10";
 	options[n++] = "--latency-us";

@@ -19,6 +19,7 @@ enum option_code {
 	OPT_LIMIT_MS,
 	OPT_DEPTH,
 	OPT_LANES,
+	OPT_LD_SYNC,
 	OPT_SABOTAGE,
 	OPT_EMULATOR,
 	OPT_VERBOSE,
@@ -34,6 +35,7 @@ static const struct option common[] = {
 	{"limit-ms", required_argument, NULL, OPT_LIMIT_MS},
 	{"depth", required_argument, NULL, OPT_DEPTH},
 	{"lanes", required_argument, NULL, OPT_LANES},
+	{"ld-sync", required_argument, NULL, OPT_LD_SYNC},
 	{"sabotage", required_argument, NULL, OPT_SABOTAGE},
 	{"hba-emu", required_argument, NULL, OPT_EMULATOR},
 	{"verbose", no_argument, NULL, OPT_VERBOSE},
@@ -71,6 +73,9 @@ static void help(void)
 	       "  --lanes N          I/O threads (1; at most %u): sas3108 and virtio can have several; "
 	       "sabotage wants "
 	       "one\n"
+	       "  --ld-sync WHAT     what firmware makes of SYNCHRONIZE CACHE, as hba-emu has it (by lot): "
+	       "controller, full;\n"
+	       "                     MegaRAID: ignored, rejected\n"
 	       "  --sabotage WHAT    breaks the product, to see that it is noticed:",
 		SOAK_STUCK_MS / 2, INITIATOR_MOST, HBA_MAX_LANES);
 	for (unsigned i = 1; i < N_SABOTAGES; i++)
@@ -141,6 +146,9 @@ static int take_option(struct soak_options *o, int code)
 		return small_number(optarg, &o->depth);
 	case OPT_LANES:
 		return small_number(optarg, &o->lanes);
+	case OPT_LD_SYNC:
+		o->ld_sync = optarg;
+		return 0;
 	case OPT_SABOTAGE:
 		return take_sabotage(o, optarg);
 	case OPT_EMULATOR:
@@ -163,9 +171,18 @@ static bool lanes_fit(const struct soak_options *o)
 		       (strcmp(o->model, "sas3108") == 0 || strcmp(o->model, "virtio") == 0) && !o->sabotage);
 }
 
+static bool sync_fits(const struct soak_options *o, const struct host_model *m)
+{
+	for (unsigned i = 0; o->ld_sync && m->ld_sync[i]; i++)
+		if (strcmp(m->ld_sync[i], o->ld_sync) == 0)
+			return true;
+	return !o->ld_sync;
+}
+
 int options_parse(int argc, char **argv, struct soak_options *o)
 {
 	struct option all[N_SOAK_KINDS + ARRAY_SIZE(common) + 1] = {0};
+	const struct host_model *m;
 	unsigned total = 0;
 	int code;
 
@@ -175,7 +192,8 @@ int options_parse(int argc, char **argv, struct soak_options *o)
 	while ((code = getopt_long(argc, argv, "", all, NULL)) >= 0)
 		if (take_option(o, code) < 0)
 			return -EINVAL;
-	if (optind < argc || !host_model_find(o->model) || !o->depth || !o->limit_ms ||
+	m = host_model_find(o->model);
+	if (optind < argc || !m || !sync_fits(o, m) || !o->depth || !o->limit_ms ||
 		o->slow_ms > SOAK_STUCK_MS / 2 || !lanes_fit(o)) {
 		fprintf(stderr, "soak: see --help\n");
 		return -EINVAL;

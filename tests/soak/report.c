@@ -98,6 +98,13 @@ static void judge_latency(const struct soak *s, const struct latency *l)
 		soak_wrong("SLOW: a START of one unit makes its neighbours slower");
 }
 
+/* An abort and a LUN RESET are races: of many some have to meet a command, and some to come too late. */
+static void judge_tmfs(const struct soak *s, const struct initiator_counts *n)
+{
+	if (s->done[SOAK_ABORT] + s->done[SOAK_LUN_RESET] >= 10 && (!n->aborted || !n->aborted_good))
+		soak_wrong("NOTHING SHOWN: task management has raced with no command");
+}
+
 void report(struct soak *s, int argc, char **argv)
 {
 	static struct latency latency[N_PHASES];
@@ -127,6 +134,7 @@ void report(struct soak *s, int argc, char **argv)
 	printf("longest command: %.2f s (CDB %02x)\n", (double)n.longest_ns / 1e9, n.longest_opcode);
 	report_latency(latency);
 	judge_latency(s, latency);
+	judge_tmfs(s, &n);
 	printf("again:");
 	for (int i = 0; i < argc; i++)
 		printf(" %s", argv[i]);

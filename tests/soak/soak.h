@@ -35,6 +35,7 @@ enum soak_kind {
 
 struct soak_options {
 	const char *model, *emulator;
+	const char *ld_sync; /* as in host_model.ld_sync; NULL: by lot */
 	uint64_t seed;
 	unsigned minutes;
 	unsigned count[N_SOAK_KINDS];
