@@ -178,13 +178,15 @@ emu_list() {
 	done
 }
 
-# emu_wrong: says what was wrong with the DMA of this run's controllers; status 1 when nothing was
+# emu_wrong: says what was wrong with the DMA of this run's controllers, or with what was said to them; status 1 when nothing was
 emu_wrong() {
-	local g wrong found=1
+	local g what wrong found=1
 	for g in $(emu_list); do
 		emu_pid "$g" >/dev/null || { echo "hba-emu of $g is gone: $(tail -n 3 "$RUN/emu-$g.log")" && found=0 && continue; }
-		wrong=$(emu_stat "$g" wrong_dma)
-		((wrong == 0)) || { echo "$g: wrong DMA, $wrong times: $(grep 'wrong DMA' "$RUN/emu-$g.log" | tail -n 3)" && found=0; }
+		for what in wrong_dma protocol_errors bad_messages; do
+			wrong=$(emu_stat "$g" "$what")
+			((wrong == 0)) || { echo "$g: $what, $wrong times: $(grep -v ': client ' "$RUN/emu-$g.log" | tail -n 5)" && found=0; }
+		done
 	done
 	return "$found"
 }
