@@ -5,6 +5,8 @@
 SOAK_DISKS=/run/soak.disks
 # pid, descriptors and locked KiB of each process of ours, as they were first and last seen
 SOAK_USAGE=/run/soak.usage
+# unit and process of each of ours after the last event, and when that was
+SOAK_PROCESSES=/run/soak.processes
 
 # renewed UNIT PID: its main process is another one, and ready
 renewed() {
@@ -13,11 +15,26 @@ renewed() {
 	[[ $pid != 0 && $pid != "$2" ]] && systemctl is-active -q "$1"
 }
 
+# another_main UNIT PID: it has a main process again, ready or not
+another_main() {
+	local pid
+	pid=$(main_pid "$1")
+	[[ $pid != 0 && $pid != "$2" ]]
+}
+
+# The next one is killed as well when there is a second word, so many tenths of a second after it began: while it starts its
+# controller, or takes rings over.
 event_kill() {
 	local old
 	wait_for 90 has_main "hbad@$1"
 	old=$(main_pid "hbad@$1")
 	kill -KILL "$old"
+	if ((${2:-0})); then
+		wait_for 90 another_main "hbad@$1" "$old"
+		old=$(main_pid "hbad@$1")
+		sleep "$(($2 / 10)).$(($2 % 10))"
+		kill -KILL "$old" 2>/dev/null || true
+	fi
 	wait_for 90 renewed "hbad@$1" "$old"
 }
 
@@ -31,6 +48,9 @@ event_stop() {
 		sleep 0.5
 	done
 	kill -CONT "$old" 2>/dev/null || true
+	# Who was about to end it may do so yet: its threads look dead until they move, and the next look comes after 4 s.
+	sleep 6
+	wait_for 90 has_main "hbad@$1"
 	wait_for 90 systemctl is-active -q "hbad@$1"
 }
 
@@ -38,17 +58,34 @@ event_restart() {
 	systemctl restart "hbad@$1"
 }
 
+# unless_reset COMMAND...: refused while the controller is being reset, and tried again then
+unless_reset() {
+	local until=$((SECONDS + 120))
+	until "$@" 2>/tmp/refused; do
+		grep -q 'the controller is not ready' /tmp/refused && ((SECONDS < until)) || { cat /tmp/refused >&2 && die "$*"; }
+		sleep 0.3
+	done
+}
+
+# With a second word it may be started anew.
 event_upgrade() {
-	hbactl upgrade "$1" --json >/tmp/upgrade.json
+	unless_reset hbactl upgrade "$1" --json >/tmp/upgrade.json
 	# virtio and AME are started anew.
-	[[ $1 == [va]* ]] || jq -e .in_place /tmp/upgrade.json >/dev/null || { cat /tmp/upgrade.json && die "not in place"; }
+	[[ $1 == [va]* || ${2:-} ]] || jq -e .in_place /tmp/upgrade.json >/dev/null || { cat /tmp/upgrade.json && die "not in place"; }
 }
 
 # systemd does not start tcmu-runner again by itself everywhere: the administrator does.
+# With a word: once more, so many tenths of a second after that, while it takes its devices over.
 event_runner_kill() {
 	kill_main tcmu-runner
 	sleep 1
 	systemctl start tcmu-runner
+	if ((${1:-0})); then
+		sleep "$(($1 / 10)).$(($1 % 10))"
+		kill_main tcmu-runner
+		sleep 1
+		systemctl start tcmu-runner
+	fi
 }
 
 event_runner_restart() {
@@ -78,12 +115,17 @@ event_lun_reset() {
 }
 
 event_rescan() {
-	hbactl rescan "$1" >/dev/null
+	unless_reset hbactl rescan "$1" >/dev/null
 }
 
 # Nothing is left to do: the card is there, and whoever needs to be told is told by the kernel.
 event_unplug() {
 	wait_for 120 has_state g2 ready
+}
+
+# hba-emu was told; what comes of it may meet the next event.
+event_fault() {
+	:
 }
 
 # Commands wait for a controller that is unplugged; without the hold time they would fail, as they should.
@@ -111,6 +153,36 @@ soak_begin() {
 	load_start "$@"
 	load_progress "$@"
 	usage_seen
+	processes >$SOAK_PROCESSES
+	date +%s >$SOAK_PROCESSES.since
+}
+
+processes() {
+	local unit
+	for unit in tcmu-runner $(for g in $CONTROLLERS; do echo "hbad@$g"; done); do
+		echo "$unit $(main_pid "$unit")"
+	done | sort
+}
+
+# nobody_else EVENT [INSTANCE]: who hangs is killed and replaced before anybody complains. So nobody may be another process but
+# those that the event has ended, and nobody may have been killed for his silence but who was stopped.
+nobody_else() {
+	local may='^$' other
+	case $1 in
+	kill | stop | restart | upgrade) may="^hbad@$2\$" ;;
+	runner-*) may='^tcmu-runner$' ;;
+	both) may="^(tcmu-runner|hbad@$2)\$" ;;
+	esac
+	processes >$SOAK_PROCESSES.new
+	other=$(comm -13 $SOAK_PROCESSES $SOAK_PROCESSES.new | awk -v may="$may" '$1 !~ may { print $1 }')
+	mv $SOAK_PROCESSES.new $SOAK_PROCESSES
+	[[ ! $other ]] || die "another process, and nobody has ended the one before: $other"
+	journalctl --sync
+	if [[ $1 != stop ]] && journalctl -q -o cat --since "@$(cat $SOAK_PROCESSES.since)" -u 'hbad@*' -u tcmu-runner |
+		grep -E 'Watchdog timeout|: it is killed'; then
+		die "somebody was killed for his silence"
+	fi
+	date +%s >$SOAK_PROCESSES.since
 }
 
 # happen EVENT PAUSE [WORD...]: after PAUSE tenths of a second. Prints after how many milliseconds all LUNs
@@ -125,6 +197,7 @@ happen() {
 	"event_${event//-/_}" "$@"
 	resumed 120 "${disks[@]}"
 	load_lives
+	nobody_else "$event" "$@"
 	usage_seen
 	echo "$(((${EPOCHREALTIME/./} - start) / 1000)) ms"
 }
@@ -167,7 +240,7 @@ usage_seen() {
 
 # grown: what a process of each unit uses more than when it was first seen, and the last generation of it more than the first:
 # descriptors pass from one to the next. A start takes a moment to have all that it will have, so the second look at each is the
-# first that counts. Looks come after each event: one descriptor more for each is a leak also where they are few.
+# first that counts. Of a ring's 8 MiB more pages are resident the longer it is used. Looks come after each event: one descriptor more for each is a leak also where they are few.
 grown() {
 	awk '
 		{ key = $1 " " $2; seen[key]++ }
@@ -189,7 +262,7 @@ grown() {
 				printf "%s: %d looks at one process; at most %d descriptors, %d KiB locked, %d KiB resident more than at first\n",
 					unit, looks[unit], most[unit], held[unit], grew[unit]
 				if (unit in each) printf "%s: more descriptors with each event, %s\n", unit, each[unit]
-				if (most[unit] > 8 || held[unit] > 1024 || unit in each) bad = 1
+				if (most[unit] > 8 || held[unit] > 1024 || grew[unit] > 40960 || unit in each) bad = 1
 			}
 			for (unit in later) {
 				printf "%s: %d processes; the last began with %d descriptors more than the first\n",
@@ -202,8 +275,12 @@ grown() {
 
 # leftovers: tasks that hang, and ends of processes that nobody ordered
 leftovers() {
-	local words
+	local words g
 	no_hung_tasks
+	for g in $CONTROLLERS; do
+		words=$(systemctl show -p NFileDescriptorStore --value "hbad@$g")
+		((words == 0)) || { echo "systemd keeps $words descriptors of $g" && return 1; }
+	done
 	words=$(journalctl -q -o cat --since "@$(cat /run/soak.since)" -u 'hbad@*' -u tcmu-runner |
 		grep -E 'code=dumped|status=[0-9]+/(SEGV|ABRT|BUS|FPE|ILL|TRAP|SYS)|code=exited, status=[1-9]') &&
 		{ echo "unexpected ends: $words" && return 1; }
