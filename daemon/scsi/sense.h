@@ -13,10 +13,12 @@ enum scsi_sense {
 	SENSE_MANUAL_INTERVENTION = 0x020403,
 	SENSE_FORMAT_IN_PROGRESS = 0x020404,
 	SENSE_SANITIZE_IN_PROGRESS = 0x02041b,
-	SENSE_WRITE_ERROR = 0x030c00,
 	SENSE_FORMAT_CORRUPTED = 0x033100, /* medium format corrupted */
 	SENSE_FORMAT_FAILED = 0x033101,
 	SENSE_SANITIZE_FAILED = 0x033103,
+	/* HARDWARE ERROR: a command that ends with MEDIUM ERROR is sent again by Linux, which would take the second answer for the
+	 * first. */
+	SENSE_WRITE_ERROR = 0x040c00,
 	SENSE_INTERNAL_FAILURE = 0x044400, /* internal target failure */
 	SENSE_INVALID_IU_FIELD = 0x050e03, /* invalid field in command information unit */
 	SENSE_LIST_LENGTH = 0x051a00,	   /* parameter list length error */

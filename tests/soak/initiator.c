@@ -266,7 +266,7 @@ static bool tells_of_loss(struct initiator *i, const struct slot *s, const struc
 	bool beside = s->queued_ns < o->told_ns;
 
 	if (!(o->may_tell || beside) || !(s->kind == IO_FLUSH || s->fua) || c->status != 0x02 ||
-		(c->sense[2] & 0xf) != 3 || c->sense[12] != 0x0c)
+		(c->sense[2] & 0xf) != 4 || c->sense[12] != 0x0c)
 		return false;
 	pthread_mutex_lock(&i->lock);
 	/* While the controller goes, it may be the last loss that is told of, with the next one yet to come. And whether hbad knew

@@ -151,7 +151,7 @@ static void judge(struct job *j)
 	}
 	if (t->status == SCSI_GOOD) {
 		add(n_good, 1);
-	} else if (j->kind == FLUSH && (t->sense[2] & 0xf) == 3 && t->sense[12] == 0x0c) {
+	} else if (j->kind == FLUSH && (t->sense[2] & 0xf) == 4 && t->sense[12] == 0x0c) {
 		/* As it has to be where a cache may have lost what it held. */
 		add(n_flush_failed, 1);
 	} else if (add(n_bad, 1) < 5) {

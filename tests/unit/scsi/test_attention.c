@@ -457,7 +457,7 @@ START_TEST(writes_that_may_be_lost_are_told_by_the_next_hbad)
 	x.fake->hba.n_units = n; /* as the next one finds it */
 	next_hbad(_i != 1 && _i != 2, lost);
 	pulled_late = false;
-	assert_flush(lost ? 0x03 : 0);
+	assert_flush(lost ? 0x04 : 0);
 	assert_flush(0);
 	next_hbad(true, 0);
 	assert_flush(0);

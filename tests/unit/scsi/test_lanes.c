@@ -241,7 +241,7 @@ START_TEST(what_is_answered_before_its_lane_hears_of_the_loss_may_be_lost)
 	tst_init(&flush, b, "\x35\0\0\0\0\0\0\0\0\0", 10, 0, 1);
 	tst_submit(&flush);
 	fake_run(y.fake, 0);
-	assert_check(&flush, 0x03, 0x0c, 0x00);
+	assert_check(&flush, 0x04, 0x0c, 0x00);
 	tst_fini(&read);
 	tst_fini(&write);
 	tst_fini(&flush);
@@ -275,7 +275,7 @@ START_TEST(what_is_answered_behind_the_gate_may_be_lost)
 	tst_init(&flush, lun, "\x35\0\0\0\0\0\0\0\0\0", 10, 0, 1);
 	tst_submit(&flush);
 	fake_run(y.fake, 0);
-	assert_check(&flush, 0x03, 0x0c, 0x00);
+	assert_check(&flush, 0x04, 0x0c, 0x00);
 	tst_fini(&write);
 	tst_fini(&flush);
 	scsi_lun_destroy(lun);

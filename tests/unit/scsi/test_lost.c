@@ -32,7 +32,7 @@ START_TEST(the_first_flush_tells_of_writes_that_may_be_lost)
 	plug_in();
 	synchronize();
 	if (lost)
-		assert_check(&t[1], 0x03, 0x0c, 0x00);
+		assert_check(&t[1], 0x04, 0x0c, 0x00);
 	else
 		assert_good(&t[1]);
 	synchronize();
@@ -63,7 +63,7 @@ START_TEST(flushes_beside_the_first_one_tell_it_too)
 	plug_in();
 	fake_run(x.fake, 0);
 	for (unsigned i = 0; i < 3; i++) {
-		assert_check(&t[i], 0x03, 0x0c, 0x00);
+		assert_check(&t[i], 0x04, 0x0c, 0x00);
 		tst_fini(&t[i]);
 	}
 	synchronize();
@@ -101,7 +101,7 @@ START_TEST(only_synchronize_cache_tells_of_lost_writes)
 	t[0].filled |= _i == 1;
 	tst_fini(&t[0]);
 	synchronize();
-	assert_check(&t[1], 0x03, 0x0c, 0x00);
+	assert_check(&t[1], 0x04, 0x0c, 0x00);
 	synchronize();
 	assert_good(&t[1]);
 }
@@ -130,7 +130,7 @@ START_TEST(who_takes_a_lun_over_tells_of_lost_writes)
 		x.lun = fx_lun(&x, "ld0;hold=30");
 	synchronize();
 	if (_i < 3)
-		assert_check(&t[1], 0x03, 0x0c, 0x00);
+		assert_check(&t[1], 0x04, 0x0c, 0x00);
 	else
 		assert_good(&t[1]);
 	synchronize();
@@ -155,7 +155,7 @@ START_TEST(a_unit_that_was_missing_before_its_controller_was_lost_tells_too)
 	x.fake->hba.n_units = n;
 	plug_in();
 	synchronize();
-	assert_check(&t[1], 0x03, 0x0c, 0x00);
+	assert_check(&t[1], 0x04, 0x0c, 0x00);
 }
 END_TEST
 
@@ -185,7 +185,7 @@ START_TEST(drives_that_lost_their_power_alone_tell_too)
 		plug_in();
 	synchronize();
 	if (told)
-		assert_check(&t[1], 0x03, 0x0c, 0x00);
+		assert_check(&t[1], 0x04, 0x0c, 0x00);
 	else
 		assert_good(&t[1]);
 	synchronize();
@@ -226,7 +226,7 @@ START_TEST(a_drive_that_was_without_power_tells_with_the_next_flush)
 		take_over("ld0;hold=30");
 	synchronize();
 	if (told)
-		assert_check(&t[1], 0x03, 0x0c, 0x00);
+		assert_check(&t[1], 0x04, 0x0c, 0x00);
 	else
 		assert_good(&t[1]);
 	synchronize();
@@ -279,7 +279,7 @@ START_TEST(a_lun_that_is_there_already_inherits)
 	if (_i == 3)
 		assert_good(&t[1]);
 	else
-		assert_check(&t[1], 0x03, 0x0c, 0x00);
+		assert_check(&t[1], 0x04, 0x0c, 0x00);
 }
 END_TEST
 
@@ -307,7 +307,7 @@ START_TEST(an_aborted_flush_has_told_nobody)
 	if (_i == 1)
 		take_over("ld0;hold=30");
 	synchronize();
-	assert_check(&t[1], 0x03, 0x0c, 0x00);
+	assert_check(&t[1], 0x04, 0x0c, 0x00);
 	synchronize();
 	assert_good(&t[1]);
 }
@@ -326,7 +326,7 @@ START_TEST(a_cache_that_only_the_unit_knows_of_may_lose_writes)
 	unplug(false);
 	plug_in();
 	synchronize();
-	assert_check(&t[1], 0x03, 0x0c, 0x00);
+	assert_check(&t[1], 0x04, 0x0c, 0x00);
 }
 END_TEST
 
