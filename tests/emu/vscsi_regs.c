@@ -53,6 +53,9 @@ void vs_config_window(struct ctrl *c, uint8_t *cfg, uint64_t off, uint32_t len, 
 
 	if (off + len <= at || off >= at + 4)
 		return;
+	/* Whoever copies all of configuration space, as the kernel's VFIO does, reads it without having opened it. */
+	if (!write && !width)
+		return;
 	/* [4.1.4.9.1]: 1, 2 or 4, aligned, and within the BAR */
 	if (p[CAP_BAR] != VBAR || (width != 1 && width != 2 && width != 4) || offset % width ||
 		offset >= 0x4000) {

@@ -98,6 +98,9 @@ START_TEST(the_window_in_configuration_space_reaches_the_registers)
 	const unsigned at = cap[CAP_PCI].at;
 	uint8_t bar = cap[CAP_COMMON].bar, byte = 1;
 
+	/* Not opened: a look at it means nothing. */
+	ck_assert_uint_eq(client_read32(&c, VFIO_PCI_CONFIG_REGION_INDEX, at + 16), 0);
+	ck_assert_uint_eq(rig_stats(rig).protocol_errors, 0);
 	ck_assert_int_eq(client_write(&c, VFIO_PCI_CONFIG_REGION_INDEX, at + 4, &bar, 1), 0);
 	client_write32(&c, VFIO_PCI_CONFIG_REGION_INDEX, at + 8, cap[CAP_COMMON].offset + 0x12);
 	client_write32(&c, VFIO_PCI_CONFIG_REGION_INDEX, at + 12, 2);
