@@ -39,8 +39,10 @@ uint32_t hba_events_untold(const struct hba *h)
 
 void hba_unit_listed(struct hba_unit *u, bool listed)
 {
-	if (!listed && !u->missing)
+	if (!listed && !u->missing) {
 		__atomic_fetch_add(&u->outages, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&u->goings, 1, __ATOMIC_RELAXED);
+	}
 	__atomic_store_n(&u->missing, !listed, __ATOMIC_RELAXED);
 }
 
@@ -51,15 +53,15 @@ static void on_answered(void *arg)
 	struct hba_unit *u = &h->unit[answered >> 32];
 
 	if (hba_lane_runs(h, 0) && u->state == HBA_UNIT_OFFLINE &&
-		__atomic_load_n(&u->outages, __ATOMIC_RELAXED) == (uint32_t)answered)
+		__atomic_load_n(&u->goings, __ATOMIC_RELAXED) == (uint32_t)answered)
 		h->ops->unit_answers(h, u);
 }
 
-void hba_unit_answered(struct hba *h, const struct hba_unit *u, uint32_t outages)
+void hba_unit_answered(struct hba *h, const struct hba_unit *u, uint32_t goings)
 {
 	if (!h->ops->unit_answers)
 		return;
-	__atomic_store_n(&h->core->answered, (uint64_t)u->index << 32 | outages, __ATOMIC_RELAXED);
+	__atomic_store_n(&h->core->answered, (uint64_t)u->index << 32 | goings, __ATOMIC_RELAXED);
 	/* A thread that does not answer in time looks at this one or the next one later. */
 	loop_call(h->loop, on_answered, h, HBA_IO_CALL_MS);
 }

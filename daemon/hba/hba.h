@@ -67,6 +67,7 @@ struct hba_unit {
 	/* How often its caches were without power while the controller was not, as far as is known: it was missing, or it has said
 	 * so (29/01, 29/04). Atomic. */
 	uint32_t outages;
+	uint32_t goings;      /* of those, how often it was missing. Atomic. */
 	uint64_t blocks;      /* from firmware; the SCSI layer takes READ CAPACITY's word where they differ */
 	char raid[16];	      /* "RAID 5", or empty */
 	bool write_back;      /* the controller acknowledges writes from its cache */
@@ -369,9 +370,9 @@ uint32_t hba_events_untold(const struct hba *h);
 uint32_t hba_unit_news(const struct hba *h);
 /* h->n_units, which grows while the controller runs; the units below it are all there. Any thread. */
 unsigned hba_n_units(const struct hba *h);
-/* Set-up thread. A unit that was offline has said who it is; outages is what its count of them was before it was asked. So it is
+/* Set-up thread. A unit that was offline has said who it is; goings is what its count of them was before it was asked. So it is
  * there, unless it went meanwhile: its driver is told. */
-void hba_unit_answered(struct hba *h, const struct hba_unit *u, uint32_t outages);
+void hba_unit_answered(struct hba *h, const struct hba_unit *u, uint32_t goings);
 
 /* --- for drivers --- */
 

@@ -199,12 +199,13 @@ static int look_at_unit(
 	struct scsi_unit *u = &units->unit[i];
 	struct scsi_facts *facts = &units->facts[i];
 	bool offline;
-	uint32_t outages;
+	uint32_t goings;
 	int r;
 
 	u->hba = &h->unit[i];
 	offline = __atomic_load_n(&u->hba->state, __ATOMIC_RELAXED) == HBA_UNIT_OFFLINE;
-	outages = __atomic_load_n(&u->hba->outages, __ATOMIC_RELAXED);
+	/* Not the outages: one that was without power says so to one of these questions. */
+	goings = __atomic_load_n(&u->hba->goings, __ATOMIC_RELAXED);
 	r = scsi_ask_unit(h, u->hba, raw, patience, u->problem);
 	if (r == -ENODEV)
 		return r;
@@ -213,7 +214,7 @@ static int look_at_unit(
 	if (r == 0) {
 		u->identified = true;
 		if (offline)
-			hba_unit_answered(h, u->hba, outages);
+			hba_unit_answered(h, u->hba, goings);
 		refuse_duplicate(units, i);
 	}
 	if (u->identified) {

@@ -263,13 +263,24 @@ void vio_unit_answers(struct hba *h, struct hba_unit *u)
 
 void vio_units_doubt(struct vio *v)
 {
+	v->doubt = true;
+	vio_doubt_look(v);
+}
+
+void vio_doubt_look(struct vio *v)
+{
 	const struct hba *h = v->h;
 	bool any = false;
 
+	if (!v->doubt)
+		return;
 	for (unsigned i = 0; i < h->n_units; i++)
 		any |= __atomic_load_n(&h->unit[i].state, __ATOMIC_RELAXED) == HBA_UNIT_OFFLINE;
 	/* Seldom: one that hangs when it is asked may cost the next reset, and so on. */
-	if (any && log_limit_ok(&v->doubt_limit, 2, 600 * NS_PER_SEC))
+	if (any && !log_limit_ok(&v->doubt_limit, 2, 600 * NS_PER_SEC))
+		return;
+	v->doubt = false;
+	if (any)
 		hba_units_changed(v->h);
 }
 

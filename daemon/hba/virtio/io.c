@@ -232,6 +232,7 @@ static int check_health(struct vio *v)
 	if (now - v->health_ns < v->times->health * NS_PER_MS)
 		return 0;
 	v->health_ns = now;
+	vio_doubt_look(v);
 	return vio_health(v);
 }
 

@@ -137,6 +137,7 @@ struct vio {
 	uint64_t health_ns; /* when the status was last looked at */
 	uint64_t reset_until_ns;
 	struct log_limit event_limit, doubt_limit;
+	bool doubt; /* whether those that are away are away; nobody was told yet */
 	struct {
 		uint64_t hard, rescan, removed, changed, capacity, missed, other;
 	} events;
@@ -309,6 +310,8 @@ void vio_events_post(struct vio *v);
 void vio_unit_answers(struct hba *h, struct hba_unit *u);
 /* The first lane. An event may have been lost that says that a unit is back: the layers above are to ask those that are away. */
 void vio_units_doubt(struct vio *v);
+/* ... now and then, if that has had to wait. */
+void vio_doubt_look(struct vio *v);
 
 /* --- discover.c --- */
 

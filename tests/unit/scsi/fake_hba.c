@@ -451,12 +451,12 @@ unsigned hba_n_units(const struct hba *h)
 	return h->n_units;
 }
 
-void hba_unit_answered(struct hba *h, const struct hba_unit *u, uint32_t outages)
+void hba_unit_answered(struct hba *h, const struct hba_unit *u, uint32_t goings)
 {
 	struct fake *f = container_of(h, struct fake, hba);
 
 	f->n_answered++;
-	f->answered_outages = outages;
+	f->answered_goings = goings;
 }
 
 enum hba_state hba_state(const struct hba *h)

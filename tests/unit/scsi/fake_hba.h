@@ -76,7 +76,7 @@ struct fake {
 	bool late;	     /* other lanes than the first have not heard of it yet: they run */
 	unsigned last_lane;  /* that a slot was asked of */
 	unsigned n_answered; /* calls of hba_unit_answered(), and the last one's count */
-	uint32_t answered_outages;
+	uint32_t answered_goings;
 	struct fake_entry log[FAKE_LOG];
 	unsigned n_log;
 	unsigned most_in_flight;

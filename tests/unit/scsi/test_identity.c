@@ -208,10 +208,11 @@ START_TEST(an_offline_unit_that_says_who_it_is_is_told_of)
 	attach();
 	ck_assert_uint_eq(fake->n_answered, 0);
 	fake->hba.unit[1].state = HBA_UNIT_OFFLINE;
-	fake->hba.unit[1].outages = 7;
+	fake->hba.unit[1].goings = 7;
+	fake->hba.unit[1].outages = 9;
 	attach();
 	ck_assert_uint_eq(fake->n_answered, 1);
-	ck_assert_uint_eq(fake->answered_outages, 7);
+	ck_assert_uint_eq(fake->answered_goings, 7);
 	fake->disk[1].inquiry.data[0] = 0x3f;
 	attach();
 	ck_assert_uint_eq(fake->n_answered, 1);

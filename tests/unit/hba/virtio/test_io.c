@@ -480,6 +480,11 @@ static unsigned outages(const struct rig *r, unsigned unit)
 	return __atomic_load_n(&r->h->unit[unit].outages, __ATOMIC_RELAXED);
 }
 
+static unsigned goings(const struct rig *r, unsigned unit)
+{
+	return __atomic_load_n(&r->h->unit[unit].goings, __ATOMIC_RELAXED);
+}
+
 static bool is_away(struct rig *r, unsigned unit)
 {
 	return __atomic_load_n(&r->h->unit[unit].state, __ATOMIC_RELAXED) == HBA_UNIT_OFFLINE;
@@ -490,7 +495,7 @@ START_TEST(unit_that_says_who_it_is_is_back_whoever_has_heard_it)
 {
 	struct rig *r = rig_up();
 	const struct hba_unit *u = &r->h->unit[2];
-	uint32_t news, before = outages(r, 2);
+	uint32_t news, before = goings(r, 2);
 
 	/* Who is there need not come back. */
 	news = hba_unit_news(r->h);
@@ -509,12 +514,12 @@ START_TEST(unit_that_says_who_it_is_is_back_whoever_has_heard_it)
 	hba_unit_answered(r->h, u, before);
 	ck_assert(is_away(r, 2));
 	/* Nor when it has gone once more, after a return that nobody has heard of. */
-	before = outages(r, 2);
+	before = goings(r, 2);
 	ck_assert(model_event(r->model, 1, 3, 300, 2));
-	rig_wait(outages(r, 2) == before + 1);
+	rig_wait(goings(r, 2) == before + 1);
 	hba_unit_answered(r->h, u, before);
 	ck_assert(is_away(r, 2));
-	hba_unit_answered(r->h, u, outages(r, 2));
+	hba_unit_answered(r->h, u, goings(r, 2));
 	ck_assert(!is_away(r, 2));
 	ck_assert(!__atomic_load_n(&u->missing, __ATOMIC_RELAXED));
 	/* Nobody is away: a reset is no news. */
