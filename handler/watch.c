@@ -28,11 +28,12 @@ struct watch {
 	char problem[sizeof(((struct err *)0)->text)]; /* why it cannot be watched; said once. "": it is */
 	pid_t killed_pid;			       /* said once for all its devices */
 	uint64_t heard_ns;			       /* the process at the other end was well */
+	uint64_t judged_ns;			       /* the last round looked at who is silent; 0: none has yet */
 	struct absence absence;
 	/* of the running round */
 	uint64_t now_ns, missed_ns;
 	unsigned unserved;
-	bool no_offers;
+	bool mute; /* hbad has left a question unanswered: what else there is to ask it waits for the next round */
 	bool has_some; /* the process at the other end has devices */
 };
 
@@ -200,6 +201,8 @@ static void release_dropped(struct device *d, void *arg)
 		return;
 	/* Again: whoever opened the gate meanwhile lets commands into a ring that nobody reads. */
 	device_block(d);
+	if (w->mute)
+		return;
 	if (device_take_back(d)) {
 		/* It may have died instead of confirming it. */
 		device_publish(d);
@@ -208,6 +211,7 @@ static void release_dropped(struct device *d, void *arg)
 		w->unserved++;
 		return;
 	}
+	w->mute = true;
 	if (!d->next_offer_ns)
 		hlog_warn("%s (%s): hbad@%s (process %d) does not confirm that; asked again", d->name,
 			d->cfg.text, d->cfg.instance, (int)d->server.pid);
@@ -283,11 +287,12 @@ static void forgive(struct device *d, void *arg)
 /*
  * A runner that was itself stopped (by a signal, a debugger, a paused machine), or was busy with many slow hand-overs,
  * has asked nobody meanwhile: that time is not hbad's silence. One OPEN that gets no answer is, or an hbad that hangs
- * would be forgiven for ever.
+ * would be forgiven for ever; hence one question at most is left unanswered in a round (mute).
  */
-static void forgive_own_absence(struct watch *w, uint64_t last_ns)
+static void forgive_own_absence(struct watch *w)
 {
-	w->missed_ns = last_ns ? w->now_ns - last_ns : 0;
+	w->missed_ns = w->judged_ns ? w->now_ns - w->judged_ns : 0;
+	w->judged_ns = w->now_ns;
 	if (w->missed_ns <= (timing.open + timing.ping) * NS_PER_MS)
 		return;
 	instance_each(w->i, forgive, w);
@@ -346,7 +351,7 @@ static void offer_device(struct device *d, void *arg)
 	struct err e = {""};
 	enum offer o;
 
-	if (device_served(d) || w->no_offers || w->now_ns < d->next_offer_ns)
+	if (device_served(d) || w->mute || w->now_ns < d->next_offer_ns)
 		return;
 	/* The ring that changes hands is empty, also if its gate was open until now to fail commands. */
 	device_guard(d);
@@ -361,7 +366,7 @@ static void offer_device(struct device *d, void *arg)
 	device_settle(d, o);
 	d->next_offer_ns = clock_ns() + timing.offer_retry * NS_PER_MS;
 	/* An hbad that does not answer now keeps this thread from hearing what it says; the others can wait. */
-	w->no_offers = o != OFFER_REFUSED && o != OFFER_PREPARED;
+	w->mute = o != OFFER_REFUSED && o != OFFER_PREPARED;
 	say_refusal(d, &e);
 }
 
@@ -427,20 +432,19 @@ static void tend_attributes(struct watch *w)
 /* All devices are made safe before anything is logged or asked: both can take their time. */
 static bool do_round(struct watch *w)
 {
-	uint64_t last_ns = w->now_ns;
 	unsigned n;
 
 	w->has_some = false;
 	n = instance_each(w->i, bury_server, w);
 	w->now_ns = clock_ns();
 	w->unserved = 0;
-	w->no_offers = false;
+	w->mute = false;
 	if (!n) {
 		forget(w);
 		absence_end(&w->absence);
 		return false;
 	}
-	forgive_own_absence(w, last_ns);
+	forgive_own_absence(w);
 	absence_judge(&w->absence, connected(w), w->now_ns <= w->heard_ns + timing.silent * NS_PER_MS,
 		w->has_some, w->now_ns);
 	instance_each(w->i, guard_device, w);
@@ -448,6 +452,7 @@ static bool do_round(struct watch *w)
 	absence_say(&w->absence, w->i->name, w->unserved);
 	instance_each(w->i, say_seized, NULL);
 	instance_each(w->i, release_dropped, w);
+	w->now_ns = clock_ns();
 	talk(w);
 	w->now_ns = clock_ns();
 	if (connected(w) && !w->stopping && w->unserved && !absence_awaits_start(&w->absence))

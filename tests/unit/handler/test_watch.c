@@ -154,11 +154,11 @@ START_TEST(an_hbad_that_fails_to_start_was_not_back)
 {
 	unsigned guards;
 
-	timing.absent = 400;
 	atomic_store(&fake.b->state, HANDOFF_BOOTING);
 	kill(fake.a->pid, SIGKILL);
 	hbad_start(fake.b);
 	eventually(hbad_count(fake.b, "START") == 1);
+	timing.absent = 400; /* it was in time */
 	/* A controller that takes its time is a pause. */
 	stays(record_count("vol1/reset_ring=2") == 0, 3 * timing.absent);
 	ck_assert_uint_eq(log_count("has been away"), 0);
@@ -178,11 +178,11 @@ START_TEST(what_comes_loose_during_a_start_is_a_pause_too)
 	unsigned opens;
 
 	ck_assert_int_eq(fake.handler->open(second, false), 0);
-	timing.absent = 400;
 	atomic_store(&fake.b->state, HANDOFF_BOOTING);
 	kill(fake.a->pid, SIGKILL);
 	hbad_start(fake.b);
 	eventually(hbad_count(fake.b, "START") == 2);
+	timing.absent = 400; /* it was in time */
 	usleep(2 * timing.absent * 1000);
 	/* For a while it has none at all. */
 	opens = hbad_count(fake.b, "OPEN");
@@ -398,6 +398,24 @@ START_TEST(dropped_device_whose_take_back_fails_is_taken_back_later)
 }
 END_TEST
 
+/* Each of them is a question that gets no answer, and while the watcher waits for it it hears nothing else. */
+START_TEST(hbad_that_confirms_nothing_is_heard_meanwhile)
+{
+	struct tcmu_device *second = fake_device("vol2", "hba/g2/ld1", true);
+
+	ck_assert_int_eq(fake.handler->open(second, false), 0);
+	act(HANDOFF_CLOSE, ACT_SILENT);
+	act(HANDOFF_PING, ACT_DROPPED); /* both: the fake's handles are all the same */
+	eventually(log_count("had to let go") == 2);
+	act(HANDOFF_PING, ACT_OK);
+	eventually(hbad_count(fake.a, "CLOSE") >= 5);
+	ck_assert_uint_eq(log_count("has not answered"), 0);
+	ck_assert(hbad_alive(fake.a));
+	act(HANDOFF_CLOSE, ACT_NOENT);
+	eventually(record_count("vol1/block_dev=0") > 0 && record_count("vol2/block_dev=0") > 0);
+}
+END_TEST
+
 START_TEST(dropped_device_whose_hbad_dies_is_offered_to_the_next)
 {
 	act(HANDOFF_CLOSE, ACT_SILENT);
@@ -420,23 +438,41 @@ START_TEST(short_silence_is_forgiven)
 END_TEST
 
 /* Stopped from outside, hbad is not. In whatever the watcher was doing just then: hence several times. */
+static void be_stopped(void)
+{
+	pid_t stopper = fork();
+
+	if (!stopper) {
+		kill(getppid(), SIGSTOP);
+		usleep((timing.silent + 500) * 1000);
+		kill(getppid(), SIGCONT);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(stopper, NULL, 0), stopper);
+}
+
 START_TEST(runner_that_was_stopped_itself_kills_nobody)
 {
 	for (int i = 0; i < 3; i++) {
-		pid_t stopper = fork();
-
-		if (!stopper) {
-			kill(getppid(), SIGSTOP);
-			usleep((timing.silent + 500) * 1000);
-			kill(getppid(), SIGCONT);
-			_exit(0);
-		}
-		ck_assert_int_eq(waitpid(stopper, NULL, 0), stopper);
+		be_stopped();
 		stays(untouched() && hbad_alive(fake.a), timing.ping * 5);
 	}
 	/* One that hangs is found out all the same. */
 	kill(fake.a->pid, SIGSTOP);
 	eventually(!hbad_alive(fake.a));
+}
+END_TEST
+
+/* In the middle of a question. */
+START_TEST(runner_that_was_stopped_while_it_asked_kills_nobody)
+{
+	act(HANDOFF_CLOSE, ACT_SILENT);
+	act(HANDOFF_PING, ACT_DROPPED);
+	eventually(hbad_count(fake.a, "CLOSE") == 1);
+	act(HANDOFF_PING, ACT_OK);
+	be_stopped();
+	eventually(hbad_count(fake.a, "CLOSE") >= 3);
+	ck_assert(hbad_alive(fake.a));
 }
 END_TEST
 
@@ -474,7 +510,6 @@ START_TEST(planned_stop_closes_the_gates_before_it_is_confirmed)
 }
 END_TEST
 
-/* Flushing the controller's cache can take longer than anything else that hbad is silent about. */
 /* It is just getting a new size when hbad says that it ends, and is treated like the others afterwards. */
 START_TEST(device_that_is_borrowed_when_hbad_stops_is_gated_and_has_more_time)
 {
@@ -494,6 +529,7 @@ START_TEST(device_that_is_borrowed_when_hbad_stops_is_gated_and_has_more_time)
 }
 END_TEST
 
+/* Flushing the controller's cache can take longer than anything else that hbad is silent about. */
 START_TEST(stopping_hbad_has_more_time)
 {
 	uint64_t start;
@@ -704,9 +740,11 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, hbad_that_does_not_answer_pings_is_killed, 0, 2);
 	tcase_add_test(t, dropped_device_is_taken_back_guarded_and_offered_again);
 	tcase_add_test(t, dropped_device_whose_take_back_fails_is_taken_back_later);
+	tcase_add_test(t, hbad_that_confirms_nothing_is_heard_meanwhile);
 	tcase_add_test(t, dropped_device_whose_hbad_dies_is_offered_to_the_next);
 	tcase_add_test(t, short_silence_is_forgiven);
 	tcase_add_test(t, runner_that_was_stopped_itself_kills_nobody);
+	tcase_add_test(t, runner_that_was_stopped_while_it_asked_kills_nobody);
 	tcase_add_test(t, hbad_that_does_not_die_is_blocked_and_not_reset);
 	tcase_add_test(t, planned_stop_closes_the_gates_before_it_is_confirmed);
 	tcase_add_test(t, device_that_is_borrowed_when_hbad_stops_is_gated_and_has_more_time);
@@ -724,6 +762,13 @@ static Suite *suite(void)
 	tcase_add_test(t, time_out_is_not_told_by_a_ring_that_is_in_use);
 	tcase_add_test(t, hbad_that_dies_when_it_is_to_be_told_loses_no_completion);
 	tcase_add_test(t, time_out_that_is_right_and_fixed_is_no_alarm);
+	tcase_add_test(t, an_hbad_that_fails_to_start_was_not_back);
+	tcase_add_test(t, what_comes_loose_during_a_start_is_a_pause_too);
+	tcase_add_test(t, commands_fail_until_the_controller_runs);
+	tcase_add_test(t, an_hbad_without_its_controller_is_offered_devices);
+	tcase_add_test(t, an_announced_return_is_not_over_with_a_start_that_fails);
+	tcase_add_test(t, an_announced_hbad_is_waited_for_longer);
+	tcase_add_test(t, an_announced_hbad_is_not_waited_for_without_end);
 	tcase_add_test(t, end_of_the_plugin_ends_the_watcher);
 	suite_add_tcase(s, t);
 
@@ -736,13 +781,6 @@ static Suite *suite(void)
 	tcase_set_timeout(slow, 100);
 	tcase_add_checked_fixture(slow, setup_slow, fake_teardown);
 	tcase_add_test(slow, commands_fail_when_hbad_stays_away);
-	tcase_add_test(t, an_hbad_that_fails_to_start_was_not_back);
-	tcase_add_test(t, what_comes_loose_during_a_start_is_a_pause_too);
-	tcase_add_test(t, commands_fail_until_the_controller_runs);
-	tcase_add_test(t, an_hbad_without_its_controller_is_offered_devices);
-	tcase_add_test(t, an_announced_return_is_not_over_with_a_start_that_fails);
-	tcase_add_test(t, an_announced_hbad_is_waited_for_longer);
-	tcase_add_test(t, an_announced_hbad_is_not_waited_for_without_end);
 	suite_add_tcase(s, slow);
 	return s;
 }
