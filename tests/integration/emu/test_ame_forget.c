@@ -35,8 +35,9 @@ static void give_up(const char *rule)
 /* All that is answered is answered while the box is kept from memory: its writes fail, and so do its reads. */
 START_TEST(commands_that_go_on_reach_for_nothing)
 {
-	start("100000");
-	box_times.linger = 1000;
+	/* They end long after the machine, however busy, has kept the box from memory, and before that is over. */
+	start("1000000");
+	box_times.linger = 4000;
 	load_up(load);
 	give_up(NULL);
 	wait_for_resets(1);
@@ -68,7 +69,7 @@ START_TEST(late_answers_end_nobody)
 	start("200");
 	box_times.linger = 20;
 	load_up(load);
-	give_up("delay=1500 on=read+write count=20");
+	give_up("delay=4000 on=read+write count=20");
 	wait_for_resets(1);
 	ck_assert_uint_eq(function_resets(), 0);
 	wait_for_resets(2);
