@@ -255,6 +255,7 @@ void vio_unit_answers(struct hba *h, struct hba_unit *u)
 {
 	struct vio *v = vio_of(h);
 
+	v->doubt_looks = 0;
 	set_there(u, true);
 	hba_units_changed(h);
 	if (log_limit_ok(&v->event_limit, 20, 60 * NS_PER_SEC))
@@ -276,9 +277,10 @@ void vio_doubt_look(struct vio *v)
 		return;
 	for (unsigned i = 0; i < h->n_units; i++)
 		any |= __atomic_load_n(&h->unit[i].state, __ATOMIC_RELAXED) == HBA_UNIT_OFFLINE;
-	/* Seldom: one that hangs when it is asked may cost the next reset, and so on. */
-	if (any && !log_limit_ok(&v->doubt_limit, 2, 600 * NS_PER_SEC))
+	/* Ever more seldom: one that hangs when it is asked costs a reset, and that is the next doubt. */
+	if (any && !log_limit_ok(&v->doubt_limit, 2, (600 * NS_PER_SEC) << MIN(v->doubt_looks / 2, 8u)))
 		return;
+	v->doubt_looks += any;
 	v->doubt = false;
 	if (any)
 		hba_units_changed(v->h);
@@ -293,6 +295,7 @@ static const char *on_transport_reset(struct vio *v, struct hba_unit *u, uint32_
 		return "was reset";
 	case VIO_RESET_RESCAN:
 		count(&v->events.rescan);
+		v->doubt_looks = 0;
 		set_there(u, true);
 		return u ? "is back" : "is new: it can be used after the instance was restarted";
 	case VIO_RESET_REMOVED:

@@ -531,6 +531,47 @@ START_TEST(unit_that_says_who_it_is_is_back_whoever_has_heard_it)
 }
 END_TEST
 
+static void age_and_look(void *vio)
+{
+	struct vio *v = vio;
+
+	v->doubt_limit.window_ns -= 700 * NS_PER_SEC;
+	vio_doubt_look(v);
+}
+
+/* It is asked because of a reset, and costs one. */
+START_TEST(unit_that_is_away_and_hangs_is_asked_ever_more_seldom)
+{
+	struct rig *r = rig_up();
+	struct vio *v = vio_of(r->h);
+	uint32_t news;
+
+	ck_assert(model_event(r->model, 1, 3, 300, 2));
+	rig_wait(is_away(r, 2));
+	news = hba_unit_news(r->h);
+	for (unsigned i = 1; i <= 3; i++) {
+		model_needs_reset(r->model);
+		rig_wait(rig_was_reset(r, i));
+	}
+	ck_assert_uint_eq(hba_unit_news(r->h), news + 2);
+	/* Twice in 10 minutes, then in 20. */
+	ck_assert_int_eq(loop_call(r->loop, age_and_look, v, RIG_WAIT_MS), 0);
+	ck_assert_uint_eq(hba_unit_news(r->h), news + 2);
+	ck_assert_int_eq(loop_call(r->loop, age_and_look, v, RIG_WAIT_MS), 0);
+	ck_assert_uint_eq(hba_unit_news(r->h), news + 3);
+	/* It was worth it. */
+	hba_unit_answered(r->h, &r->h->unit[2], goings(r, 2));
+	ck_assert(!is_away(r, 2));
+	ck_assert(model_event(r->model, 1, 3, 300, 2));
+	rig_wait(is_away(r, 2));
+	news = hba_unit_news(r->h);
+	model_needs_reset(r->model);
+	rig_wait(rig_was_reset(r, 4));
+	ck_assert_uint_eq(hba_unit_news(r->h), news + 1);
+	rig_down(r);
+}
+END_TEST
+
 /* A cache that went with its unit: the layer above must hear of it, whether the going was told or only the coming. */
 START_TEST(unit_that_was_away_may_have_lost_writes)
 {
@@ -611,6 +652,7 @@ int main(void)
 	tcase_add_test(c, removed_unit_is_offline_until_it_is_back);
 	tcase_add_test(c, unit_that_was_away_may_have_lost_writes);
 	tcase_add_test(c, unit_that_says_who_it_is_is_back_whoever_has_heard_it);
+	tcase_add_test(c, unit_that_is_away_and_hangs_is_asked_ever_more_seldom);
 	tcase_add_test(c, events_that_mean_nothing);
 	suite_add_tcase(s, c);
 	return run_suite(s);
