@@ -2,7 +2,11 @@
 /* The times that are used in earnest. */
 #include "timing.h"
 
+#include <assert.h>
 #include <hbad/handoff.h>
+
+/* A round with one question that nobody answers must not be forgiven (watch.c). */
+static_assert(HANDOFF_CALL_MS < HANDOFF_OPEN_MS, "an hbad that hangs would be forgiven");
 
 struct timing timing = {
 	.call = HANDOFF_CALL_MS,

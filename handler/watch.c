@@ -93,6 +93,7 @@ static int say_watch(struct watch *w)
 	if (r == -ECANCELED)
 		return r;
 	if (r) {
+		w->mute |= r == -ETIMEDOUT;
 		say_down(w, link_error(r));
 		return r;
 	}
@@ -118,6 +119,7 @@ static void connect_hbad(struct watch *w)
 
 	w->next_connect_ns = clock_ns() + timing.retry * NS_PER_MS;
 	if (r) {
+		w->mute |= r == -ETIMEDOUT;
 		if (r != -ECANCELED)
 			say_down(w, r == -ENOENT || r == -ECONNREFUSED ? "it is not running" : link_error(r));
 		return;
@@ -304,10 +306,12 @@ static void judge_server(struct device *d, void *arg)
 {
 	struct watch *w = arg;
 	unsigned limit = d->stopping ? timing.stop : timing.silent;
+	/* It may have been borrowed when its process was heard, or forgiven. */
+	uint64_t heard_ns = d->server.pid == w->link.pid ? MAX(d->heard_ns, w->heard_ns) : d->heard_ns;
 
 	if (!device_served(d))
 		return;
-	if (!d->killed_ns && w->now_ns > d->heard_ns + limit * NS_PER_MS) {
+	if (!d->killed_ns && w->now_ns > heard_ns + limit * NS_PER_MS) {
 		proc_kill(d->server.pidfd, d->server.pid);
 		d->killed_ns = w->now_ns;
 		if (w->killed_pid == d->server.pid)
@@ -415,7 +419,7 @@ static void check_attributes(struct device *d, void *arg)
 
 static void talk(struct watch *w)
 {
-	if (!connected(w) && w->now_ns >= w->next_connect_ns)
+	if (!connected(w) && !w->mute && w->now_ns >= w->next_connect_ns)
 		connect_hbad(w);
 	else if (connected(w) && w->now_ns >= w->next_ping_ns)
 		ping(w);
