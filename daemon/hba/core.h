@@ -100,7 +100,6 @@ struct hba_core {
 	bool runs_over; /* hba_end_runs() */
 	struct loop_msg end_runs;
 	bool end_runs_posted; /* atomic */
-	uint64_t answered;    /* atomic: hba_unit_answered()'s unit, above bit 32, and goings */
 	unsigned last_runs;   /* run_last_begin()'s among the requests in flight; the first lane's */
 	unsigned others;      /* the rest of them, as lanes_others() has found them */
 	unsigned beside;      /* so many of the rest when the last flush of a stop began... */

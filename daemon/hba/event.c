@@ -49,20 +49,24 @@ void hba_unit_listed(struct hba_unit *u, bool listed)
 static void on_answered(void *arg)
 {
 	struct hba *h = arg;
-	uint64_t answered = __atomic_load_n(&h->core->answered, __ATOMIC_RELAXED);
-	struct hba_unit *u = &h->unit[answered >> 32];
 
-	if (hba_lane_runs(h, 0) && u->state == HBA_UNIT_OFFLINE &&
-		__atomic_load_n(&u->goings, __ATOMIC_RELAXED) == (uint32_t)answered)
-		h->ops->unit_answers(h, u);
+	/* All of them: a call that was too late for its caller may come behind the next one's answer. */
+	for (unsigned i = 0; hba_lane_runs(h, 0) && i < h->n_units; i++) {
+		struct hba_unit *u = &h->unit[i];
+		uint64_t answered = __atomic_exchange_n(&u->answered, 0, __ATOMIC_RELAXED);
+
+		if (answered && u->state == HBA_UNIT_OFFLINE &&
+			__atomic_load_n(&u->goings, __ATOMIC_RELAXED) == (uint32_t)(answered - 1))
+			h->ops->unit_answers(h, u);
+	}
 }
 
 void hba_unit_answered(struct hba *h, const struct hba_unit *u, uint32_t goings)
 {
 	if (!h->ops->unit_answers)
 		return;
-	__atomic_store_n(&h->core->answered, (uint64_t)u->index << 32 | goings, __ATOMIC_RELAXED);
-	/* A thread that does not answer in time looks at this one or the next one later. */
+	__atomic_store_n(&h->unit[u->index].answered, (uint64_t)goings + 1, __ATOMIC_RELAXED);
+	/* A thread that does not answer in time looks later. */
 	loop_call(h->loop, on_answered, h, HBA_IO_CALL_MS);
 }
 

@@ -68,6 +68,8 @@ struct hba_unit {
 	 * so (29/01, 29/04). Atomic. */
 	uint32_t outages;
 	uint32_t goings;      /* of those, how often it was missing. Atomic. */
+	/* 1 + goings, of the last time that it said who it is although it was offline; 0: the driver has heard it. Atomic. */
+	uint64_t answered;
 	uint64_t blocks;      /* from firmware; the SCSI layer takes READ CAPACITY's word where they differ */
 	char raid[16];	      /* "RAID 5", or empty */
 	bool write_back;      /* the controller acknowledges writes from its cache */
