@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/cleanup.h"
+#include "base/vpd83.h"
 #include "tree.h"
 
 #define DEPTH_MAX 12 /* a file in a loop device on dm on md on a partition ... */
@@ -44,17 +45,15 @@ static bool has_own_designator(struct look *l, const char *name)
 {
 	uint8_t page[4096];
 	int n = tree_bytes(page, sizeof(page), l->q->root, "/sys/class/block/%s/device/vpd_pg83", name);
-	size_t at = 4, end = n < 4 ? 0 : MIN((size_t)n, 4u + (page[2] << 8 | page[3]));
+	size_t at = 4, len, end = n < 4 ? 0 : MIN((size_t)n, 4u + (page[2] << 8 | page[3]));
+	const uint8_t *d;
 
-	while (at + 4 <= end && at + 4 + page[at + 3] <= end) {
-		const uint8_t *d = page + at;
-
+	while (vpd83_next(page, end, &at, &d, &len)) {
 		/* NAA, of the logical unit */
-		if ((d[1] & 0x3f) == 3 && is_own_naa(l, d + 4, d[3])) {
+		if ((d[1] & 0x3f) == 3 && is_own_naa(l, d + 4, len - 4)) {
 			snprintf(l->disk, sizeof(l->disk), "%.31s", name);
 			return true;
 		}
-		at += 4 + d[3];
 	}
 	return false;
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/endian.h"
+#include "base/vpd83.h"
 
 #define ASSOCIATION(d) ((d)[1] >> 4 & 3)
 #define TYPE(d)	       ((d)[1] & 0x0f)
@@ -20,18 +21,7 @@
 
 bool scsi_next_designator(const struct scsi_page *p, size_t *at, const uint8_t **ret_desig, size_t *ret_len)
 {
-	const uint8_t *d = p->data + *at;
-	size_t len;
-
-	if (*at + 4 > p->len)
-		return false;
-	len = 4U + d[3];
-	if (*at + len > p->len)
-		return false;
-	*ret_desig = d;
-	*ret_len = len;
-	*at += len;
-	return true;
+	return vpd83_next(p->data, p->len, at, ret_desig, ret_len);
 }
 
 bool scsi_designator_is_of_unit(const uint8_t *d, size_t len)
