@@ -230,7 +230,8 @@ static int look_at_unit(
 }
 
 /* A unit that is mute costs a reset of the controller, and after several resets in a row that bring no answer the controller is
- * given up. So one that has answered is asked behind each one that has not: a shelf of dead drives is no dead controller. */
+ * given up. So one that has answered is asked behind each one that has not: a shelf of dead drives is no dead controller. Until
+ * one has answered, nobody can tell these two. */
 static int look_at_units(struct hba *h, struct scsi_units *units, unsigned n)
 {
 	struct scsi_raw *raw = malloc(sizeof(*raw));

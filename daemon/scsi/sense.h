@@ -17,7 +17,7 @@ enum scsi_sense {
 	SENSE_FORMAT_FAILED = 0x033101,
 	SENSE_SANITIZE_FAILED = 0x033103,
 	/* HARDWARE ERROR: a command that ends with MEDIUM ERROR is sent again by Linux, which would take the second answer for the
-	 * first. */
+	 * first. Old Windows, and later ones with legacy error handling, do that with this one. */
 	SENSE_WRITE_ERROR = 0x040c00,
 	SENSE_INTERNAL_FAILURE = 0x044400, /* internal target failure */
 	SENSE_INVALID_IU_FIELD = 0x050e03, /* invalid field in command information unit */
