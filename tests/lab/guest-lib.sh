@@ -403,11 +403,13 @@ verify_matrix() {
 
 # load_start DISK...: generation load and fio verify on each, in the background, until load_stop. Not as fast as it
 # goes: an emulated processor must have time left for what happens meanwhile. LOAD_THREADS and LOAD_PAUSE (ms) are for the
-# first, LOAD_IOPS and LOAD_FSYNC (writes from flush to flush, 0: none) for the second; LOAD_SEED makes it the same again. With
-# LOAD_COUNTER=1 somebody counts by COMPARE AND WRITE as well, in a block of nobody else. Where the disk has gone, fio would make a file of its name, and no disk could have the
-# name any more.
+# first, LOAD_IOPS and LOAD_FSYNC (writes from flush to flush, 0: none; a word for each disk, the last one for the rest, too) for
+# the second; LOAD_SEED makes it the same again. With LOAD_COUNTER=1 somebody counts by COMPARE AND WRITE as well, in a block of
+# nobody else. Where the disk has gone, fio would make a file of its name, and no disk could have the name any more.
 load_start() {
 	local disk name n=0
+	local -a fsync
+	read -ra fsync <<<"${LOAD_FSYNC:-64}"
 	rm -rf /tmp/load && mkdir /tmp/load
 	for disk; do
 		[[ -b $disk ]] || die "no disk to put load on: '$disk'"
@@ -415,13 +417,13 @@ load_start() {
 		n=$((n + 1))
 		systemd-run -q --unit="load-gen-$name" -p StandardOutput=file:/tmp/load/gen.$name \
 			-p StandardError=file:/tmp/load/gen.$name.err -p RemainAfterExit=yes \
-			/usr/local/bin/genload "$disk" --until /tmp/load/stop --seed $((${LOAD_SEED:-$RANDOM} * 64 + n)) \
+			/usr/local/bin/genload "$disk" --until /tmp/load/stop --seed $((10#${LOAD_SEED:-$RANDOM} * 64 + n)) \
 			--threads "${LOAD_THREADS:-8}" --pause-ms "${LOAD_PAUSE:-5}"
 		systemd-run -q --unit="load-fio-$name" -p StandardOutput=file:/tmp/load/fio.$name \
 			-p StandardError=file:/tmp/load/fio.$name.err -p RemainAfterExit=yes \
 			/bin/sh -c "while [ ! -e /tmp/load/stop ]; do
 				fio --name=load --filename=$disk --allow_file_create=0 --ioengine=libaio --direct=1 --rw=randwrite --bsrange=4k-64k \
-				    --iodepth=16 --rate_iops=${LOAD_IOPS:-150} --fsync=${LOAD_FSYNC:-64} --offset=64m --size=16m --verify=crc32c --verify_fatal=1 --randrepeat=0 || exit 1
+				    --iodepth=16 --rate_iops=${LOAD_IOPS:-150} --fsync=${fsync[n - 1]:-${fsync[-1]}} --offset=64m --size=16m --verify=crc32c --verify_fatal=1 --randrepeat=0 || exit 1
 				done"
 		[[ ! ${LOAD_COUNTER:-} ]] || systemd-run -q --unit="load-caw-$name" -p StandardOutput=file:/tmp/load/caw.$name \
 			-p StandardError=file:/tmp/load/caw.$name.err -p RemainAfterExit=yes \

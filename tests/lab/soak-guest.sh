@@ -32,6 +32,7 @@ event_kill() {
 	if ((${2:-0})); then
 		wait_for 90 another_main "hbad@$1" "$old"
 		old=$(main_pid "hbad@$1")
+		[[ $old != 0 ]] || die "the next hbad@$1 has ended by itself"
 		sleep "$(($2 / 10)).$(($2 % 10))"
 		kill -KILL "$old" 2>/dev/null || true
 	fi
@@ -48,7 +49,11 @@ event_stop() {
 		sleep 0.5
 	done
 	kill -CONT "$old" 2>/dev/null || true
-	# Who was about to end it may do so yet: its threads look dead until they move, and the next look comes after 4 s.
+	wait_for 90 has_main "hbad@$1"
+}
+
+# Who was about to end it may do so yet: its threads look dead until they move, and the next look comes after 4 s.
+after_stop() {
 	sleep 6
 	wait_for 90 has_main "hbad@$1"
 	wait_for 90 systemctl is-active -q "hbad@$1"
@@ -188,7 +193,7 @@ nobody_else() {
 # happen EVENT PAUSE [WORD...]: after PAUSE tenths of a second. Prints after how many milliseconds all LUNs
 # completed commands again.
 happen() {
-	local event=$1 start
+	local event=$1 start took
 	local -a disks
 	mapfile -t disks <$SOAK_DISKS
 	sleep "$(($2 / 10)).$(($2 % 10))"
@@ -196,10 +201,15 @@ happen() {
 	start=${EPOCHREALTIME/./}
 	"event_${event//-/_}" "$@"
 	resumed 120 "${disks[@]}"
+	took=$(((${EPOCHREALTIME/./} - start) / 1000))
+	if [[ $event == stop ]]; then
+		after_stop "$@"
+		resumed 120 "${disks[@]}"
+	fi
 	load_lives
 	nobody_else "$event" "$@"
 	usage_seen
-	echo "$(((${EPOCHREALTIME/./} - start) / 1000)) ms"
+	echo "$took ms"
 }
 
 # resumed SECONDS DISK...: each has completed something since
