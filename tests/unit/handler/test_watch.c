@@ -70,6 +70,19 @@ static void expect_next_hbad(void)
 			  strcmp(record_at(n), "vol1/block_dev=1"));
 }
 
+static void be_stopped(void)
+{
+	pid_t stopper = fork();
+
+	if (!stopper) {
+		kill(getppid(), SIGSTOP);
+		usleep((timing.silent + 500) * 1000);
+		kill(getppid(), SIGCONT);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(stopper, NULL, 0), stopper);
+}
+
 START_TEST(healthy_hbad_is_left_alone)
 {
 	stays(untouched() && hbad_alive(fake.a), timing.silent + 300);
@@ -299,6 +312,19 @@ START_TEST(device_that_comes_back_is_looked_at_at_once)
 }
 END_TEST
 
+/* The round that forgave hbad the runner's own silence has passed it over. */
+START_TEST(device_that_was_borrowed_meanwhile_is_not_judged_by_it)
+{
+	struct device *d = dev->priv;
+
+	ck_assert_int_eq(instance_borrow(d->instance, d), 0);
+	be_stopped();
+	usleep(10 * timing.ping * 1000);
+	instance_return(d->instance, d);
+	stays(untouched() && hbad_alive(fake.a), 10 * timing.ping);
+}
+END_TEST
+
 /* H1, H10: a closed connection is not a death. */
 START_TEST(lost_connection_to_a_living_hbad_resets_nothing)
 {
@@ -438,19 +464,6 @@ START_TEST(short_silence_is_forgiven)
 END_TEST
 
 /* Stopped from outside, hbad is not. In whatever the watcher was doing just then: hence several times. */
-static void be_stopped(void)
-{
-	pid_t stopper = fork();
-
-	if (!stopper) {
-		kill(getppid(), SIGSTOP);
-		usleep((timing.silent + 500) * 1000);
-		kill(getppid(), SIGCONT);
-		_exit(0);
-	}
-	ck_assert_int_eq(waitpid(stopper, NULL, 0), stopper);
-}
-
 START_TEST(runner_that_was_stopped_itself_kills_nobody)
 {
 	for (int i = 0; i < 3; i++) {
@@ -733,6 +746,7 @@ static Suite *suite(void)
 	tcase_add_test(t, death_is_answered_with_kick_block_reset);
 	tcase_add_test(t, second_death_is_answered_too);
 	tcase_add_test(t, device_that_is_borrowed_is_watched_on);
+	tcase_add_test(t, device_that_was_borrowed_meanwhile_is_not_judged_by_it);
 	tcase_add_test(t, lost_connection_to_a_living_hbad_resets_nothing);
 	tcase_add_test(t, living_hbad_that_does_not_let_watch_is_killed_in_time);
 	tcase_add_test(t, living_hbad_that_refuses_to_be_watched_is_left_alone);

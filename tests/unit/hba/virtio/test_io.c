@@ -531,6 +531,21 @@ START_TEST(unit_that_says_who_it_is_is_back_whoever_has_heard_it)
 }
 END_TEST
 
+/* The first lane was late for the first one's word, and hears both at once. */
+START_TEST(two_units_that_say_who_they_are_are_both_back)
+{
+	struct rig *r = rig_up();
+
+	ck_assert(model_event(r->model, 1, 3, 300, 2));
+	rig_wait(is_away(r, 2));
+	__atomic_store_n(&r->h->unit[1].state, HBA_UNIT_OFFLINE, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->h->unit[1].answered, goings(r, 1) + 1u, __ATOMIC_RELAXED);
+	hba_unit_answered(r->h, &r->h->unit[2], goings(r, 2));
+	ck_assert(!is_away(r, 1) && !is_away(r, 2));
+	rig_down(r);
+}
+END_TEST
+
 static void age_and_look(void *vio)
 {
 	struct vio *v = vio;
@@ -652,6 +667,7 @@ int main(void)
 	tcase_add_test(c, removed_unit_is_offline_until_it_is_back);
 	tcase_add_test(c, unit_that_was_away_may_have_lost_writes);
 	tcase_add_test(c, unit_that_says_who_it_is_is_back_whoever_has_heard_it);
+	tcase_add_test(c, two_units_that_say_who_they_are_are_both_back);
 	tcase_add_test(c, unit_that_is_away_and_hangs_is_asked_ever_more_seldom);
 	tcase_add_test(c, events_that_mean_nothing);
 	suite_add_tcase(s, c);
