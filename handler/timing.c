@@ -5,8 +5,9 @@
 #include <assert.h>
 #include <hbad/handoff.h>
 
-/* A round with one question that nobody answers must not be forgiven (watch.c). */
-static_assert(HANDOFF_CALL_MS < HANDOFF_OPEN_MS, "an hbad that hangs would be forgiven");
+/* A round in which nobody answers must not be forgiven (watch.c): to reach hbad takes two calls, the connection and WATCH. */
+static_assert(
+	2 * HANDOFF_CALL_MS < HANDOFF_OPEN_MS + HANDOFF_PING_MS, "an hbad that hangs would be forgiven");
 
 struct timing timing = {
 	.call = HANDOFF_CALL_MS,
