@@ -89,6 +89,11 @@ static bool succeeded(const struct hba_req *req)
 	return req->result == HBA_DONE && req->scsi_status == SCSI_GOOD;
 }
 
+static bool is_gone(const struct hba_req *req, int r)
+{
+	return r == -ENODEV || (r == 0 && req->result == HBA_GONE);
+}
+
 /* One data-in command. 0; -ENODEV: no controller any more; -EIO: no useful answer, problem says why. */
 static int ask(
 	struct question *q, const char *what, const uint8_t *cdb, unsigned cdb_len, void *buf, size_t len)
@@ -106,7 +111,7 @@ static int ask(
 	if (r == 0 && succeeded(&req))
 		return 0;
 	describe(q, what, &req, r);
-	return r == -ENODEV || (r == 0 && req.result == HBA_GONE) ? -ENODEV : -EIO;
+	return is_gone(&req, r) ? -ENODEV : -EIO;
 }
 
 /* --- INQUIRY --- */
@@ -294,7 +299,7 @@ int scsi_poke_unit(struct hba *h, const struct hba_unit *u)
 	struct hba_req req = request(&q, cdb, sizeof(cdb), &iov);
 	int r = hba_run(h, &req);
 
-	return r == -ENODEV || (r == 0 && req.result == HBA_GONE) ? -ENODEV : 0;
+	return is_gone(&req, r) ? -ENODEV : 0;
 }
 
 int scsi_ask_unit(
