@@ -28,7 +28,7 @@ struct watch {
 	char problem[sizeof(((struct err *)0)->text)]; /* why it cannot be watched; said once. "": it is */
 	pid_t killed_pid;			       /* said once for all its devices */
 	uint64_t heard_ns;			       /* the process at the other end was well */
-	uint64_t judged_ns;			       /* the last round looked at who is silent; 0: none has yet */
+	uint64_t judged_ns; /* the last round looked at who is silent; 0: none has yet */
 	struct absence absence;
 	/* of the running round */
 	uint64_t now_ns, missed_ns;

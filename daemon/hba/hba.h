@@ -67,7 +67,7 @@ struct hba_unit {
 	/* How often its caches were without power while the controller was not, as far as is known: it was missing, or it has said
 	 * so (29/01, 29/04). Atomic. */
 	uint32_t outages;
-	uint32_t goings;      /* of those, how often it was missing. Atomic. */
+	uint32_t goings; /* of those, how often it was missing. Atomic. */
 	/* 1 + goings, of the last time that it said who it is although it was offline; 0: the driver has heard it. Atomic. */
 	uint64_t answered;
 	uint64_t blocks;      /* from firmware; the SCSI layer takes READ CAPACITY's word where they differ */

@@ -250,7 +250,8 @@ usage_seen() {
 
 # grown: what a process of each unit uses more than when it was first seen, and the last generation of it more than the first:
 # descriptors pass from one to the next. A start takes a moment to have all that it will have, so the second look at each is the
-# first that counts. Of a ring's 8 MiB more pages are resident the longer it is used. Looks come after each event: one descriptor more for each is a leak also where they are few.
+# first that counts. Of a ring's 8 MiB more pages are resident the longer it is used. Looks come after each event: one descriptor
+# more for each is a leak also where they are few.
 grown() {
 	awk '
 		{ key = $1 " " $2; seen[key]++ }

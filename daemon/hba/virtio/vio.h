@@ -137,7 +137,7 @@ struct vio {
 	uint64_t health_ns; /* when the status was last looked at */
 	uint64_t reset_until_ns;
 	struct log_limit event_limit, doubt_limit;
-	bool doubt; /* whether those that are away are away; nobody was told yet */
+	bool doubt;	      /* whether those that are away are away; nobody was told yet */
 	unsigned doubt_looks; /* since a unit came back last */
 	struct {
 		uint64_t hard, rescan, removed, changed, capacity, missed, other;
